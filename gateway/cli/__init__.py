@@ -1,0 +1,1 @@
+"""The `medaid` commands, one module for each group."""

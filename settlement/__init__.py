@@ -1,0 +1,1 @@
+"""What the project exists for: deciding, settling and reversing medical aid."""

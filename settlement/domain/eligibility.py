@@ -1,0 +1,51 @@
+"""Who may receive aid on a day: windows of a person on the roster, pure look-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One stretch of days in which a person belongs to a category, ends included."""
+
+    category: str
+    """The category's id as policy packs name it, e.g. `dibao`."""
+    valid_from: date
+    valid_to: date | None
+    """Last day, inclusive; `None` while open."""
+    subdistrict: str
+    """Nine digits; empty where the roster does not say."""
+
+    def covers(self, day: date) -> bool:
+        """Whether the day lies in the window."""
+        return self.valid_from <= day and (
+            self.valid_to is None or day <= self.valid_to
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RosterPerson:
+    """One person as the cache or PostgreSQL holds them: tokens, no identifiers."""
+
+    token: bytes
+    """Keyed token of the identity number, 16 bytes."""
+    household: bytes
+    """Keyed token of the household, 16 bytes; empty where the roster has none."""
+    windows: tuple[Window, ...]
+    """In the order of the roster file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterVersion:
+    """Which state of the roster an answer rests on."""
+
+    version: int
+    as_of: str
+    """RFC 3339 instant that the bureau's file describes."""
+
+
+def windows_on(person: RosterPerson, day: date) -> tuple[Window, ...]:
+    """The windows that cover the day; more than one for several identities."""
+    return tuple(window for window in person.windows if window.covers(day))

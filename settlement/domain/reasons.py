@@ -1,0 +1,216 @@
+"""Every reason and error of the gateway, in one ordered list.
+
+Codes are stable and never reused; a retired one stays listed. The list knows no
+wire format: `gateway.problems` maps codes to HTTP, other adapters to theirs.
+
+Ranges: 1xxx the request is malformed or impossible; 2xxx decided by rule; 3xxx
+who may ask; 4xxx keys, identities and state; 5xxx not now; 6xxx roster files;
+7xxx policy packs; 8xxx records and proofs; 9xxx commands and settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from settlement.domain.decision import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One code with its sentence, what to do next, and whether to try again."""
+
+    code: str
+    text: Text
+    next_step: Text
+    retry_allowed: bool = False
+    same_key: bool = False
+
+
+_NONE = Text("无需其他操作。", "Nothing else to do.")
+_FIX_BILL = Text(
+    "请信息科核对该字段后重新提交；可用原幂等键。",
+    "Have the sending system correct the field and send again; the same key is fine.",
+)
+_PATIENT_PAYS = Text(
+    "按医保结算后的金额向患者收费。", "Collect the amount left after insurance."
+)
+_COLLECT_FIRST = Text(
+    "不要重复收费；按首次结算的金额收取，并打印首次的凭证。",
+    "Do not charge twice; collect the first settlement's amounts and print its slip.",
+)
+
+
+def _reasons(*reasons: Reason) -> dict[str, Reason]:
+    table: dict[str, Reason] = {}
+    for reason in reasons:
+        if reason.code in table:
+            raise ValueError(f"reason code {reason.code} stands twice")
+        table[reason.code] = reason
+    return table
+
+
+def _bad(code: str, zh: str, en: str, next_step: Text = _FIX_BILL) -> Reason:
+    return Reason(code, Text(zh, en), next_step, retry_allowed=True, same_key=True)
+
+
+def _decided(
+    code: str, zh: str, en: str, next_step: Text, *, retry: bool = False
+) -> Reason:
+    return Reason(code, Text(zh, en), next_step, retry_allowed=retry, same_key=False)
+
+
+REASONS = _reasons(
+    # 1xxx: malformed or impossible
+    _bad("MA-1101", "请求不是有效的 JSON。", "The request is not valid JSON."),
+    _bad("MA-1102", "字段缺失、类型不符或未知。",
+         "A field is missing, unknown or of the wrong type."),
+    _bad("MA-1103", "缺少 Idempotency-Key 请求头，或格式不符。",
+         "The Idempotency-Key header is missing or malformed.",
+         Text("每次结算使用新的键（1 至 64 位字母、数字或 . _ : -）。",
+              "Send a key of 1 to 64 letters, digits or . _ : - for each intent.")),
+    _bad("MA-1104", "字段中含有卡号或身份证号。",
+         "A field contains a card number or a resident identity number.",
+         Text("就诊号、账单号、幂等键和操作员只能用内部编号。",
+              "Use internal numbers for visit, bill, key and operator.")),
+    _bad("MA-1105", "请求体过大。", "The request body is too large."),
+    _bad("MA-1106", "内容类型必须是 application/json。",
+         "The content type must be application/json."),
+    _bad("MA-1107", "请求头的值不符合格式。", "A header value is malformed."),
+    _bad("MA-1108", "此处不是沙箱，不接受 Medaid-Sandbox-Time。",
+         "This is no sandbox: Medaid-Sandbox-Time is refused.",
+         Text("去掉该请求头。", "Remove the header.")),
+    _bad("MA-1110", "金额必须在 0 至 1000 万元之间（单位：分）。",
+         "An amount must lie between 0 and 10 million yuan (unit: fen)."),
+    _bad("MA-1111", "服务结束日期早于开始日期。",
+         "The service ends before it starts."),
+    _bad("MA-1112", "服务日期在今天之后。", "The service date lies after today."),
+    _bad("MA-1113", "总额不等于自费、超限价、先行自付与政策范围内四项之和。",
+         "The total is not the sum of self-funded, over-limit, pre-selfpay and "
+         "in-policy amounts."),
+    _bad("MA-1114", "各项基金支付之和超过总额。",
+         "The funds have paid more than the total."),
+    _bad("MA-1115", "个人账户支付超过应付金额。",
+         "The personal account pays more than is owed."),
+    _bad("MA-1116", "账单总额为零。", "The bill's total is zero."),
+    # 2xxx: decided by rule
+    _decided("MA-2000", "已按救助政策结算。", "Settled under the aid policy.", _NONE),
+    _decided("MA-2001", "没有可救助的金额。", "There is nothing that aid may touch.",
+             _PATIENT_PAYS),
+    _decided("MA-2002", "本年度救助限额已用完。", "The year's aid cap is used up.",
+             _PATIENT_PAYS),
+    _decided("MA-2003", "尚未超过起付标准。", "The deductible is not yet exceeded.",
+             _PATIENT_PAYS),
+    _decided("MA-2004", "该类别不享受此类救助。",
+             "This category receives no aid for this kind of care.", _PATIENT_PAYS),
+    _decided("MA-2101", "该卡不在救助对象名册中。",
+             "The card is not on the assistance roster.",
+             Text("按普通患者收费；患者可到户籍地街道办事处咨询。",
+                  "Charge as an ordinary patient; the sub-district office can advise.")),
+    _decided("MA-2102", "救助资格在就诊日期已失效。",
+             "Eligibility had ended on the date of service.",
+             Text("按普通患者收费；患者可到街道办事处申请复核。",
+                  "Charge as an ordinary patient; the sub-district office reviews.")),
+    _decided("MA-2103", "救助资格在就诊日期尚未生效。",
+             "Eligibility had not begun on the date of service.", _PATIENT_PAYS),
+    _decided("MA-2104", "暂时无法确认救助资格。",
+             "Eligibility cannot be told at the moment.",
+             Text("请稍后用原幂等键重试；患者先不要按全额付费离开。",
+                  "Try again shortly with the same key before charging in full."),
+             retry=True),
+    _decided("MA-2201", "该账单已由医疗救助支付过。", "Aid was already paid on this bill.",
+             Text("核对账单中的医疗救助支付金额；不要重复申请。",
+                  "Check the bill's medical aid amount; do not claim again.")),
+    _decided("MA-2202", "该就诊账单已经结算。", "This bill of the visit is settled already.",
+             _COLLECT_FIRST),
+    _decided("MA-2203", "该就诊账单已按其他金额结算。",
+             "This bill of the visit is settled already, with other amounts.",
+             Text("先冲正首次结算，再用新的幂等键重新结算。",
+                  "Reverse the first settlement, then settle under a new key."),
+             retry=True),
+    _decided("MA-2204", "救助金额与预结算时不同。",
+             "The aid differs from the expected amount.",
+             Text("向患者说明新的金额，确认后用新的幂等键提交。",
+                  "Tell the patient the new amount; confirm under a new key."),
+             retry=True),
+    _decided("MA-2205", "该结算请求已被提前冲正。",
+             "A reversal for this key arrived first; the settlement is void.",
+             Text("如仍需结算，请使用新的幂等键。", "To settle after all, use a new key."),
+             retry=True),
+    _decided("MA-2206", "未按规定转诊，不予救助。",
+             "Not properly referred: no aid under the policy.", _PATIENT_PAYS),
+    _decided("MA-2207", "超过申报期限。", "The filing limit has passed.", _PATIENT_PAYS),
+    # 3xxx: who may ask
+    Reason("MA-3101", Text("没有有效的访问令牌。", "There is no valid access token."),
+           Text("请重新签到后再试；结算请求用原幂等键。",
+                "Sign in again, then retry with the same key."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-3102", Text("请求签名无效。", "The request signature is not valid."),
+           Text("请信息科核对密钥、时间和签名内容。",
+                "Check key, clock and signed components.")),
+    Reason("MA-3103", Text("请求已经用过，或时间超出 60 秒。",
+                           "The signed request was used already or is not of this minute."),
+           Text("校准时钟，用新的随机数重新签名。", "Set the clock and sign with a new nonce."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-3104", Text("无权进行此操作。", "This party may not do that."),
+           Text("请联系管理员。", "Ask the operator of the gateway.")),
+    Reason("MA-3105", Text("请求过于频繁。", "Too many requests."),
+           Text("请按提示的秒数后重试，用原幂等键。",
+                "Retry with the same key after the given time."),
+           retry_allowed=True, same_key=True),
+    # 4xxx: keys, identities, state
+    Reason("MA-4101", Text("没有找到。", "Not found."),
+           Text("核对编号。按幂等键查询时，未找到表示尚未结算。",
+                "Check the number. For a key, not found means not settled yet.")),
+    Reason("MA-4102", Text("该幂等键正在处理中。", "This key is being processed."),
+           Text("请稍后用原幂等键重试。", "Retry shortly with the same key."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-4103", Text("该幂等键已用于其他内容。",
+                           "This key was used with other content."),
+           Text("新的业务请使用新的幂等键。", "Use a new key for a new intent."),
+           retry_allowed=True, same_key=False),
+    Reason("MA-4104", Text("冲正的卡与原结算的人员不符。",
+                           "The card does not belong to the person of the settlement."),
+           Text("核对卡号和原结算。", "Check the card and the settlement.")),
+    Reason("MA-4105", Text("没有这个地址。", "There is no such address."),
+           Text("请信息科核对接口地址。", "Check the path of the call.")),
+    Reason("MA-4106", Text("该地址不支持此方法。", "The method is not allowed here."),
+           Text("请信息科核对接口方法。", "Check the method of the call.")),
+    Reason("MA-4107", Text("今日提前冲正次数已达上限。",
+                           "The day's limit of reversals without a settlement is reached."),
+           Text("请联系网关管理员。", "Ask the operator of the gateway.")),
+    # 5xxx: not now
+    Reason("MA-5101", Text("系统繁忙，未处理。", "Busy: not processed."),
+           Text("请按提示的秒数后用原幂等键重试。",
+                "Retry with the same key after the given time."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-5102", Text("未在时限内开始处理，未结算。",
+                           "Not begun before its deadline: not settled."),
+           Text("请用原幂等键重试。", "Retry with the same key."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-5103", Text("结果未知。", "The outcome is unknown."),
+           Text("请用原幂等键重试或查询；不要当作失败处理。",
+                "Retry or look up with the same key; do not treat it as failed."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-5104", Text("暂停结算：安全检查未通过。",
+                           "Settlement is stopped: a safety check failed."),
+           Text("请联系网关管理员；稍后用原幂等键重试。",
+                "Ask the operator; retry later with the same key."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-5105", Text("数据库暂时无法访问，未结算。",
+                           "The database cannot be reached: not settled."),
+           Text("请稍后用原幂等键重试。", "Retry shortly with the same key."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-5106", Text("没有适用于该日期的救助政策。",
+                           "No policy is in force for this date."),
+           Text("请联系网关管理员。", "Ask the operator of the gateway."),
+           retry_allowed=True, same_key=True),
+    Reason("MA-5107", Text("网关内部错误。", "Internal error of the gateway."),
+           Text("请用原幂等键重试；若仍失败请联系网关管理员。",
+                "Retry with the same key; if it persists, ask the operator."),
+           retry_allowed=True, same_key=True),
+)  # fmt: skip
+
+
+def reason(code: str) -> Reason:
+    """The reason with this code; `KeyError` for a code that does not exist."""
+    return REASONS[code]

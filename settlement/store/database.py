@@ -1,0 +1,94 @@
+"""One pool of connections, each checked before money may pass through it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from settlement.domain.errors import FatalError
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Session = Connection | PoolConnectionProxy[asyncpg.Record]
+
+#: Settings without which an acknowledged commit could be lost, and what is accepted.
+REQUIRED_SETTINGS = {
+    "fsync": ("on",),
+    "full_page_writes": ("on",),
+    "synchronous_commit": ("on", "remote_apply"),
+    "transaction_read_only": ("off",),
+}
+
+
+async def check_durable(connection: Connection) -> None:
+    """Refuse a server on which an acknowledged settlement could be lost.
+
+    Raises `FatalError` naming the setting; also on a standby in recovery.
+    """
+    rows = await connection.fetch(
+        "SELECT name, current_setting(name) AS value"
+        " FROM unnest($1::text[]) AS name"
+        " UNION ALL SELECT 'in_recovery', pg_is_in_recovery()::text",
+        list(REQUIRED_SETTINGS),
+    )
+    found = {row["name"]: row["value"] for row in rows}
+    for name, accepted in REQUIRED_SETTINGS.items():
+        if found[name] not in accepted:
+            raise FatalError(
+                f"PostgreSQL setting {name} is {found[name]!r};"
+                f" settling needs {' or '.join(accepted)}"
+            )
+    if found["in_recovery"] != "false":
+        raise FatalError("this PostgreSQL server is a standby in recovery")
+
+
+class Database:
+    """The pool. Every new connection is checked by `check_durable`."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], dsn: str) -> None:
+        """Take an open pool; use `Database.open` to make one."""
+        self.pool = pool
+        self.dsn = dsn
+
+    @classmethod
+    async def open(cls, dsn: str, *, min_size: int = 1, max_size: int = 8) -> Database:
+        """Connect, check durability settings, and keep `min_size` connections.
+
+        No command time-out: a time-out cancels the wait for a synchronous standby
+        while the row stays committed (reliability H2).
+        """
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=min_size,
+            max_size=max_size,
+            init=check_durable,
+            command_timeout=None,
+            server_settings={
+                "application_name": "medaid",
+                "timezone": "UTC",
+                "jit": "off",
+                "default_transaction_isolation": "read committed",
+            },
+        )
+        return cls(pool, dsn)
+
+    async def connect(self) -> Connection:
+        """One connection of its own outside the pool, checked likewise."""
+        connection = await asyncpg.connect(
+            self.dsn,
+            server_settings={
+                "application_name": "medaid",
+                "timezone": "UTC",
+                "jit": "off",
+                "default_transaction_isolation": "read committed",
+            },
+        )
+        await check_durable(connection)
+        return connection
+
+    async def close(self) -> None:
+        """Close every connection of the pool."""
+        await self.pool.close()
