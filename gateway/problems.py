@@ -1,0 +1,162 @@
+"""Errors as `application/problem+json` (RFC 9457): the only renderer.
+
+`STATUS` is the one table from reason code to HTTP status. Anything that is not in
+it is answered as an internal error, without detail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from settlement.domain.reasons import REASONS
+
+if TYPE_CHECKING:
+    from settlement.domain.bill import BillFault
+    from settlement.domain.decision import Text
+    from settlement.domain.errors import RequestRefused
+
+CONTENT_TYPE = "application/problem+json"
+INTERNAL = "MA-5107"
+#: What `retry.after_s` says where the refusal itself names no time.
+DEFAULT_RETRY_AFTER_S = {
+    "MA-2104": 2,
+    "MA-3105": 1,
+    "MA-4102": 1,
+    "MA-5101": 1,
+    "MA-5102": 1,
+    "MA-5103": 1,
+    "MA-5104": 30,
+    "MA-5105": 2,
+    "MA-5106": 60,
+    "MA-5107": 2,
+}
+
+STATUS = {
+    "MA-1101": 400,
+    "MA-1102": 422,
+    "MA-1103": 400,
+    "MA-1104": 422,
+    "MA-1105": 413,
+    "MA-1106": 415,
+    "MA-1107": 400,
+    "MA-1108": 400,
+    "MA-1110": 422,
+    "MA-1111": 422,
+    "MA-1112": 422,
+    "MA-1113": 422,
+    "MA-1114": 422,
+    "MA-1115": 422,
+    "MA-1116": 422,
+    "MA-1120": 422,
+    "MA-1121": 422,
+    "MA-1122": 422,
+    "MA-1123": 422,
+    "MA-1124": 422,
+    "MA-1125": 422,
+    "MA-1126": 422,
+    "MA-1127": 422,
+    "MA-1128": 422,
+    "MA-1129": 422,
+    "MA-1130": 422,
+    "MA-1131": 422,
+    # The one rule that stops a settlement without deciding it: not stored.
+    "MA-2104": 503,
+    "MA-3101": 401,
+    "MA-3102": 401,
+    "MA-3103": 401,
+    "MA-3104": 403,
+    "MA-3105": 429,
+    "MA-4101": 404,
+    "MA-4102": 409,
+    "MA-4103": 422,
+    "MA-4104": 422,
+    "MA-4105": 404,
+    "MA-4106": 405,
+    "MA-4107": 429,
+    "MA-5101": 503,
+    "MA-5102": 503,
+    "MA-5103": 503,
+    "MA-5104": 503,
+    "MA-5105": 503,
+    "MA-5106": 503,
+    "MA-5107": 500,
+}
+
+
+def prefers_english(accept_language: str | None) -> bool:
+    """Whether English ranks above Chinese in an `Accept-Language` value.
+
+    Chinese is the default: for no header, `*`, a tie, and anything not understood.
+    """
+    if not accept_language:
+        return False
+    best = {"zh": 0.0, "en": 0.0}
+    for item in accept_language.split(","):
+        tag, _, weight = item.strip().partition(";")
+        primary = tag.strip().lower().partition("-")[0]
+        if primary in best:
+            best[primary] = max(best[primary], _weight(weight))
+    return best["en"] > best["zh"]
+
+
+def _weight(text: str) -> float:
+    name, _, value = text.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        weight = float(value)
+    except ValueError:
+        return 0.0
+    return weight if 0.0 <= weight <= 1.0 else 0.0
+
+
+def problem(refused: RequestRefused, *, english: bool) -> tuple[int, bytes, int | None]:
+    """Status, body and `Retry-After` seconds of a refusal, in one language."""
+    code = refused.reason if refused.reason in STATUS else INTERNAL
+    reason = REASONS[code]
+    status = STATUS[code]
+    after_s = refused.retry_after_s
+    if after_s is None and reason.retry_allowed:
+        after_s = DEFAULT_RETRY_AFTER_S.get(code)
+    faults = refused.faults if code == refused.reason else ()
+    title = _in(reason.text, english=english)
+    body: dict[str, Any] = {
+        "type": f"/docs#{code}",
+        "status": status,
+        "code": code,
+        "title": title,
+        "detail": _detail(title, faults, english=english),
+        "next_step": _in(reason.next_step, english=english),
+        "retry": {
+            "allowed": reason.retry_allowed,
+            "after_s": after_s,
+            "same_key": reason.same_key,
+        },
+    }
+    if faults:
+        body["fields"] = [_field(fault, english=english) for fault in faults]
+    return status, orjson.dumps(body), after_s
+
+
+def _detail(title: str, faults: tuple[BillFault, ...], *, english: bool) -> str:
+    if not faults:
+        return title
+    paths = sorted({fault.path for fault in faults})
+    if english:
+        return f"{title} Fields at fault: {', '.join(paths)}."
+    return f"{title}有问题的字段：{'、'.join(paths)}。"
+
+
+def _field(fault: BillFault, *, english: bool) -> dict[str, str]:
+    text = REASONS[fault.reason].text
+    return {
+        "path": fault.path,
+        "code": fault.reason,
+        "message": _in(text, english=english),
+    }
+
+
+def _in(text: Text, *, english: bool) -> str:
+    return text.en if english else text.zh

@@ -1,0 +1,231 @@
+"""From the bytes of a request to values of the domain, or to every fault at once.
+
+Each `parse_*` raises `RequestRefused`: MA-1101 for what is no JSON, MA-1104 where
+a personal number hides in an opaque field, MA-1110 for amounts out of range and
+MA-1102 for everything else; `faults` name each field by its path and why. No
+value that was sent stands in any of them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from gateway.identity import check_digit_holds, holds_identity
+from gateway.wire_faults import DAYS, INSTANTS, Faults, duplicate_keys
+from gateway.wire_models import (
+    BillIn,
+    CardIn,
+    EligibilityIn,
+    ReversalIn,
+    SearchIn,
+    SessionIn,
+    Strict,
+)
+from settlement.domain.bill import Bill, Card, CardKind
+from settlement.service.ports import ReversalRequest
+
+_Model = TypeVar("_Model", bound=Strict)
+
+_FIRST_DAY = date(1900, 1, 1)
+_BACKSLASH = b"\\"
+_COLON = b":"
+_FIELDS_OF_CARD = 2
+_COLONS_OF_INSTANT = 2
+_OPAQUE = frozenset({"visit_no", "bill_no", "original_idempotency_key", "operator"})
+
+_validate_bill = BillIn.__pydantic_validator__.validate_json
+_validate_eligibility = EligibilityIn.__pydantic_validator__.validate_json
+
+
+def parse_bill(
+    raw: bytes, *, key: str | None = None, operator: str | None = None
+) -> Bill:
+    """Read a BILL. `key` and `operator` are checked for personal numbers with it.
+
+    What the amounts must be to each other is the domain's: see `bill_faults`.
+    """
+    try:
+        parsed = _validate_bill(raw)
+    except ValidationError as invalid:
+        raise _refused(raw, invalid) from None
+    values = dict(parsed.__dict__)
+    faults = Faults()
+    if _BACKSLASH in raw or raw.count(_COLON) != _colons_of_bill(parsed):
+        duplicate_keys(raw, faults)
+    values["card"] = _card(parsed.card, faults)
+    values["service_start"] = _day(parsed.service_start, "service_start", faults)
+    values["service_end"] = _day(parsed.service_end, "service_end", faults)
+    if parsed.occurred_at is not None:
+        values["occurred_at"] = _instant(parsed.occurred_at, "occurred_at", faults)
+    number = parsed.card.number
+    for path, text in (
+        ("visit_no", parsed.visit_no),
+        ("bill_no", parsed.bill_no),
+        ("Idempotency-Key", key),
+        ("operator", operator),
+    ):
+        if text is not None and holds_identity(text, number):
+            faults.add(path, "MA-1104")
+    if faults:
+        raise faults.refusal()
+    return Bill(**values)
+
+
+def _colons_of_bill(parsed: BillIn) -> int:
+    """How many colons a bill without duplicate keys and escapes has, exactly.
+
+    Each member has one; the rest stand in the few texts that may hold colons. A
+    duplicate key adds at least one more, so equality proves that there is none.
+    """
+    count = len(parsed.model_fields_set) + _FIELDS_OF_CARD
+    count += parsed.visit_no.count(":")
+    if parsed.bill_no is not None:
+        count += parsed.bill_no.count(":")
+    if parsed.occurred_at is not None:
+        count += _COLONS_OF_INSTANT
+    return count
+
+
+def parse_eligibility(raw: bytes) -> tuple[Card, date]:
+    """Read the body of an eligibility call: the card and the day of service."""
+    try:
+        parsed = _validate_eligibility(raw)
+    except ValidationError as invalid:
+        raise _refused(raw, invalid) from None
+    faults = Faults()
+    members = len(parsed.model_fields_set) + _FIELDS_OF_CARD
+    if _BACKSLASH in raw or raw.count(_COLON) != members:
+        duplicate_keys(raw, faults)
+    card = _card(parsed.card, faults)
+    day = _day(parsed.service_date, "service_date", faults)
+    if faults:
+        raise faults.refusal()
+    return card, day
+
+
+def parse_reversal(
+    raw: bytes, *, key: str | None = None, operator: str | None = None
+) -> ReversalRequest:
+    """Read the body of a reversal: by settlement id, or by original key and card."""
+    parsed = _parse(ReversalIn, raw)
+    faults = Faults()
+    duplicate_keys(raw, faults)
+    card = None if parsed.card is None else _card(parsed.card, faults)
+    original = parsed.original_idempotency_key
+    if (parsed.settlement_id is None) == (original is None):
+        faults.add("settlement_id", "MA-1131")
+    elif original is not None and card is None:
+        faults.add("card", "MA-1120")
+    elif original is None and card is not None:
+        faults.add("card", "MA-1131")
+    number = None if parsed.card is None else parsed.card.number
+    for path, text in (
+        ("original_idempotency_key", original),
+        ("Idempotency-Key", key),
+        ("operator", operator),
+    ):
+        if text is not None and holds_identity(text, number):
+            faults.add(path, "MA-1104")
+    if faults:
+        raise faults.refusal()
+    return ReversalRequest(
+        reason=parsed.reason,
+        settlement_id=parsed.settlement_id,
+        original_key=original,
+        card=card,
+    )
+
+
+def parse_search(raw: bytes) -> dict[str, Any]:
+    """Read a search: only the fields given, `card` as `Card`, days as `date`."""
+    parsed = _parse(SearchIn, raw)
+    faults = Faults()
+    duplicate_keys(raw, faults)
+    query: dict[str, Any] = {
+        name: value for name, value in parsed.__dict__.items() if value is not None
+    }
+    if parsed.card is not None:
+        query["card"] = _card(parsed.card, faults)
+    for name in ("service_from", "service_to"):
+        if name in query:
+            query[name] = _day(query[name], name, faults)
+    if faults:
+        raise faults.refusal()
+    return query
+
+
+def parse_session(raw: bytes) -> str:
+    """Read the body of a session request; returns the operator's opaque id."""
+    parsed = _parse(SessionIn, raw)
+    faults = Faults()
+    duplicate_keys(raw, faults)
+    if holds_identity(parsed.operator, None):
+        faults.add("operator", "MA-1104")
+    if faults:
+        raise faults.refusal()
+    return parsed.operator
+
+
+def _parse(model: type[_Model], raw: bytes) -> _Model:
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as invalid:
+        raise _refused(raw, invalid) from None
+
+
+def _refused(raw: bytes, invalid: ValidationError) -> Exception:
+    faults = Faults()
+    faults.add_pydantic(invalid)
+    if not faults.is_json:
+        return faults.refusal()
+    duplicate_keys(raw, faults)
+    _note_what_pydantic_cannot(raw, faults)
+    return faults.refusal()
+
+
+def _note_what_pydantic_cannot(raw: bytes, faults: Faults) -> None:
+    """Complete the list for a body that is refused anyway: everything at once."""
+    body = json.loads(raw)
+    if not isinstance(body, dict):
+        return
+    for name, value in body.items():
+        if not isinstance(value, str) or faults.has(name):
+            continue
+        if name in DAYS:
+            _day(value, name, faults)
+        elif name in INSTANTS:
+            _instant(value, name, faults)
+        elif name in _OPAQUE and holds_identity(value, None):
+            faults.add(name, "MA-1104")
+
+
+def _card(card: CardIn, faults: Faults) -> Card:
+    if card.kind is CardKind.RESIDENT_ID and not check_digit_holds(card.number):
+        faults.add("card.number", "MA-1129")
+    return Card(kind=card.kind, number=card.number)
+
+
+def _day(text: str, path: str, faults: Faults) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day < _FIRST_DAY:
+        faults.add(path, "MA-1124")
+        return _FIRST_DAY
+    return day
+
+
+def _instant(text: str, path: str, faults: Faults) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.date() < _FIRST_DAY:
+        faults.add(path, "MA-1125")
+        return None
+    return instant
