@@ -23,6 +23,7 @@ from typing import Self
 from settlement.store.embedded_account import EmbeddedPostgresError
 from settlement.store.embedded_cluster import Cluster, State, dsn_at
 from settlement.store.embedded_place import (
+    RECORD_NAME,
     Place,
     find_or_make_place,
     reachable_binaries,
@@ -66,6 +67,29 @@ class EmbeddedPostgres:
         with self._alone():
             if self._is_last_user() and self._cluster is not None:
                 self._cluster.stop()
+            self._give_up_share()
+
+    def erase(self) -> None:
+        """Remove the database for ever, wherever it lies; the data folder stays.
+
+        Raises `EmbeddedPostgresError` while another process uses it.
+        """
+        self._make_data_dir()
+        with self._alone():
+            if self._share is None:
+                self._share = self._open_lock("postgres.users")
+            if not self._is_last_user():
+                raise EmbeddedPostgresError(
+                    f"the database of {self._data_dir} is in use; stop the other"
+                    " processes first"
+                )
+            place = Place.load(self._data_dir)
+            if place is not None and place.folder.exists():
+                cluster = Cluster(place, reachable_binaries(place.account))
+                cluster.stop()
+                cluster.remove()
+            (self._data_dir / RECORD_NAME).unlink(missing_ok=True)
+            self._cluster = None
             self._give_up_share()
 
     def is_running(self) -> bool:

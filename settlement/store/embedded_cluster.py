@@ -133,6 +133,13 @@ class Cluster:
                 f"PostgreSQL did not stop within {STOP_SECONDS_MAX} s; see"
                 f" {self.place.log}"
             )
+        if self.place.socket_folder.parent != self.place.folder:
+            self._run("rmdir", self.place.socket_folder)
+
+    def remove(self) -> None:
+        """Remove everything in the place, and the place; the server must be down."""
+        self._run("find", self.place.folder, "-mindepth", "1", "-delete")
+        self.place.folder.rmdir()
 
     def _status_lines(self) -> list[str]:
         try:

@@ -41,6 +41,16 @@ async def migrate(connection: Connection) -> list[int]:
         await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)
 
 
+async def missing_migrations(connection: Connection) -> list[int]:
+    """Numbers that this program knows and the database has not got; reads only."""
+    known = [number for number, _ in migrations()]
+    if await connection.fetchval("SELECT to_regclass('schema_migration')") is None:
+        return known
+    rows = await connection.fetch("SELECT number FROM schema_migration")
+    done = {row["number"] for row in rows}
+    return [number for number in known if number not in done]
+
+
 async def _apply_missing(connection: Connection) -> list[int]:
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migration ("
