@@ -1,0 +1,146 @@
+"""Settings of `medaid serve`: options, then `MEDAID_*`, then a TOML file.
+
+An earlier source wins. Anything unknown or impossible is a `SettingsFault` whose
+text is one sentence for the operator.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "MEDAID_"
+#: Set for other commands or by the location options, so no setting of serve.
+_NOT_OURS = frozenset({"MEDAID_DATA_DIR", "MEDAID_DSN", "MEDAID_CONFIG"})
+_LOOPBACK_NAMES = frozenset({"localhost"})
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsFault(Exception):
+    """A setting is unknown, impossible or missing; the text is one sentence."""
+
+
+class ServeSettings(BaseModel):
+    """How the gateway listens and how much it takes on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    behind_proxy: bool = False
+    metrics_port: Port | None = None
+    """Loopback only; 0 lets the system choose."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 64 * 1024
+    session_hours: Annotated[int, Field(ge=1, le=12)] = 12
+    drain_s: Annotated[int, Field(ge=1, le=600)] = 30
+    """How long requests under way may take after SIGTERM."""
+    database_connections: Annotated[int, Field(ge=2, le=64)] = 8
+    """Per worker."""
+
+    @property
+    def scheme(self) -> str:
+        """`https` when the gateway itself terminates TLS."""
+        return "http" if self.tls_cert is None else "https"
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """TLS 1.2 and newer with the given certificate; `None` without one.
+
+        Raises `SettingsFault` when the files cannot be used.
+        """
+        if self.tls_cert is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(self.tls_cert, self.tls_key)
+        except OSError as error:
+            raise SettingsFault(
+                f"the certificate {self.tls_cert} with key {self.tls_key} cannot be"
+                f" used ({error.strerror or 'no such file'}); give both in PEM form"
+            ) from error
+        return context
+
+
+def read_settings(
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    config: Path | None,
+) -> ServeSettings:
+    """Merge the three sources and check them together; raises `SettingsFault`.
+
+    `options` are those of the command line; `None` means not given.
+    """
+    values = _from_file(config) | _from_environment(environment)
+    values |= {name: value for name, value in options.items() if value is not None}
+    try:
+        settings = ServeSettings.model_validate(values)
+    except ValidationError as invalid:
+        raise SettingsFault(_sentence(invalid)) from None
+    _check_together(settings)
+    return settings
+
+
+def _from_file(config: Path | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsFault(
+            f"the settings file {config} cannot be read ({error.strerror})"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsFault(
+            f"the settings file {config} is not TOML: {error}"
+        ) from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and name not in _NOT_OURS
+    }
+
+
+def _sentence(invalid: ValidationError) -> str:
+    """The first fault as one sentence, without the value: it may be a secret."""
+    error = invalid.errors(include_url=False, include_input=False)[0]
+    name = ".".join(str(step) for step in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(ServeSettings.model_fields)
+        return f"there is no setting {name!r}; the settings are {known}"
+    return f"the setting {name!r} cannot be used: {error['msg']}"
+
+
+def _check_together(settings: ServeSettings) -> None:
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingsFault("--tls-cert and --tls-key go together: give both or none")
+    settings.tls_context()
+    is_protected = settings.tls_cert is not None or settings.behind_proxy
+    if not is_protected and not is_loopback(settings.host):
+        raise SettingsFault(
+            f"without TLS the gateway listens on loopback only, and {settings.host!r}"
+            " is not; give --tls-cert and --tls-key, or --behind-proxy where a proxy"
+            " terminates TLS"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host in _LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
