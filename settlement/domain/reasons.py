@@ -39,6 +39,15 @@ _COLLECT_FIRST = Text(
     "Do not charge twice; collect the first settlement's amounts and print its slip.",
 )
 
+_ASK_BUREAU = Text(
+    "未导入任何内容；请民政局核对后重新签发文件。",
+    "Nothing was taken; ask the bureau to check the file and sign it again.",
+)
+_CORRECT_ROW = Text(
+    "该人员保持原状态；请在下一份文件中更正。",
+    "The person keeps the former state; correct the row in the next file.",
+)
+
 
 def _reasons(*reasons: Reason) -> dict[str, Reason]:
     table: dict[str, Reason] = {}
@@ -57,6 +66,14 @@ def _decided(
     code: str, zh: str, en: str, next_step: Text, *, retry: bool = False
 ) -> Reason:
     return Reason(code, Text(zh, en), next_step, retry_allowed=retry, same_key=False)
+
+
+def _file(code: str, zh: str, en: str, next_step: Text | None = None) -> Reason:
+    return Reason(code, Text(zh, en), next_step or _ASK_BUREAU)
+
+
+def _row(code: str, zh: str, en: str) -> Reason:
+    return Reason(code, Text(zh, en), _CORRECT_ROW)
 
 
 REASONS = _reasons(
@@ -225,6 +242,55 @@ REASONS = _reasons(
            Text("请用原幂等键重试；若仍失败请联系网关管理员。",
                 "Retry with the same key; if it persists, ask the operator."),
            retry_allowed=True, same_key=True),
+    # 61xx: a roster file that is not taken in
+    _file("MA-6101", "清单文件格式不符。", "The manifest is malformed."),
+    _file("MA-6102", "清单签名无效，或签名密钥不受信任。",
+          "The manifest's signature is not valid, or its key is not trusted."),
+    _file("MA-6103", "数据文件缺失或无法读取。",
+          "The data file is missing or cannot be read."),
+    _file("MA-6104", "数据文件与清单中的 SHA-256 不符。",
+          "The data file does not have the SHA-256 of the manifest."),
+    _file("MA-6105", "数据行数与清单不符。",
+          "The data file does not have the manifest's number of rows."),
+    _file("MA-6106", "被拒绝的行过多，整个文件未导入。",
+          "Too many rows are refused; nothing of the file was taken.",
+          Text("按清单修正各行后重新签发，或由管理员提高 --max-refused。",
+               "Correct the listed rows and sign again, or raise --max-refused.")),
+    _file("MA-6107", "版本号不高于当前版本。",
+          "The version is not above the current one."),
+    _file("MA-6108", "增量文件所依据的版本不是当前版本。",
+          "The delta does not rest on the current version.",
+          Text("依次导入缺少的增量文件，或导入一份全量文件。",
+               "Import the missing deltas in order, or a full file.")),
+    _file("MA-6109", "as_of 早于当前名册。", "as_of lies before that of the roster."),
+    _file("MA-6110", "该文件已经导入。", "This file has been taken in already.", _NONE),
+    _file("MA-6111", "名册由另一令牌密钥写入。",
+          "The roster was written with another token key.",
+          Text("使用写入名册时的密钥目录。",
+               "Use the key folder with which the roster was written.")),
+    _file("MA-6112", "数据文件的表头不符。", "The data file's header is not as agreed."),
+    # 62xx: a row of a roster file; the person keeps the former state
+    _row("MA-6201", "无法读取该行（引号或编码有误；应为 UTF-8）。",
+         "The row cannot be read: broken quotes, or not UTF-8."),
+    _row("MA-6202", "列数与表头不符。", "The row has not as many fields as the header."),
+    _row("MA-6203", "必填字段为空。", "A required field is empty."),
+    _row("MA-6204", "action 只能是 upsert 或 remove。",
+         "The action is neither upsert nor remove."),
+    _row("MA-6205", "身份证号不是 18 位。",
+         "The identity number does not have 18 characters."),
+    _row("MA-6206", "身份证号校验码或出生日期有误（GB 11643）。",
+         "The identity number's check digit or birth date is wrong (GB 11643)."),
+    _row("MA-6207", "卡号格式不符。", "The card number is malformed."),
+    _row("MA-6208", "救助对象类别未知。", "The category is unknown."),
+    _row("MA-6209", "日期不是 YYYY-MM-DD。", "The date is not YYYY-MM-DD."),
+    _row("MA-6210", "有效期结束早于开始。", "The window ends before it starts."),
+    _row("MA-6211", "街道代码不是 9 位数字。",
+         "The sub-district does not have 9 digits."),
+    _row("MA-6213", "同一资格在文件中出现多次且内容不同。",
+         "The same window stands in the file with different content."),
+    _row("MA-6214", "该卡属于另一名救助对象。", "The card belongs to another person."),
+    _row("MA-6215", "要移除的资格不在名册中。",
+         "The removal names a window that the roster does not have."),
 )  # fmt: skip
 
 

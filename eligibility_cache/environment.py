@@ -1,0 +1,191 @@
+"""The cache's files: generations of one LMDB map, shared by all processes.
+
+Under the cache folder lie `CURRENT` (the name of the generation in force), one
+folder per generation, and `writer.lock`. A new generation is built beside the one
+in force and swapped in by replacing `CURRENT`, so look-ups never wait. Whoever dies
+in the middle leaves a folder that nothing names; the next writer removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import lmdb
+
+from eligibility_cache.packing import LAYOUT, CacheCorruptError
+from settlement.domain.eligibility import RosterVersion
+
+#: Address space, not memory and not disk: the file grows with its content. A city
+#: of 9 million persons takes 0.6 GB.
+MAP_BYTES = 16 << 30
+#: Every process and its look-up transaction takes one slot.
+MAX_READERS = 1024
+_CURRENT = "CURRENT"
+_SUSPECT = "SUSPECT"
+_META = b"meta"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheMeta:
+    """What a generation contains, written in the same transaction as its content."""
+
+    layout: int = LAYOUT
+    roster_id: str
+    """Hex; which database it was built from."""
+    version: int
+    as_of: str
+    cursor: int
+    """Changes of the feed up to here are contained."""
+    key_check: str
+    """Hex; which token key the tokens were made with."""
+
+    @property
+    def roster_version(self) -> RosterVersion:
+        """The version that the content is complete for."""
+        return RosterVersion(self.version, self.as_of)
+
+    def pack(self) -> bytes:
+        """As stored."""
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @classmethod
+    def unpack(cls, packed: bytes | None) -> Self:
+        """As it was stored; raises `CacheCorruptError` for anything else."""
+        try:
+            meta = cls(**json.loads(packed or b""))
+        except (TypeError, ValueError) as wrong:
+            raise CacheCorruptError("the cache does not say what it holds") from wrong
+        if meta.layout != LAYOUT:
+            raise CacheCorruptError("the cache has another layout")
+        return meta
+
+
+class Generation:
+    """One LMDB map, opened once per process and kept open."""
+
+    def __init__(self, folder: Path, *, building: bool = False) -> None:
+        """Open, or make when `building`; raises `lmdb.Error` for a broken file."""
+        self.name = folder.name
+        self.environment = lmdb.open(
+            str(folder),
+            map_size=MAP_BYTES,
+            max_dbs=2,
+            max_readers=MAX_READERS,
+            # A look-up takes its slot and snapshot from here instead of anew.
+            max_spare_txns=2,
+            mode=0o600,
+            create=building,
+            readahead=False,
+            # A build is worth nothing until it is whole; one sync at its end.
+            sync=not building,
+        )
+        try:
+            self.persons = self.environment.open_db(b"persons", create=building)
+            self.cards = self.environment.open_db(b"cards", create=building)
+        except BaseException:
+            self.environment.close()
+            raise
+
+    def read_meta(self, transaction: lmdb.Transaction[bytes]) -> CacheMeta:
+        """What the snapshot of this transaction contains."""
+        return CacheMeta.unpack(transaction.get(_META))
+
+    def write_meta(self, transaction: lmdb.Transaction[bytes], meta: CacheMeta) -> None:
+        """To be committed together with the content that it describes."""
+        transaction.put(_META, meta.pack())
+
+    def close(self) -> None:
+        """Give map and reader slots back."""
+        self.environment.close()
+
+
+class CacheFolder:
+    """The folder with its generations. Creates it, for the owner alone."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the folder; its parents are made too."""
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = path
+
+    def current(self) -> str | None:
+        """Name of the generation in force; `None` before the first."""
+        try:
+            return (self.path / _CURRENT).read_text(encoding="ascii").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def open_current(self) -> Generation | None:
+        """The generation in force. Raises `lmdb.Error` where it is broken."""
+        name = self.current()
+        return None if name is None else Generation(self.path / name)
+
+    def begin(self) -> Generation:
+        """A new, empty generation beside the one in force. For the writer alone."""
+        current = self.current()
+        self._remove_all_but(current)
+        number = int(current or "0") + 1
+        folder = self.path / f"{number:08d}"
+        folder.mkdir(mode=0o700)
+        return Generation(folder, building=True)
+
+    def put_in_force(self, built: Generation) -> None:
+        """Swap: from here on every process opens this generation.
+
+        If we stop before the replacement, the old generation stays in force.
+        """
+        built.environment.sync(force=True)
+        draft = self.path / f"{_CURRENT}.new"
+        with draft.open("w", encoding="ascii") as file:
+            file.write(built.name)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path / _CURRENT)
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        # Processes that still have the old map open keep it until they close it.
+        self._remove_all_but(built.name)
+
+    def suspect(self) -> None:
+        """Tell the writer that the generation in force is broken."""
+        (self.path / _SUSPECT).touch(mode=0o600)
+
+    def is_suspect(self) -> bool:
+        """Whether some process found the generation in force broken."""
+        return (self.path / _SUSPECT).exists()
+
+    def clear_suspicion(self) -> None:
+        """After a new generation is in force."""
+        (self.path / _SUSPECT).unlink(missing_ok=True)
+
+    @contextmanager
+    def writer_lock(self) -> Iterator[bool]:
+        """Whether this process is the machine's one writer while the block runs.
+
+        The system releases the lock when a process dies, however it dies.
+        """
+        descriptor = os.open(self.path / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(descriptor)
+
+    def _remove_all_but(self, name: str | None) -> None:
+        for folder in self.path.iterdir():
+            if folder.is_dir() and folder.name != name:
+                shutil.rmtree(folder, ignore_errors=True)

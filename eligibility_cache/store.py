@@ -1,0 +1,233 @@
+"""Look-ups in the cache: microseconds, without the database, without waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lmdb
+
+from crypto.tokens import Tokenizer
+from eligibility_cache.environment import CacheFolder, CacheMeta, Generation
+from eligibility_cache.packing import (
+    CacheCorruptError,
+    pack_card,
+    pack_person,
+    unpack_card,
+    unpack_person,
+)
+from settlement.domain.bill import Card, CardKind
+from settlement.domain.eligibility import RosterPerson, RosterVersion
+
+
+@dataclass(frozen=True, slots=True)
+class CacheAnswer:
+    """What one snapshot of the cache says of a card."""
+
+    person: RosterPerson | None
+    can_tell: bool
+    """False before the first roster, for a broken cache, for another token key."""
+    version: RosterVersion | None
+    """The version of the same snapshot."""
+
+
+_CANNOT_TELL = CacheAnswer(None, can_tell=False, version=None)
+
+
+def key_check(tokenizer: Tokenizer) -> bytes:
+    """Tells whether a roster was written with this token key; shows nothing of it."""
+    return tokenizer.digest("roster-key-check", "1")
+
+
+class EligibilityCache:
+    """The machine's cache as one process sees it; satisfies `EligibilitySource`.
+
+    Holds one LMDB environment; each look-up takes a snapshot and lets it go. Look-ups
+    and `refresh` belong to one thread; `apply` may run in another one.
+    """
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
+        """Open what is there; nothing need be there yet."""
+        self.folder = CacheFolder(folder)
+        self._tokenizer = tokenizer
+        self._key_check = key_check(tokenizer).hex()
+        self._generation: Generation | None = None
+        self._version: RosterVersion | None = None
+        self._snapshot = -1
+        self._meta: CacheMeta | None = None
+        self.refresh()
+
+    def person_of_card(self, card: Card) -> tuple[RosterPerson | None, bool]:
+        """The person with this card, and whether the cache can tell at all."""
+        answer = self.look_up(card)
+        return answer.person, answer.can_tell
+
+    def roster_version(self) -> RosterVersion | None:
+        """The version that the last look-up or `refresh` saw.
+
+        It is never newer than what that look-up answered. Ask it in the same step,
+        with no `await` between, or take it from `look_up`.
+        """
+        return self._version
+
+    def look_up(self, card: Card) -> CacheAnswer:
+        """Person and roster version from one snapshot."""
+        kind = card.kind
+        return self.look_up_token(
+            self._tokenizer.card(kind.value, card.number),
+            is_person=kind is CardKind.RESIDENT_ID,
+        )
+
+    def look_up_token(self, card: bytes, *, is_person: bool = False) -> CacheAnswer:
+        """As `look_up`, for a token; `is_person` where it names the person itself."""
+        generation = self._generation
+        if generation is None:
+            return _CANNOT_TELL
+        try:
+            with generation.environment.begin() as reader:
+                return self._answer(generation, reader, card, is_person=is_person)
+        except lmdb.ReadersFullError:
+            return _CANNOT_TELL
+        except (lmdb.Error, CacheCorruptError):
+            self._abandon()
+            return _CANNOT_TELL
+
+    def refresh(self) -> None:
+        """Go over to the generation in force, and see its newest state."""
+        name = self.folder.current()
+        if self._generation is None or self._generation.name != name:
+            self._reopen()
+        self._see_newest()
+
+    @property
+    def meta(self) -> CacheMeta | None:
+        """What the snapshot last seen contains; `None` where nothing can be read."""
+        return self._meta
+
+    def apply(
+        self,
+        meta: CacheMeta,
+        persons: Mapping[bytes, RosterPerson | None],
+        cards: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """Write changes in one transaction: all of it is seen, or nothing.
+
+        For the writer alone. Raises `lmdb.Error` where nothing was written.
+        """
+        generation = self._generation
+        if generation is None:
+            raise CacheCorruptError("there is no generation to write to")
+        with generation.environment.begin(write=True) as transaction:
+            for token, person in persons.items():
+                if person is None:
+                    transaction.delete(token, db=generation.persons)
+                else:
+                    transaction.put(token, pack_person(person), db=generation.persons)
+            for card, owner in cards:
+                transaction.put(card, pack_card(card, owner), db=generation.cards)
+            generation.write_meta(transaction, meta)
+
+    def free_dead_readers(self) -> int:
+        """Give back the slots of processes that died; how many there were."""
+        if self._generation is None:
+            return 0
+        return self._generation.environment.reader_check()
+
+    def close(self) -> None:
+        """Give the map back; look-ups answer "cannot tell" from here on."""
+        self._close()
+
+    def _answer(
+        self,
+        generation: Generation,
+        reader: lmdb.Transaction[bytes],
+        card: bytes,
+        *,
+        is_person: bool,
+    ) -> CacheAnswer:
+        if reader.id() != self._snapshot:
+            self._take_meta(generation, reader)
+        meta = self._meta
+        if meta is None or meta.key_check != self._key_check:
+            return _CANNOT_TELL
+        person = card
+        if not is_person:
+            owner = reader.get(card, db=generation.cards)
+            if owner is None:
+                return CacheAnswer(None, can_tell=True, version=self._version)
+            person = unpack_card(card, owner)
+        packed = reader.get(person, db=generation.persons)
+        found = None if packed is None else unpack_person(person, packed)
+        return CacheAnswer(found, can_tell=True, version=self._version)
+
+    def _take_meta(
+        self, generation: Generation, reader: lmdb.Transaction[bytes]
+    ) -> None:
+        self._meta = generation.read_meta(reader)
+        self._version = self._meta.roster_version
+        self._snapshot = reader.id()
+
+    def _see_newest(self) -> None:
+        generation = self._generation
+        if generation is None:
+            return
+        try:
+            with generation.environment.begin() as reader:
+                self._take_meta(generation, reader)
+        except lmdb.ReadersFullError:
+            return
+        except (lmdb.Error, CacheCorruptError):
+            self._abandon()
+
+    def _reopen(self) -> None:
+        self._close()
+        try:
+            self._generation = self.folder.open_current()
+        except (lmdb.Error, OSError):
+            self.folder.suspect()
+
+    def _abandon(self) -> None:
+        self._close()
+        self.folder.suspect()
+
+    def _close(self) -> None:
+        if self._generation is not None:
+            self._generation.close()
+        self._generation = self._meta = self._version = None
+        self._snapshot = -1
+
+
+class CacheBuild:
+    """A generation being built beside the one in force. For the writer alone."""
+
+    def __init__(self, folder: CacheFolder) -> None:
+        """Begin an empty generation."""
+        self._folder = folder
+        self._generation = folder.begin()
+
+    def put_persons(self, persons: Sequence[RosterPerson]) -> None:
+        """Append persons, ascending by token over all calls."""
+        generation = self._generation
+        with generation.environment.begin(write=True, db=generation.persons) as writer:
+            for person in persons:
+                writer.put(person.token, pack_person(person), append=True)
+
+    def put_cards(self, cards: Sequence[tuple[bytes, bytes]]) -> None:
+        """Append cards, ascending by token over all calls."""
+        generation = self._generation
+        with generation.environment.begin(write=True, db=generation.cards) as writer:
+            for card, person in cards:
+                writer.put(card, pack_card(card, person), append=True)
+
+    def put_in_force(self, meta: CacheMeta) -> None:
+        """End the build; every process goes over to it."""
+        generation = self._generation
+        with generation.environment.begin(write=True) as writer:
+            generation.write_meta(writer, meta)
+        self._folder.put_in_force(generation)
+        self._folder.clear_suspicion()
+
+    def close(self) -> None:
+        """Give the map back, finished or not."""
+        self._generation.close()

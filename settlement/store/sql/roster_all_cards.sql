@@ -1,0 +1,2 @@
+-- Every card.
+SELECT card, person FROM roster_card ORDER BY card

@@ -1,0 +1,2 @@
+-- The next changes after a cursor.
+SELECT seq, person FROM roster_change WHERE seq > $1 ORDER BY seq LIMIT $2

@@ -1,0 +1,2 @@
+-- How many persons the file changed.
+SELECT count(DISTINCT person) FROM roster_touched

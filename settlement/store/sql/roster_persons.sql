@@ -1,0 +1,5 @@
+-- Windows of persons, without those withdrawn before they began.
+SELECT person, category, valid_from, valid_to, subdistrict, household
+FROM roster_window
+WHERE person = ANY($1::bytea[]) AND (valid_to IS NULL OR valid_to >= valid_from)
+ORDER BY person, valid_from, category

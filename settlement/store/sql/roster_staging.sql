@@ -1,0 +1,15 @@
+-- The file as it arrives, gone with the database transaction.
+CREATE TEMP TABLE roster_in (
+    line integer NOT NULL,
+    removes boolean NOT NULL,
+    person bytea NOT NULL,
+    card bytea,
+    household bytea NOT NULL,
+    category text,
+    valid_from date,
+    valid_to date,
+    subdistrict text NOT NULL
+) ON COMMIT DROP;
+CREATE TEMP TABLE roster_refused (person bytea, card bytea) ON COMMIT DROP;
+CREATE TEMP TABLE roster_kept (person bytea PRIMARY KEY) ON COMMIT DROP;
+CREATE TEMP TABLE roster_touched (person bytea NOT NULL) ON COMMIT DROP
