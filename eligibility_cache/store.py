@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,15 @@ class CacheAnswer:
     """The version of the same snapshot."""
 
 
+@dataclass(frozen=True, slots=True)
+class CacheContents:
+    """Everything in the cache: tokens with their packed bytes, ascending."""
+
+    meta: CacheMeta
+    persons: Iterator[tuple[bytes, bytes]]
+    cards: Iterator[tuple[bytes, bytes]]
+
+
 _CANNOT_TELL = CacheAnswer(None, can_tell=False, version=None)
 
 
@@ -44,7 +54,8 @@ class EligibilityCache:
     """The machine's cache as one process sees it; satisfies `EligibilitySource`.
 
     Holds one LMDB environment; each look-up takes a snapshot and lets it go. Look-ups
-    and `refresh` belong to one thread; `apply` may run in another one.
+    and `refresh` belong to one thread; `apply` may run in another one, but not while
+    `refresh` or `close` do.
     """
 
     def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
@@ -53,6 +64,7 @@ class EligibilityCache:
         self._tokenizer = tokenizer
         self._key_check = key_check(tokenizer).hex()
         self._generation: Generation | None = None
+        self._broken: Generation | None = None
         self._version: RosterVersion | None = None
         self._snapshot = -1
         self._meta: CacheMeta | None = None
@@ -94,7 +106,13 @@ class EligibilityCache:
             return _CANNOT_TELL
 
     def refresh(self) -> None:
-        """Go over to the generation in force, and see its newest state."""
+        """Go over to the generation in force, and see its newest state.
+
+        A generation that some process found broken is not opened again.
+        """
+        if self.folder.is_suspect():
+            self._close()
+            return
         name = self.folder.current()
         if self._generation is None or self._generation.name != name:
             self._reopen()
@@ -127,6 +145,22 @@ class EligibilityCache:
             for card, owner in cards:
                 transaction.put(card, pack_card(card, owner), db=generation.cards)
             generation.write_meta(transaction, meta)
+
+    @contextmanager
+    def contents(self) -> Iterator[CacheContents]:
+        """Everything in the cache, from one snapshot, in the order of tokens.
+
+        Raises `CacheCorruptError` where there is nothing to read.
+        """
+        generation = self._generation
+        if generation is None:
+            raise CacheCorruptError("there is no cache that can be read")
+        with generation.environment.begin() as reader:
+            yield CacheContents(
+                generation.read_meta(reader),
+                iter(reader.cursor(generation.persons)),
+                iter(reader.cursor(generation.cards)),
+            )
 
     def free_dead_readers(self) -> int:
         """Give back the slots of processes that died; how many there were."""
@@ -188,13 +222,17 @@ class EligibilityCache:
             self.folder.suspect()
 
     def _abandon(self) -> None:
-        self._close()
+        # Not closed here: a write may be under way in another thread.
+        self._broken = self._generation or self._broken
+        self._generation = self._meta = self._version = None
+        self._snapshot = -1
         self.folder.suspect()
 
     def _close(self) -> None:
-        if self._generation is not None:
-            self._generation.close()
-        self._generation = self._meta = self._version = None
+        for generation in (self._generation, self._broken):
+            if generation is not None:
+                generation.close()
+        self._generation = self._broken = self._meta = self._version = None
         self._snapshot = -1
 
 

@@ -1,0 +1,230 @@
+"""Follow the roster in PostgreSQL into the cache: one writer per machine.
+
+Every gateway process runs a follower. One of them holds the writer's lock and
+writes; the others see what it wrote, because the map is shared, and one of them
+takes over when it dies. Whatever was missed meanwhile is caught up from the cursor
+that the cache holds; where that is not possible the cache is built anew beside the
+one in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import lmdb
+
+from eligibility_cache.environment import CacheMeta
+from eligibility_cache.packing import CacheCorruptError
+from eligibility_cache.store import CacheBuild, EligibilityCache
+from settlement.domain.eligibility import RosterPerson
+from settlement.domain.roster import RosterChanges, RosterHead, RosterUnreachableError
+
+#: Changes applied in one transaction; a review of a city strikes 3,207 persons.
+BATCH = 20_000
+#: The bell may be missed, a look every second may not.
+POLL_SECONDS = 1.0
+#: How soon a process that only reads goes over to a generation built anew.
+WATCH_SECONDS = 0.25
+_BACKOFF_SECONDS = 0.5
+
+#: The database away, the disk full, a file damaged: tried again until it works.
+_MAY_PASS = (RosterUnreachableError, CacheCorruptError, lmdb.Error, OSError)
+
+_log = logging.getLogger(__name__)
+
+
+class Snapshot(Protocol):
+    """The whole roster as one moment saw it."""
+
+    head: RosterHead
+
+    def persons(self) -> AsyncIterator[list[RosterPerson]]:
+        """Everybody with a window, ascending by token."""
+        ...
+
+    def cards(self) -> AsyncIterator[list[tuple[bytes, bytes]]]:
+        """Every card token with its person's, ascending."""
+        ...
+
+
+class Feed(Protocol):
+    """Where changes come from; calls raise `RosterUnreachableError`."""
+
+    async def changes(self, after: int, limit: int) -> RosterChanges:
+        """What changed after a cursor, from one snapshot."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """The whole roster."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Until something changed, or the time is over."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection up."""
+        ...
+
+
+class Follower:
+    """Keeps the cache at the roster's newest version until cancelled."""
+
+    def __init__(self, feed: Feed, cache: EligibilityCache) -> None:
+        """Nothing happens before `run` or `catch_up`."""
+        self._feed = feed
+        self._cache = cache
+        self._has_looked = asyncio.Event()
+        self.is_writer = False
+        """Whether this process writes the machine's cache."""
+
+    async def run(self) -> None:
+        """Follow for ever; end by cancelling. Nothing is left half applied then."""
+        try:
+            while True:
+                with self._cache.folder.writer_lock() as is_writer:
+                    if is_writer:
+                        await self._write()
+                # Somebody else writes; look again soon whether they still do.
+                self._cache.refresh()
+                self._has_looked.set()
+                await asyncio.sleep(WATCH_SECONDS)
+        finally:
+            await self._feed.close()
+
+    async def looked_once(self) -> None:
+        """Wait until the cache was compared with the roster once, or found taken.
+
+        A database that cannot be reached counts: the cache then answers as it is.
+        """
+        await self._has_looked.wait()
+
+    async def catch_up(self) -> None:
+        """Bring the cache to the roster's present version. For the writer alone.
+
+        Raises `RosterUnreachableError`; the cache then is at some version between.
+        """
+        self._cache.refresh()
+        while not await self._advance():
+            pass
+
+    async def _write(self) -> None:
+        self.is_writer = True
+        try:
+            while True:
+                try:
+                    self._cache.free_dead_readers()
+                    await self.catch_up()
+                except _MAY_PASS as error:
+                    # The class alone: a driver's text may quote values.
+                    _log.warning("roster not followed: %s", type(error).__name__)
+                    await asyncio.sleep(_BACKOFF_SECONDS)
+                self._has_looked.set()
+                await self._feed.wait(POLL_SECONDS)
+        finally:
+            self.is_writer = False
+
+    async def _advance(self) -> bool:
+        """One batch, or a build; whether nothing newer remains."""
+        meta = self._cache.meta
+        if meta is None or self._cache.folder.is_suspect():
+            return await self._build()
+        changes = await self._feed.changes(meta.cursor, BATCH)
+        if changes.head.version is None or not _continues(meta, changes.head):
+            return await self._build()
+        if changes.cursor != meta.cursor or _is_newer(changes.head, meta):
+            await self._apply(meta, changes)
+        return changes.is_complete
+
+    async def _apply(self, meta: CacheMeta, changes: RosterChanges) -> None:
+        # A batch that ends within a version does not claim that version yet.
+        new = (
+            _meta_of(changes.head, changes.cursor)
+            if changes.is_complete
+            else _at_cursor(meta, changes.cursor)
+        )
+        await _to_the_end(
+            asyncio.to_thread(self._cache.apply, new, changes.persons, changes.cards)
+        )
+        self._cache.refresh()
+
+    async def _build(self) -> bool:
+        """Build a new generation from the whole roster and go over to it.
+
+        If we stop anywhere before it is put in force, the old one stays.
+        """
+        async with self._feed.snapshot() as snapshot:
+            if snapshot.head.version is None:
+                return True
+            build = CacheBuild(self._cache.folder)
+            try:
+                async for persons in snapshot.persons():
+                    await _to_the_end(asyncio.to_thread(build.put_persons, persons))
+                async for cards in snapshot.cards():
+                    await _to_the_end(asyncio.to_thread(build.put_cards, cards))
+                meta = _meta_of(snapshot.head, snapshot.head.last_change)
+                await _to_the_end(asyncio.to_thread(build.put_in_force, meta))
+            finally:
+                build.close()
+        self._cache.refresh()
+        if self._cache.meta is None:
+            raise CacheCorruptError("the cache cannot be read after building it anew")
+        return False
+
+
+def _continues(meta: CacheMeta, head: RosterHead) -> bool:
+    """Whether the changes after the cache's cursor lead from it to the head.
+
+    Not after another database was put in place, one restored to an older state, or
+    a file so large that its changes were not listed.
+    """
+    return (
+        meta.roster_id == head.roster_id.hex()
+        and meta.key_check == head.key_check.hex()
+        and head.scan_floor <= meta.cursor <= head.last_change
+        and head.version is not None
+        and meta.version <= head.version.version
+    )
+
+
+def _is_newer(head: RosterHead, meta: CacheMeta) -> bool:
+    return head.version is not None and head.version != meta.roster_version
+
+
+def _meta_of(head: RosterHead, cursor: int) -> CacheMeta:
+    if head.version is None:
+        raise CacheCorruptError("a roster without a version has no cache")
+    return CacheMeta(
+        roster_id=head.roster_id.hex(),
+        version=head.version.version,
+        as_of=head.version.as_of,
+        cursor=cursor,
+        key_check=head.key_check.hex(),
+    )
+
+
+def _at_cursor(meta: CacheMeta, cursor: int) -> CacheMeta:
+    return CacheMeta(
+        roster_id=meta.roster_id,
+        version=meta.version,
+        as_of=meta.as_of,
+        cursor=cursor,
+        key_check=meta.key_check,
+    )
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Await a thread's work; when cancelled, only after the thread has ended.
+
+    Otherwise a write could go on after the writer's lock was given up.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
