@@ -1,0 +1,1 @@
+"""Other people's visits, settled through a sandbox gateway of their own."""
