@@ -1,0 +1,54 @@
+# The two commands of a newcomer are `make demo` and `make test`; `make help` lists all.
+# Everything is installed into .venv; paths are relative, so that spaces do no harm.
+
+VENV := $(shell sh tools/venv-folder)
+BIN := $(VENV)/bin
+# Caches lie in the environment: what root left behind never stands in a user's way.
+PYTEST := HYPOTHESIS_STORAGE_DIRECTORY=$(VENV)/hypothesis $(BIN)/pytest -o cache_dir=$(VENV)/pytest
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test slow fmt lint cov lock clean
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
+
+demo: $(VENV)/.runtime ## replay the pilot's three months and verify them (ARGS=--once: end by itself)
+	@$(BIN)/medaid demo $(ARGS)
+
+test: $(VENV)/.dev ## pass the tests, all but the slow ones (ARGS: options for pytest)
+	@$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS)
+
+slow: $(VENV)/.dev ## pass the slow tests: long properties, crashes, full sizes
+	@$(PYTEST) -n $(WORKERS) -m slow $(ARGS)
+
+fmt: $(VENV)/.dev ## format the code and mend what can be mended mechanically
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+lint: $(VENV)/.dev ## check style, format, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+cov: $(VENV)/.dev ## demand full branch coverage of the pure core and of crypto
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/policy tests/crypto tests/domain $(ARGS)
+	@$(BIN)/coverage report
+
+lock: $(VENV)/.dev ## pin the newest allowed versions into requirements/, with hashes
+	@sh tools/lock $(BIN)
+
+clean: ## remove the environment and the caches; data in var/ stays
+	@rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	@test -e $(VENV)/.dev -a ! requirements/dev.txt -nt $(VENV)/.dev || sh tools/install $(VENV) runtime
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	@sh tools/install $(VENV) dev
+	@touch $@
