@@ -1,0 +1,84 @@
+"""Worked cases: what a pack makes of them, compared with what it says it must."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from settlement.domain.decision import AccumulatorKey, Adjudication
+from settlement.domain.money import yuan_text
+from settlement.domain.policy.document import WorkedCase
+
+if TYPE_CHECKING:
+    from settlement.domain.policy.pack import CompiledPack
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One outcome that is not what the case says."""
+
+    outcome: str
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """How one worked case came out; passed when there is no difference."""
+
+    name: str
+    line: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expected outcome came out, to the fen."""
+        return not self.differences
+
+
+def run_cases(pack: CompiledPack) -> list[CaseResult]:
+    """Run all worked cases of a pack, in its order."""
+    return [_run(pack, case) for case in pack.document.cases]
+
+
+def _run(pack: CompiledPack, case: WorkedCase) -> CaseResult:
+    day = pack.policy_day(case.bill)
+    used_fen = {
+        AccumulatorKey(day.year, pot): amount for pot, amount in case.used_fen.items()
+    }
+    result = pack.adjudicate(
+        case.bill, case.categories, used_fen, None, settled_on=case.settled_on
+    )
+    actual = _outcomes(result, case.used_fen)
+    actual["in_force"] = "是" if pack.covers(day) else "否"
+    return CaseResult(
+        case.name,
+        case.line,
+        tuple(
+            Difference(outcome, expected, actual.get(outcome, ""))
+            for outcome, expected in case.expect.items()
+            if actual.get(outcome, "") != expected
+        ),
+    )
+
+
+def _outcomes(result: Adjudication, used_fen: Mapping[str, int]) -> dict[str, str]:
+    amounts = {
+        "base": result.base_fen,
+        "aid": result.aid_fen,
+        "tilt": sum(part.amount_fen for part in result.aid if part.kind == "tilt"),
+        "patient_pays": result.patient_pays_fen,
+        "cash": result.cash_fen,
+        "account_return": result.account_return_fen,
+    }
+    after = dict(used_fen)
+    for posting in result.postings:
+        pot = posting.key.pot
+        after[pot] = after.get(pot, 0) + posting.amount_fen
+    amounts.update({f"used_after.{pot}": fen for pot, fen in after.items()})
+    outcomes = {name: f"{yuan_text(fen)}元" for name, fen in amounts.items()}
+    outcomes["decision"] = "批准" if result.approved else "不予救助"
+    outcomes["reason"] = result.reason
+    outcomes["category"] = result.category or ""
+    return outcomes

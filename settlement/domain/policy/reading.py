@@ -1,0 +1,180 @@
+"""From the bytes of a pack to a `PackDocument`, or to every fault in it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import date
+
+from settlement.domain.policy.case_reading import read_cases
+from settlement.domain.policy.cells import SourceBook, read_days, word
+from settlement.domain.policy.checks import check_document
+from settlement.domain.policy.document import (
+    DEDUCTIBLE_POT,
+    SCHEMA,
+    TILT_POT,
+    Instrument,
+    PackDocument,
+    Source,
+)
+from settlement.domain.policy.faults import FaultList
+from settlement.domain.policy.rules_reading import (
+    read_base,
+    read_benefits,
+    read_cares,
+    read_categories,
+    read_places,
+    read_year_caps,
+)
+from settlement.domain.policy.section import WRONG_DAY, Section, parse_day
+from settlement.domain.policy.tree import read_tree
+
+_PACK_ID = re.compile(r"[a-z][a-z0-9-]{0,47}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,31}")
+_JURISDICTION = re.compile(r"[0-9]{6}")
+_YES_NO = {"是": True, "否": False}
+_STATUS = {"confirmed": True, "unconfirmed": False}
+_OPEN = "open"
+_UNKNOWN_DAY = "unconfirmed"
+
+
+def read_document(document: bytes) -> PackDocument:
+    """The pack as written, checked for completeness and contradictions.
+
+    Raises `PolicyError` with all faults: first those of the YAML itself, then all
+    that single fields have, then all contradictions between fields. Worked cases are
+    read here, not run.
+    """
+    faults = FaultList()
+    root = Section(read_tree(document), "", faults)
+    if root.text("schema") != SCHEMA:
+        root.faults.stop(
+            "MA-7014", root.line_of("schema"), "schema",
+            zh=f"只能读取 {SCHEMA}。", en=f"Only {SCHEMA} can be read.",
+        )  # fmt: skip
+    pack = _read_pack(root, hashlib.sha256(document).hexdigest())
+    root.close()
+    faults.raise_if_any()
+    check_document(pack, root)
+    faults.raise_if_any()
+    return pack
+
+
+def _read_pack(root: Section, sha256: str) -> PackDocument:
+    instruments = _read_instruments(root)
+    sources = _read_sources(root, instruments)
+    book = SourceBook(sources)
+    pots = {name: section.title() for name, section in root.sections("pots")}
+    categories = read_categories(root, book)
+    names = [category.id for category in categories]
+    in_force_from, in_force_to = _read_in_force(root, book)
+    _read_only_kind(root, "year", "calendar_year", book)
+    pack = PackDocument(
+        id=root.text("id", _PACK_ID),
+        version=root.text("version", _VERSION),
+        sha256=sha256,
+        title=root.both("title"),
+        scheme=root.both("scheme"),
+        jurisdiction=root.text("jurisdiction", _JURISDICTION),
+        fictional=root.choice("fictional", _YES_NO, default=True),
+        in_force_from=in_force_from,
+        in_force_to=in_force_to,
+        known_since=root.day("known_since"),
+        instruments=tuple(instruments.values()),
+        sources=tuple(sources.values()),
+        pots=pots,
+        categories=categories,
+        cares=read_cares(root, pots, book),
+        places=read_places(root, book),
+        base=read_base(root, book),
+        identities=_read_only_kind(root, "several_identities", "就高不重复", book),
+        rounding=_read_only_kind(root, "rounding", "half_up", book),
+        filing_limit_days=book.cell(root, "filing_limit", read_days),
+        benefits=read_benefits(root, names, book),
+        year_caps=read_year_caps(root, names, pots, book),
+        cases=read_cases(root, [*pots, DEDUCTIBLE_POT, TILT_POT], names),
+    )
+    _check_citations(root, book)
+    return pack
+
+
+def _read_instruments(root: Section) -> dict[str, Instrument]:
+    instruments = {}
+    for key, section in root.sections("instruments"):
+        instruments[key] = Instrument(
+            key=key,
+            number=section.text("number"),
+            title=section.text("title"),
+            issued=_day_if_known(section, "issued"),
+            published=_day_if_known(section, "published"),
+            address=section.optional_text("address"),
+        )
+        section.close()
+    return instruments
+
+
+def _day_if_known(section: Section, key: str) -> date | None:
+    if section.has(key) and section.text(key) == _UNKNOWN_DAY:
+        return None
+    return section.day(key)
+
+
+def _read_sources(
+    root: Section, instruments: Mapping[str, Instrument]
+) -> dict[str, Source]:
+    sources = {}
+    for key, section in root.sections("sources"):
+        name = section.one_of("instrument", instruments, "instruments")
+        confirmed = section.choice("status", _STATUS, default=True)
+        if confirmed:
+            quote, note = section.text("quote"), section.optional_text("note")
+        else:
+            quote, note = section.optional_text("quote"), section.text("note")
+        sources[key] = Source(
+            key=key,
+            instrument=instruments.get(name, _NO_INSTRUMENT),
+            article=section.text("article"),
+            quote=quote,
+            confirmed=confirmed,
+            note=note,
+        )
+        section.close()
+    return sources
+
+
+_NO_INSTRUMENT = Instrument("", "", "", None, None, "")
+
+
+def _read_in_force(root: Section, book: SourceBook) -> tuple[date, date | None]:
+    section = root.section("in_force")
+    begins = section.day("from")
+    ends = section.parsed("to", _last_day, date.max, WRONG_DAY)
+    book.cite(section)
+    section.close()
+    if ends < begins:
+        section.fault(
+            "MA-7012", "to",
+            zh="终止日期早于开始日期。请更正其中之一。",
+            en="Ends before it begins. Correct one of the two.",
+        )  # fmt: skip
+    return begins, None if ends == date.max else ends
+
+
+def _last_day(text: str) -> date | None:
+    return date.max if text == _OPEN else parse_day(text)
+
+
+def _read_only_kind(root: Section, key: str, only: str, book: SourceBook) -> Source:
+    """A rule of which one kind exists so far, written down and sourced all the same."""
+    return book.cell(root, key, word({only: only}, only)).source
+
+
+def _check_citations(root: Section, book: SourceBook) -> None:
+    sources = root.section("sources")
+    for key in book.uncited():
+        sources.fault(
+            "MA-7019", key,
+            zh="没有任何规则引用此出处。请引用或删除。",
+            en="No rule rests on this source. Cite it or remove it.",
+        )  # fmt: skip

@@ -1,0 +1,171 @@
+"""The rules of a pack: categories, kinds of care, base formula and tables.
+
+Every table names its axes and must be complete: a cell that says nothing is written
+as 不享受, 不限 or 无, never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from settlement.domain.bill import CareType, Place
+from settlement.domain.decision import Text
+from settlement.domain.policy.cells import (
+    REQUIRED,
+    SourceBook,
+    read_cap,
+    read_deductible,
+    read_rate,
+    read_tilt,
+    word,
+)
+from settlement.domain.policy.document import (
+    BaseFormula,
+    Benefit,
+    Cap,
+    Care,
+    Category,
+    Referral,
+    Sourced,
+)
+from settlement.domain.policy.section import Section
+
+T = TypeVar("T")
+
+_IN_OUT = {"计入": True, "不计入": False}
+_OFF = {"扣除": True, "不扣除": False}
+_ALLOWED = {"允许": True, "不允许": False}
+_DAYS = {"service_start": "service_start", "service_end": "service_end"}
+_PLACES = {
+    "按账单": Referral.AS_BILLED,
+    "视为已转诊": Referral.REFERRED,
+    "视为未转诊": Referral.UNREFERRED,
+}
+
+
+def read_categories(root: Section, book: SourceBook) -> tuple[Category, ...]:
+    """The categories, in the order that decides between equal benefits."""
+    categories = []
+    for name, section in root.sections("categories"):
+        categories.append(
+            Category(
+                id=name,
+                title=section.both("title"),
+                short=section.both("short"),
+                aliases=section.texts("aliases"),
+                national_codes=section.texts("national_codes"),
+                source=book.cite(section),
+            )
+        )
+        section.close()
+    return tuple(categories)
+
+
+def read_cares(
+    root: Section, pots: Mapping[str, Text], book: SourceBook
+) -> dict[CareType, Care]:
+    """Every kind of care with its pot, its day and whether a referral is required."""
+    group = root.section("care")
+    cares: dict[CareType, Care] = {}
+    for care_type in CareType:
+        section = group.section(care_type.value)
+        cares[care_type] = Care(
+            care_type=care_type,
+            title=section.both("title"),
+            pot=book.cell(section, "pot", _name_of(pots, "pots")),
+            day=book.cell(section, "day", word(_DAYS, "service_start")),
+            referral_required=book.cell(section, "referral", word(REQUIRED, True)),  # noqa: FBT003
+        )
+        section.close()
+    group.close()
+    return cares
+
+
+def _name_of(known: Mapping[str, T], what: str) -> Callable[[Section], str]:
+    return lambda section: section.one_of("value", known, what)
+
+
+def read_places(root: Section, book: SourceBook) -> dict[Place, Sourced[Referral]]:
+    """What each place of care means for the referral rule."""
+    group = root.section("places")
+    places = {
+        place: book.cell(group, place.value, word(_PLACES, Referral.UNREFERRED))
+        for place in Place
+    }
+    group.close()
+    return places
+
+
+def read_base(root: Section, book: SourceBook) -> BaseFormula:
+    """What counts towards the base and what comes off it."""
+    section = root.section("base")
+    base = BaseFormula(
+        pre_selfpay_in=_switch(section, "pre_selfpay", _IN_OUT, book),
+        commercial_off=_switch(section, "commercial", _OFF, book),
+        charity_off=_switch(section, "charity", _OFF, book),
+        top_up=_switch(section, "top_up", _ALLOWED, book),
+    )
+    section.close()
+    return base
+
+
+def _switch(
+    section: Section, key: str, words: Mapping[str, bool], book: SourceBook
+) -> Sourced[bool]:
+    return book.cell(section, key, word(words, False))  # noqa: FBT003
+
+
+def read_benefits(
+    root: Section, categories: Iterable[str], book: SourceBook
+) -> dict[tuple[str, CareType], Benefit]:
+    """The tables by category and kind of care, joined cell by cell."""
+    names = list(categories)
+    cares = [care_type.value for care_type in CareType]
+    rates = _table(root, "rates", (names, cares), read_rate, book)
+    deductibles = _table(root, "deductibles", (names, cares), read_deductible, book)
+    visit_caps = _table(root, "visit_caps", (names, cares), read_cap, book)
+    tilts = _table(root, "tilt", (names, cares), read_tilt, book)
+    return {
+        (name, care_type): Benefit(
+            rate_ppm=rates[name, care_type],
+            deductible=deductibles[name, care_type],
+            visit_cap=visit_caps[name, care_type],
+            tilt=tilts[name, care_type],
+        )
+        for name in names
+        for care_type in CareType
+    }
+
+
+def read_year_caps(
+    root: Section,
+    categories: Iterable[str],
+    pots: Iterable[str],
+    book: SourceBook,
+) -> dict[tuple[str, str], Sourced[Cap]]:
+    """The yearly caps by category and pot."""
+    axes = (list(categories), list(pots))
+    return _table(root, "year_caps", axes, read_cap, book)
+
+
+def _table(
+    root: Section,
+    key: str,
+    axes: tuple[list[str], list[str]],
+    read: Callable[[Section], T],
+    book: SourceBook,
+) -> dict[tuple[str, str], Sourced[T]]:
+    return {
+        (row, column): book.cell(section, column, read)
+        for row, section in _rows(root.section(key), axes[0])
+        for column in axes[1]
+    }
+
+
+def _rows(table: Section, names: list[str]) -> Iterator[tuple[str, Section]]:
+    for name in names:
+        row = table.section(name)
+        yield name, row
+        row.close()
+    table.close()
