@@ -136,6 +136,8 @@ REASONS = _reasons(
              _PATIENT_PAYS),
     _decided("MA-2004", "该类别不享受此类救助。",
              "This category receives no aid for this kind of care.", _PATIENT_PAYS),
+    _decided("MA-2100", "在救助对象名册中，就诊日期有效。",
+             "On the assistance roster on the date of service.", _NONE),
     _decided("MA-2101", "该卡不在救助对象名册中。",
              "The card is not on the assistance roster.",
              Text("按普通患者收费；患者可到户籍地街道办事处咨询。",

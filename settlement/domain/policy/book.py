@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from settlement.domain.bill import Bill
 from settlement.domain.errors import RequestRefused
@@ -43,6 +43,23 @@ class PolicyBook:
         """
         for pack, known_since in self._newest_first:
             if known_since <= known_at and pack.covers(pack.policy_day(bill)):
+                return pack
+        raise RequestRefused("MA-5106")
+
+    def in_force_on(self, day: date, known_at: datetime) -> CompiledPack:
+        """Of the packs in force on a day, the latest known at the instant.
+
+        For questions without a bill. Raises `RequestRefused` (MA-5106).
+        """
+        for pack, known_since in self._newest_first:
+            if known_since <= known_at and pack.covers(day):
+                return pack
+        raise RequestRefused("MA-5106")
+
+    def in_force_on(self, day: date, known_at: datetime) -> CompiledPack:
+        """The same for a day without a bill, as eligibility is asked."""
+        for pack, known_since in self._newest_first:
+            if known_since <= known_at and pack.covers(day):
                 return pack
         raise RequestRefused("MA-5106")
 
