@@ -49,6 +49,12 @@ _CORRECT_ROW = Text(
 )
 
 
+_CORRECT_PACK = Text(
+    "按所示行号和字段更正后重新检查（medaid policy check）。",
+    "Correct the place shown, then run `medaid policy check` again.",
+)
+
+
 def _reasons(*reasons: Reason) -> dict[str, Reason]:
     table: dict[str, Reason] = {}
     for reason in reasons:
@@ -74,6 +80,10 @@ def _file(code: str, zh: str, en: str, next_step: Text | None = None) -> Reason:
 
 def _row(code: str, zh: str, en: str) -> Reason:
     return Reason(code, Text(zh, en), _CORRECT_ROW)
+
+
+def _pack(code: str, zh: str, en: str) -> Reason:
+    return Reason(code, Text(zh, en), _CORRECT_PACK)
 
 
 REASONS = _reasons(
@@ -293,6 +303,29 @@ REASONS = _reasons(
     _row("MA-6214", "该卡属于另一名救助对象。", "The card belongs to another person."),
     _row("MA-6215", "要移除的资格不在名册中。",
          "The removal names a window that the roster does not have."),
+    # 7xxx: a policy pack cannot be used; the fault names line, field and remedy
+    _pack("MA-7001", "文件过大或嵌套过深。", "The document is too large or too deep."),
+    _pack("MA-7002", "不是有效的 YAML 文件。", "The document is not valid YAML."),
+    _pack("MA-7003", "同一个键出现两次。", "A key stands twice."),
+    _pack("MA-7004", "不允许使用锚点和引用。", "Anchors and aliases are not allowed."),
+    _pack("MA-7005", "不允许使用标签。", "Tags are not allowed."),
+    _pack("MA-7006", "未知的键。", "A key is unknown."),
+    _pack("MA-7007", "缺少必需的内容。", "Something that must be there is missing."),
+    _pack("MA-7008", "内容的形式不对。", "A value has the wrong shape."),
+    _pack("MA-7009", "值不在允许范围内。", "A value is not an allowed one."),
+    _pack("MA-7010", "金额的写法不对。", "An amount is not written as it must be."),
+    _pack("MA-7011", "比例的写法不对，或超过 100%。",
+          "A rate is not written as it must be, or above 100 %."),
+    _pack("MA-7012", "日期有误。", "A day is wrong."),
+    _pack("MA-7013", "引用了没有定义的内容。", "Something is named but not defined."),
+    _pack("MA-7014", "无法读取此格式版本。",
+          "This version of the format cannot be read."),
+    _pack("MA-7015", "内容相互矛盾。", "Two values contradict each other."),
+    _pack("MA-7016", "一个名称属于两个类别。", "A spelling names two categories."),
+    _pack("MA-7017", "算例的结果不符。", "A worked case comes out differently."),
+    _pack("MA-7018", "政策文件不能同时使用。", "Packs cannot be used side by side."),
+    _pack("MA-7019", "写明的出处没有被引用。", "A source is written but never cited."),
+    _pack("MA-7020", "没有这个政策文件。", "There is no such pack."),
 )  # fmt: skip
 
 

@@ -56,13 +56,6 @@ class PolicyBook:
                 return pack
         raise RequestRefused("MA-5106")
 
-    def in_force_on(self, day: date, known_at: datetime) -> CompiledPack:
-        """The same for a day without a bill, as eligibility is asked."""
-        for pack, known_since in self._newest_first:
-            if known_since <= known_at and pack.covers(day):
-                return pack
-        raise RequestRefused("MA-5106")
-
     def canonical_category(self, spelling: str) -> str | None:
         """The category that any installed pack knows by this spelling, newest first."""
         for pack, _ in self._newest_first:
