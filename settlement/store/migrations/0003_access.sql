@@ -52,7 +52,7 @@ CREATE INDEX nonce_age ON nonce (seen_at);
 -- Rises with every change of parties and keys, whoever makes it. Workers listen,
 -- and poll it in case a notification was lost.
 CREATE TABLE access_version (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version bigint NOT NULL
 );
 INSERT INTO access_version (version) VALUES (1);
