@@ -71,6 +71,11 @@ class Reply:
         reason = document.get("reason")
         return str(reason["code"] if reason else document.get("code", ""))
 
+    @property
+    def leaves_open(self) -> bool:
+        """Whether something may have been settled although this is no final answer."""
+        return self.status in _MAY_HAVE_SETTLED or self.code == "MA-5103"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -133,7 +138,8 @@ class GatewayClient:
     ) -> Reply:
         """Settle the bill under the key. `at` is the instant in a sandbox.
 
-        Without a key, which the gateway refuses, no header is sent. Raises `OutcomeUnknownError` when no answer could be had.
+        Without a key, which the gateway refuses, no header is sent. Raises
+        `OutcomeUnknownError` when no answer could be had.
         """
         headers = ({"Idempotency-Key": key} if key else {}) | _at(at)
         return await self._ask("POST", "/v1/settlements", bill, headers=headers)
@@ -236,7 +242,7 @@ class GatewayClient:
                 return last
             pause_s = max(pause_s, wait_s)
             # Refused before it began: this attempt settled nothing.
-            is_known = is_known and last.status not in _MAY_HAVE_SETTLED
+            is_known = is_known and not last.leaves_open
         if last is None or not is_known:
             raise OutcomeUnknownError(
                 f"{method} {path}: no final answer in {self._patience.attempts}"

@@ -15,7 +15,6 @@ REVERSED = "reversed"
 ALREADY_REVERSED = "was reversed already"
 TOMBSTONE = "tombstone"
 ELIGIBLE = "eligible"
-QUOTED = "quoted"
 AS_QUOTED = "settled with the aid quoted"
 
 _WORTH_NAMING = 5
