@@ -66,7 +66,7 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterManifest:
-    """What a signed roster file says of itself. API.md, Files."""
+    """What a roster file says of itself, its signature verified. API.md, Files."""
 
     kind: str
     """`full` or `delta`."""
@@ -76,13 +76,10 @@ class RosterManifest:
     as_of: datetime
     """The instant that the file describes; aware."""
     rows: int
-    sha256: str
-    """64 lower-case hex digits, over the data file's bytes as they lie on disk."""
-    file: str
-    """Name of the data file beside the manifest."""
+    sha256: bytes
+    """Over the data file's bytes as they lie on disk."""
     key_id: str
-    suite: str
-    signature: str
+    """Of the bureau's key that signed."""
 
     @property
     def is_full(self) -> bool:

@@ -82,7 +82,7 @@ class RosterImport:
     ) -> None:
         """Made by `open_import`."""
         self._connection = connection
-        self._manifest = manifest
+        self.manifest = manifest
         self._head = head
         self._key_check = key_check
         self._day = manifest.as_of_day
@@ -120,7 +120,7 @@ class RosterImport:
         self, *, refused: int, removals_without_effect: int, imported_at: datetime
     ) -> RosterCounts:
         """Bring windows and cards to the file's state, and move the head."""
-        version = self._manifest.version
+        version = self.manifest.version
         ended = await self._count("roster_end_removed", self._day, version)
         if self._is_full:
             ended += await self._count("roster_end_absent", self._day, version)
@@ -128,7 +128,7 @@ class RosterImport:
         await self._count("roster_upsert_cards")
         changed = await self._connection.fetchval(statement("roster_count_touched"))
         counts = RosterCounts(
-            rows=self._manifest.rows,
+            rows=self.manifest.rows,
             refused=refused,
             persons_changed=changed,
             windows_upserted=upserted,
@@ -140,7 +140,7 @@ class RosterImport:
 
     @property
     def _is_full(self) -> bool:
-        return self._manifest.is_full
+        return self.manifest.is_full
 
     async def _conflicts(
         self, name: str, column: str, reason: str, *arguments: date | bool
@@ -163,14 +163,14 @@ class RosterImport:
 
     async def _post(self, counts: RosterCounts, imported_at: datetime) -> None:
         last_change, scan_floor = await self._post_changes(counts.persons_changed)
-        manifest = self._manifest
+        manifest = self.manifest
         await self._connection.execute(
             statement("roster_post_version"),
             manifest.version,
             manifest.kind,
             manifest.previous_version,
             manifest.as_of,
-            bytes.fromhex(manifest.sha256),
+            manifest.sha256,
             counts.rows,
             counts.refused,
             counts.persons_changed,
@@ -197,7 +197,7 @@ class RosterImport:
         last = self._head.last_change
         if changed > CHANGE_FEED_LIMIT:
             return last + 1, last + 1
-        posted = await self._count("roster_post_changes", last, self._manifest.version)
+        posted = await self._count("roster_post_changes", last, self.manifest.version)
         return last + posted, self._head.scan_floor
 
 
@@ -213,7 +213,7 @@ async def _require_successor(
 ) -> None:
     """Order of precedence: the same file again, an old version, a gap, the clock."""
     same = await connection.fetchval(
-        statement("roster_same_file"), manifest.version, bytes.fromhex(manifest.sha256)
+        statement("roster_same_file"), manifest.version, manifest.sha256
     )
     if same is not None:
         raise RosterRefusedError(
