@@ -89,7 +89,8 @@ class RosterFile:
         try:
             with self._path.open("rb", buffering=0) as raw:
                 watched = io.BufferedReader(_Watched(raw, self), _BLOCK)
-                yield from _parse(_text(watched))
+                text = _text(watched)
+                yield from _parse(text)
                 # gzip may leave bytes behind its last member unread.
                 while watched.read(_BLOCK):
                     pass
