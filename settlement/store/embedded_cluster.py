@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from settlement.store.embedded_account import EmbeddedPostgresError
-from settlement.store.embedded_place import MAJOR_VERSION, Place
+from settlement.store.embedded_place import MAJOR_VERSION, SOCKET_NAME, Place
 
 DATABASE = "medaid"
 SUPERUSER = "medaid"
@@ -187,23 +187,13 @@ class Cluster:
 
     def _start(self) -> None:
         """Start the server and wait until it is ready or says why not."""
-        self._remove_stale_status()
+        self._remove_stale_files()
         self._run("mkdir", "-p", "-m", "0700", self.place.socket_folder)
         self._write("pg_hba.conf", _HBA)
         self._write("pg_ident.conf", self._identities())
         deadline = time.monotonic() + _LEFTOVER_SECONDS_MAX
         shared_buffers = f"shared_buffers = {self.shared_buffers}"
-        while True:
-            self._write_settings(shared_buffers)
-            log_size = self._log_size()
-            if (
-                self._pg_ctl(
-                    *("start", "-t", str(READY_SECONDS_MAX), "-l", self.place.log)
-                ).returncode
-                == 0
-            ):
-                return
-            report = self._log_since(log_size)
+        while (report := self._try_to_start(shared_buffers)) is not None:
             if "could not map anonymous shared memory" in report and shared_buffers:
                 shared_buffers = ""  # what initdb found to work
             elif "is still in use" in report and time.monotonic() < deadline:
@@ -213,23 +203,31 @@ class Cluster:
                     f"PostgreSQL did not start; see {self.place.log}"
                 )
 
-    def _remove_stale_status(self) -> None:
-        """Remove the status file of a server that is dead.
+    def _try_to_start(self, shared_buffers: str) -> str | None:
+        """Start once; return what the server reported if it did not get up."""
+        folder = str(self.place.socket_folder).replace("'", "''")
+        settings = _SETTINGS.format(socket_folder=folder, shared_buffers=shared_buffers)
+        self._write(_SETTINGS_FILE, settings)
+        log_size = self._log_size()
+        wait = ("-t", str(READY_SECONDS_MAX))
+        done = self._pg_ctl("start", *wait, "-l", self.place.log)
+        return None if done.returncode == 0 else self._log_since(log_size)
 
-        PostgreSQL does so itself unless another process of the same account has got
-        the number meanwhile; called only when the server does not run.
+    def _remove_stale_files(self) -> None:
+        """Remove what a dead server left; called only when none runs here.
+
+        PostgreSQL would refuse to start where another process has got the dead one's
+        number meanwhile, or where nobody has reaped it. That backends of the dead one
+        still work on the data it finds out by the shared memory that they hold.
         """
-        self._run("rm", "-f", self.place.pgdata / "postmaster.pid")
+        socket = self.place.socket_folder / SOCKET_NAME
+        stale = [self.place.pgdata / "postmaster.pid", socket, f"{socket}.lock"]
+        self._run("rm", "-f", *stale)
 
     def _identities(self) -> str:
         """Let the account and root connect as any role; nobody else."""
         names = {"root", self.place.account.name}
         return "".join(f'medaid "{name}" all\n' for name in sorted(names))
-
-    def _write_settings(self, shared_buffers: str) -> None:
-        folder = str(self.place.socket_folder).replace("'", "''")
-        text = _SETTINGS.format(socket_folder=folder, shared_buffers=shared_buffers)
-        self._write(_SETTINGS_FILE, text)
 
     def _write(self, name: str, text: str) -> None:
         self._run("sh", "-c", 'cat >"$0"', self.place.pgdata / name, stdin=text)
