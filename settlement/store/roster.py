@@ -1,6 +1,6 @@
 """Reading the roster's tables: heads, persons and cards, by token.
 
-A settlement calls `head_version` and `read_cards` inside its own database
+A settlement calls `head_version` and `person_of_cards` inside its own database
 transaction; the change feed is `settlement.store.roster_feed`, the import
 `settlement.store.roster_import`.
 """
@@ -74,7 +74,7 @@ async def read_persons(
     return {person.token: person for person in persons_of(rows)}
 
 
-async def person_of_cards(
+async def _owners(
     connection: Session, cards: Sequence[bytes]
 ) -> dict[bytes, bytes]:
     """Person token by card token; unknown cards are left out.
@@ -85,11 +85,11 @@ async def person_of_cards(
     return {row["card"]: row["person"] for row in rows}
 
 
-async def read_cards(
+async def person_of_cards(
     connection: Session, cards: Sequence[bytes]
 ) -> dict[bytes, RosterPerson]:
     """The person behind each card; cards of nobody on the roster are left out."""
-    owners = await person_of_cards(connection, cards)
+    owners = await _owners(connection, cards)
     persons = await read_persons(connection, sorted(set(owners.values())))
     return {
         card: persons[person] for card, person in owners.items() if person in persons
