@@ -49,3 +49,26 @@ class RosterVersion:
 def windows_on(person: RosterPerson, day: date) -> tuple[Window, ...]:
     """The windows that cover the day; more than one for several identities."""
     return tuple(window for window in person.windows if window.covers(day))
+
+
+def windows_during(person: RosterPerson, start: date, end: date) -> tuple[Window, ...]:
+    """The windows that cover any day of a visit.
+
+    An identity lost during the visit still counts for it, and one gained during
+    it counts for the whole (京医保发〔2022〕37号).
+    """
+    return tuple(
+        window
+        for window in person.windows
+        if window.valid_from <= end
+        and (window.valid_to is None or start <= window.valid_to)
+    )
+
+
+def refusal(person: RosterPerson | None, end: date) -> str:
+    """Why nobody with these windows is eligible up to the day: a reason code."""
+    if person is None or not person.windows:
+        return "MA-2101"
+    if all(window.valid_from > end for window in person.windows):
+        return "MA-2103"
+    return "MA-2102"

@@ -7,7 +7,7 @@ importing this module.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
@@ -131,6 +131,8 @@ class Pack(Protocol):
         categories: Sequence[str],
         used_fen: Mapping[AccumulatorKey, int],
         facility_level: int | None,
+        *,
+        settled_on: date | None = None,
     ) -> Adjudication:
         """What the bill gets; keys absent from `used_fen` count as 0."""
         ...
@@ -150,26 +152,33 @@ class Pack(Protocol):
         """The accumulators that `quota` reads."""
         ...
 
+    def best_category(self, categories: Sequence[str]) -> str | None:
+        """The category with the highest benefits; `None` where it knows none."""
+        ...
+
     def category_text(self, category: str) -> tuple[str, str]:
         """The category's name in Chinese and English."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class InstalledPack:
+    """A compiled pack with the number that the database knows it by."""
+
+    no: int
+    pack: Pack
+
+
 class PolicyBook(Protocol):
     """The installed packs."""
 
-    def in_force(self, bill: Bill, known_at: datetime) -> Pack:
+    def in_force(self, bill: Bill, known_at: datetime) -> InstalledPack:
         """Of the packs in force for the bill, the latest known at the instant.
 
         Raises `RequestRefused` (MA-5106) where there is none.
         """
         ...
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """Keyed tokens of one bill, made once at the edge of the use case."""
-
-    card: bytes
-    person: bytes | None = None
-    extra: Mapping[str, bytes] = field(default_factory=dict)
+    def in_force_on(self, day: date, known_at: datetime) -> InstalledPack:
+        """The same for a day without a bill, as eligibility is asked."""
+        ...

@@ -1,0 +1,51 @@
+"""The largest checkpoint this machine has seen: one file apart from the database."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from base64 import b64decode
+from pathlib import Path
+
+from settlement.domain.errors import FatalError
+
+
+class CheckpointMark:
+    """Satisfies `settlement.service.publish.MarkFile`; shared by all workers."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read or written yet."""
+        self._path = path
+        self._lock = path.with_suffix(".lock")
+
+    def load(self) -> tuple[int, bytes] | None:
+        """Size and root; `None` where no checkpoint was ever seen.
+
+        The file was written by this program alone, so what cannot be read as a
+        checkpoint is damage: `FatalError`.
+        """
+        try:
+            lines = self._path.read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            return None
+        try:
+            return int(lines[1]), b64decode(lines[2], validate=True)
+        except (IndexError, ValueError):
+            raise FatalError(
+                f"{self._path.name} is damaged; compare the database with the bureau's"
+                " latest checkpoint before removing it"
+            ) from None
+
+    def save(self, size: int, root: bytes, checkpoint: str) -> None:  # noqa: ARG002  # the port carries it
+        """Replace the file unless it holds a larger checkpoint; atomic."""
+        with self._lock.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            seen = self.load()
+            if seen is not None and seen[0] >= size:
+                return
+            fresh = self._path.with_suffix(".new")
+            with fresh.open("w", encoding="utf-8") as file:
+                file.write(checkpoint)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)

@@ -1,0 +1,238 @@
+"""Build the gateway from its parts: the only module that knows every class."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crypto.checkpoint import CheckpointSigner
+from crypto.record import Sealer
+from crypto.tokens import Tokenizer
+from eligibility_cache.follower import Follower
+from eligibility_cache.store import EligibilityCache
+from gateway.mark_file import CheckpointMark
+from gateway.render import JsonRenderer
+from settlement.service.desk import Desk
+from settlement.service.eligibility import CheckEligibility, QuotaReader
+from settlement.service.health import Health
+from settlement.service.log import LogReader
+from settlement.service.logbook import Logbook
+from settlement.service.lookups import Lookups
+from settlement.service.policy_shelf import PolicyShelf
+from settlement.service.publish import Publisher
+from settlement.service.quote import Quote
+from settlement.service.reverse import Reverse
+from settlement.service.sequencer import Sequencer, SequencerLimits, running
+from settlement.service.settle import Settle
+from settlement.store.head import ensure_head
+from settlement.store.line import Line
+from settlement.store.log_nodes import LogNodes
+from settlement.store.months import Months
+from settlement.store.policies import read_packs
+from settlement.store.roster_feed import RosterFeed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from gateway.keyfiles import GatewayKeys
+    from settlement.domain.bill import Bill, Card
+    from settlement.service.ports import Answer, Caller, ReversalRequest, When
+    from settlement.store.database import Database
+
+#: Keys that one facility may stop on a day before their settlement arrives.
+TOMBSTONES_PER_DAY = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Every use case, ready to call; handlers need nothing else.
+
+    All calls raise `settlement.domain.errors.RequestRefused` with a reason code.
+    """
+
+    database: Database
+    sandbox: bool
+    now: Callable[[], datetime]
+    """The wall clock, aware, UTC; the only one."""
+    settle_use_case: Settle
+    reverse_use_case: Reverse
+    quote_use_case: Quote
+    eligibility_use_case: CheckEligibility
+    lookups: Lookups
+    log: LogReader
+    health: Health
+    sequencer: Sequencer
+    """For metrics: what waits, how large batches are."""
+    cache: EligibilityCache
+    published_keys: Mapping[str, Any]
+    """The body of `GET /v1/keys`."""
+
+    async def settle(self, caller: Caller, key: str, bill: Bill, when: When) -> Answer:
+        """Settle the bill under the key, exactly once; 201 with the DECISION."""
+        return await self.settle_use_case(caller, key, bill, when)
+
+    async def reverse(
+        self, caller: Caller, key: str, request: ReversalRequest, when: When
+    ) -> Answer:
+        """Undo a settlement, or stop one that has not arrived yet; 201."""
+        return await self.reverse_use_case(caller, key, request, when)
+
+    async def quote(self, caller: Caller, bill: Bill, when: When) -> Answer:
+        """What the bill would get now; binds nobody, writes nothing; 200."""
+        return await self.quote_use_case(caller, bill, when)
+
+    async def eligibility(
+        self,
+        caller: Caller,
+        card: Card,
+        service_date: date,
+        when: When,
+        *,
+        with_quota: bool = True,
+    ) -> Answer:
+        """What the cache says of a card on a day, with the quota; 200."""
+        return await self.eligibility_use_case(
+            caller, card, service_date, when, with_quota=with_quota
+        )
+
+    async def settlement_by_id(self, caller: Caller, settlement_id: str) -> Answer:
+        """One settlement that the caller may see; MA-4101 otherwise."""
+        return await self.lookups.by_id(caller, settlement_id)
+
+    async def settlement_by_key(self, caller: Caller, key: str) -> Answer:
+        """The facility's settlement under a key; MA-4101 means not yet."""
+        return await self.lookups.by_key(caller, key)
+
+    async def settlements_by_visit(self, caller: Caller, visit_no: str) -> Answer:
+        """The facility's settlements of a visit, newest first, as `items`."""
+        return await self.lookups.by_visit(caller, visit_no)
+
+    async def search(self, caller: Caller, query: Mapping[str, Any]) -> Answer:
+        """Settlements that match; personal data stays in the body, not the URL.
+
+        `query`: `card` (a `Card`), `visit_no`, `idempotency_key`, `service_from`,
+        `service_to` (dates), `state`, `limit`; all optional.
+        """
+        return await self.lookups.search(caller, query)
+
+    async def record(self, caller: Caller, settlement_id: str) -> bytes:
+        """The signed, sealed record of a settlement or reversal."""
+        return await self.lookups.record(caller, settlement_id)
+
+    async def proof(self, caller: Caller, settlement_id: str) -> str:
+        """Inclusion against the latest checkpoint (C2SP tlog-proof)."""
+        index = await self.lookups.log_index(caller, settlement_id)
+        return await self.log.proof(index)
+
+    async def checkpoint(self) -> bytes:
+        """The latest published checkpoint (C2SP signed note)."""
+        return await self.log.checkpoint()
+
+    async def tile(self, path: str) -> bytes | None:
+        """A tile of the log (C2SP tlog-tiles); `None` where there is none."""
+        return await self.log.tile(path)
+
+    async def not_ready(self) -> list[str]:
+        """Why the gateway cannot settle now; empty when it can."""
+        return await self.health.reasons()
+
+    def keys(self) -> Mapping[str, Any]:
+        """Public keys with their roles."""
+        return self.published_keys
+
+
+def wall_clock() -> datetime:
+    """The instant now, aware, UTC: the gateway's only clock."""
+    return datetime.now(UTC)
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(
+    *,
+    data_dir: Path,
+    database: Database,
+    keys: GatewayKeys,
+    origin: str,
+    sandbox: bool,
+    published_keys: Mapping[str, Any],
+    limits: SequencerLimits | None = None,
+) -> AsyncIterator[Gateway]:
+    """One worker's gateway, ready to settle; drained when the block ends.
+
+    Raises `FatalError` where the database does not extend what this machine has
+    seen, and `PolicyError` for a pack that does not compile.
+    """
+    tokenizer = Tokenizer(keys.token_key)
+    renderer = JsonRenderer()
+    logbook = Logbook(CheckpointSigner(origin, keys.checkpoint_sign))
+    nodes = LogNodes(database)
+    publisher = Publisher(CheckpointMark(data_dir / "checkpoint"))
+    await publisher.check(await ensure_head(database, logbook.empty()), nodes)
+    shelf = PolicyShelf(await read_packs(database))
+    cache = EligibilityCache(data_dir / "cache", tokenizer)
+    months = Months(database)
+    desk = Desk(
+        renderer=renderer,
+        sealer=Sealer(keys.record_sign, keys.bureau_seal),
+        logbook=logbook,
+        random=os.urandom,
+        guard=publisher.guard,
+        tombstones_per_day=TOMBSTONES_PER_DAY,
+    )
+    sequencer = Sequencer(desk, Line(database), publisher, limits or SequencerLimits())
+    gateway = Gateway(
+        database=database,
+        sandbox=sandbox,
+        now=wall_clock,
+        settle_use_case=Settle(
+            cache=cache,
+            book=shelf,
+            tokenizer=tokenizer,
+            sequencer=sequencer,
+            months=months,
+            random=os.urandom,
+        ),
+        reverse_use_case=Reverse(
+            cache=cache,
+            tokenizer=tokenizer,
+            sequencer=sequencer,
+            months=months,
+            random=os.urandom,
+        ),
+        quote_use_case=Quote(
+            cache=cache, book=shelf, database=database, renderer=renderer
+        ),
+        eligibility_use_case=CheckEligibility(
+            cache=cache, book=shelf, quotas=QuotaReader(database), renderer=renderer
+        ),
+        lookups=Lookups(database, tokenizer),
+        log=LogReader(nodes),
+        health=Health(database=database, sequencer=sequencer, shelf=shelf, cache=cache),
+        sequencer=sequencer,
+        cache=cache,
+        published_keys=published_keys,
+    )
+    follower = Follower(RosterFeed(database), cache)
+    async with _following(follower), running(sequencer):
+        await follower.looked_once()
+        yield gateway
+    await publisher.flush()
+    cache.close()
+
+
+@contextlib.asynccontextmanager
+async def _following(follower: Follower) -> AsyncIterator[None]:
+    task = asyncio.create_task(follower.run(), name="follower")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,131 @@
+"""One batch, from keys to posted rows, inside one database transaction.
+
+Reads like DESIGN section 2, settle step 4. Stopping anywhere before COMMIT leaves
+nothing behind: every step only locks, computes or writes uncommitted rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from settlement.service.claims import Claim, ReversalClaim, SettleClaim
+from settlement.service.desk import Desk, Leaf
+from settlement.service.ports import Answer
+from settlement.service.reversing import Reversing
+from settlement.service.settling import Settling
+from settlement.service.totals import Totals
+from settlement.store import rows
+from settlement.store.ledger import Ledger
+
+
+class Batch:
+    """The claims of one batch and what becomes of each."""
+
+    def __init__(self, desk: Desk, claims: Sequence[Claim]) -> None:
+        """Take claims whose settle keys are distinct; the sequencer sees to that."""
+        self._desk = desk
+        self._settles = [c for c in claims if isinstance(c, SettleClaim)]
+        self._reversals = [c for c in claims if isinstance(c, ReversalClaim)]
+        #: Answers and refusals, complete when `run` has returned.
+        self.answers: dict[Claim, Answer | Exception] = {}
+        #: Claims that must wait for the next batch.
+        self.deferred: list[Claim] = []
+        #: Ids that exist in the database once this is committed.
+        self.new_ids: set[bytes] = set()
+        #: The log's new head, where the batch has added leaves.
+        self.head: rows.NewHead | None = None
+
+    async def run(self, ledger: Ledger) -> None:
+        """All steps up to, and without, COMMIT."""
+        settling = Settling(self._desk, ledger, self._settles)
+        reversing = Reversing(self._desk, ledger, self._reversals)
+        await self._claim_keys(ledger, settling, reversing)
+        await settling.refresh_persons()
+        await settling.claim_visits()
+        await reversing.lock_originals()
+        totals = Totals(
+            await ledger.lock_accumulators(
+                settling.accumulators() | reversing.accumulators()
+            )
+        )
+        leaves = reversing.undo(totals) + await settling.adjudicate(totals)
+        self.answers |= settling.answers | reversing.answers
+        self.deferred += settling.deferred
+        await self._post(ledger, settling, reversing, totals, leaves)
+
+    async def _claim_keys(
+        self, ledger: Ledger, settling: Settling, reversing: Reversing
+    ) -> None:
+        """Every key of the batch, sorted; the UNIQUE index decides who is first."""
+        own = [(*claim.key_id, claim.id, claim.month) for claim in self._reversals]
+        first_reversals = await ledger.claim_reversal_keys(own) if own else set()
+        claims = [
+            (*claim.key_id, claim.id, claim.month, False) for claim in self._settles
+        ] + [
+            (*claim.original_key_id, claim.id, claim.month, True)
+            for claim in self._reversals
+            if claim.original_key_id is not None and claim.id in first_reversals
+        ]
+        first = await ledger.claim_settle_keys(claims) if claims else set()
+        await settling.sort_by_key(first)
+        await reversing.sort_by_key(first_reversals, first)
+
+    async def _post(
+        self,
+        ledger: Ledger,
+        settling: Settling,
+        reversing: Reversing,
+        totals: Totals,
+        leaves: Sequence[Leaf],
+    ) -> None:
+        """Lock the head, place the leaves, make receipts, write everything."""
+        answers = settling.answered + reversing.answered
+        self.new_ids = {row.id for row in answers} | {leaf.claim.id for leaf in leaves}
+        if not self.new_ids:
+            await ledger.fence()
+            return
+        head = await ledger.lock_head()
+        self._desk.guard(head)
+        entries = [sha256(leaf.record).digest() for leaf in leaves]
+        page = self._desk.logbook.extend(head, entries)
+        index_of: dict[bytes, int] = {}
+        leaf_rows = []
+        for offset, (leaf, entry) in enumerate(zip(leaves, entries, strict=True)):
+            claim, index = leaf.claim, head.size + offset
+            index_of[claim.id] = index
+            before, after = page.around(offset, leaf.record, leaf.body)
+            leaf_rows.append(
+                rows.LeafRow(claim.month, index, leaf.record, entry, claim.id)
+            )
+            answers.append(
+                rows.AnswerRow(claim.month, claim.id, claim.request, before, after)
+            )
+            self.answers[claim] = Answer(201, before + leaf.record + after)
+        await ledger.post(
+            settlements=settling.rows(index_of.get),
+            answers=answers,
+            leaves=leaf_rows,
+            nodes=page.nodes,
+            postings=totals.postings(index_of),
+            accumulators=totals.rows(),
+            head=page.head,
+        )
+        await self._post_rest(ledger, settling, reversing, index_of)
+        self.head = page.head
+
+    async def _post_rest(
+        self,
+        ledger: Ledger,
+        settling: Settling,
+        reversing: Reversing,
+        index_of: dict[bytes, int],
+    ) -> None:
+        """What most batches do not have."""
+        reversals = reversing.rows(index_of.__getitem__)
+        if reversals:
+            await ledger.post_reversals(reversals)
+        if reversing.released_visits:
+            await ledger.release_visits(reversing.released_visits)
+        if settling.diagnoses:
+            await ledger.post_diagnoses(settling.diagnoses)

@@ -1,0 +1,203 @@
+"""What a record says: claims in clear, and the content sealed to the bureau.
+
+The sealed content lets a verifier recompute the decision: bill, card, person
+token, category and window used, roster version, pack with hash, accumulators
+before, result, operator (API.md, Record).
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import orjson
+
+from settlement.domain.bill import Bill
+from settlement.domain.calendar import rfc3339, shanghai_day
+from settlement.domain.decision import AccumulatorKey, Adjudication, PolicyRef
+from settlement.domain.eligibility import Window, windows_during
+from settlement.service.claims import Claim, ReversalClaim, SettleClaim
+from settlement.store.rows import Original, PostingRow
+
+ClearClaims = dict[str, int | str | bool]
+
+_BILL_FIELDS = tuple(field.name for field in fields(Bill) if field.name != "card")
+
+
+def settle_claims(
+    claim: SettleClaim, result: Adjudication, policy: PolicyRef
+) -> ClearClaims:
+    """What everybody who holds the record of a settlement may read."""
+    bill = claim.bill
+    return _clear(
+        claim,
+        op="settle",
+        ref="",
+        total_fen=bill.total_fen,
+        funds_fen=bill.funds_fen,
+        aid_fen=result.aid_fen,
+        patient_pays_fen=result.patient_pays_fen,
+        roster_version=claim.roster.version if claim.roster else 0,
+        policy=f"{policy.id}@{policy.version}",
+        policy_sha256=policy.sha256,
+    )
+
+
+def reversal_claims(claim: ReversalClaim, original: Original) -> ClearClaims:
+    """The amounts are the original's: the op says that they are taken back."""
+    return _clear(
+        claim,
+        op="reverse",
+        ref=original.id.hex(),
+        total_fen=original.total_fen,
+        funds_fen=original.funds_fen,
+        aid_fen=original.aid_fen,
+        patient_pays_fen=original.patient_pays_fen,
+        roster_version=original.roster_version,
+        policy=f"{original.policy_id}@{original.policy_version}",
+        policy_sha256=original.policy_sha256 or "",
+    )
+
+
+def tombstone_claims(claim: ReversalClaim) -> ClearClaims:
+    """A stopped key has no amounts."""
+    return _clear(
+        claim,
+        op="tombstone",
+        ref="",
+        total_fen=0,
+        funds_fen=0,
+        aid_fen=0,
+        patient_pays_fen=0,
+        roster_version=0,
+        policy="",
+        policy_sha256="",
+    )
+
+
+def _clear(
+    claim: Claim,
+    *,
+    op: str,
+    ref: str,
+    total_fen: int,
+    funds_fen: int,
+    aid_fen: int,
+    patient_pays_fen: int,
+    roster_version: int,
+    policy: str,
+    policy_sha256: str,
+) -> ClearClaims:
+    claims: ClearClaims = {
+        "v": 1,
+        "sid": claim.id.hex(),
+        "op": op,
+        "ref": ref,
+        "facility": claim.caller.party_code,
+        "day": shanghai_day(claim.when.settled_at).isoformat(),
+        "total_fen": total_fen,
+        "funds_fen": funds_fen,
+        "aid_fen": aid_fen,
+        "patient_pays_fen": patient_pays_fen,
+        "currency": "CNY",
+        "roster_version": roster_version,
+        "policy": policy,
+        "policy_sha256": policy_sha256,
+    }
+    if claim.when.sandbox:
+        claims["sandbox"] = True
+    return claims
+
+
+def settle_content(
+    claim: SettleClaim,
+    claims: ClearClaims,
+    result: Adjudication,
+    used_before: dict[AccumulatorKey, int],
+) -> bytes:
+    """The sealed half of a settlement's record, JSON."""
+    person, bill = claim.person, claim.bill
+    return orjson.dumps(
+        {
+            **_sealed_head(claim, claims),
+            "bill": _bill(bill),
+            "person": person.token.hex() if person else None,
+            "household": person.household.hex() if person else None,
+            "category": result.category,
+            "window": _window(used_window(claim, result.category)),
+            "facility_level": claim.caller.facility_level,
+            "accumulators_before": [
+                {"year": key.year, "pot": key.pot, "used_fen": used}
+                for key, used in used_before.items()
+            ],
+            "result": {
+                "reason": result.reason,
+                "base_fen": result.base_fen,
+                "aid": [
+                    {"kind": part.kind, "amount_fen": part.amount_fen}
+                    for part in result.aid
+                ],
+                "cash_fen": result.cash_fen,
+                "account_return_fen": result.account_return_fen,
+                "steps": [
+                    [line.rule, line.input_fen, line.result_fen]
+                    for line in result.explanation
+                ],
+            },
+        }
+    )
+
+
+def reversal_content(
+    claim: ReversalClaim, claims: ClearClaims, postings: list[PostingRow]
+) -> bytes:
+    """The sealed half of a reversal's or tombstone's record, JSON."""
+    card = claim.order.card
+    return orjson.dumps(
+        {
+            **_sealed_head(claim, claims),
+            "reason": claim.order.reason,
+            "original_idempotency_key": claim.order.original_key,
+            "card": {"kind": card.kind, "number": card.number} if card else None,
+            "postings": [
+                {"year": row.year, "pot": row.pot, "amount_fen": row.amount_fen}
+                for row in postings
+            ],
+        }
+    )
+
+
+def _sealed_head(claim: Claim, claims: ClearClaims) -> dict[str, Any]:
+    return {
+        "claims": claims,
+        "idempotency_key": claim.key,
+        "settled_at": rfc3339(claim.when.settled_at),
+        "operator": claim.caller.operator,
+    }
+
+
+def _bill(bill: Bill) -> dict[str, Any]:
+    values = {name: getattr(bill, name) for name in _BILL_FIELDS}
+    values["card"] = {"kind": bill.card.kind, "number": bill.card.number}
+    return values
+
+
+def used_window(claim: SettleClaim, category: str | None) -> Window | None:
+    """The roster window that the decision rests on."""
+    if claim.person is None:
+        return None
+    bill = claim.bill
+    for window in windows_during(claim.person, bill.service_start, bill.service_end):
+        if window.category == category:
+            return window
+    return None
+
+
+def _window(window: Window | None) -> dict[str, Any] | None:
+    if window is None:
+        return None
+    return {
+        "valid_from": window.valid_from,
+        "valid_to": window.valid_to,
+        "subdistrict": window.subdistrict,
+    }

@@ -1,0 +1,184 @@
+"""May this card receive aid on this day? Three answers, from the cache alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from settlement.domain.bill import Card
+from settlement.domain.calendar import shanghai_day
+from settlement.domain.decision import AccumulatorKey, PotQuota, Text
+from settlement.domain.eligibility import (
+    RosterPerson,
+    RosterVersion,
+    Window,
+    refusal,
+    windows_on,
+)
+from settlement.domain.errors import RequestRefused
+from settlement.service.ports import (
+    Answer,
+    Caller,
+    EligibilitySource,
+    Pack,
+    PolicyBook,
+    When,
+)
+from settlement.store.accumulators import AccumulatorId, read_used
+from settlement.store.database import Database
+from settlement.store.errors import StoreUnavailableError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EligibilityOutcome:
+    """Everything that the answer shows."""
+
+    status: str
+    reason: str
+    window: Window | None
+    household: bytes
+    category_text: Text | None
+    quota: tuple[PotQuota, ...] | None
+    quota_as_of: datetime | None
+    roster: RosterVersion | None
+    asked_at: datetime
+
+
+class EligibilityRenderer(Protocol):
+    """Makes the JSON of the answer."""
+
+    def eligibility(self, outcome: EligibilityOutcome) -> bytes:
+        """The answer's exact bytes."""
+        ...
+
+
+class QuotaReader:
+    """Running totals for many callers: one query for all that wait."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing waits."""
+        self._database = database
+        self._waiting: list[
+            tuple[Sequence[AccumulatorId], asyncio.Future[dict[AccumulatorId, int]]]
+        ] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def used(self, wanted: Sequence[AccumulatorId]) -> dict[AccumulatorId, int]:
+        """Fen used; raises `StoreUnavailableError`."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._answer_all(), name="quota")
+        return await future
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            try:
+                found = await read_used(
+                    self._database, {key for wanted, _ in waiting for key in wanted}
+                )
+            except StoreUnavailableError as error:
+                for _, future in waiting:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for _, future in waiting:
+                if not future.done():
+                    future.set_result(found)
+
+
+class CheckEligibility:
+    """The use case."""
+
+    def __init__(
+        self,
+        *,
+        cache: EligibilitySource,
+        book: PolicyBook,
+        quotas: QuotaReader,
+        renderer: EligibilityRenderer,
+    ) -> None:
+        """Everything comes from outside."""
+        self._cache = cache
+        self._book = book
+        self._quotas = quotas
+        self._renderer = renderer
+
+    async def __call__(
+        self,
+        caller: Caller,  # noqa: ARG002  # every use case takes it; roles are the edge's
+        card: Card,
+        service_date: date,
+        when: When,
+        *,
+        with_quota: bool = True,
+    ) -> Answer:
+        """Answer 200 with yes, no or cannot tell; the quota advises, never binds."""
+        if service_date > shanghai_day(when.settled_at):
+            raise RequestRefused("MA-1112")
+        person, can_tell = self._cache.person_of_card(card)
+        windows = windows_on(person, service_date) if person and can_tell else ()
+        if person is None or not windows:
+            return self._no(person, service_date, when, can_tell=can_tell)
+        pack = self._book.in_force_on(service_date, when.settled_at).pack
+        categories = [window.category for window in windows]
+        quota, as_of = (
+            await self._quota(pack, person, categories, service_date, when)
+            if with_quota
+            else (None, None)
+        )
+        best = pack.best_category(categories) or categories[0]
+        outcome = EligibilityOutcome(
+            status="eligible",
+            reason="MA-2100",
+            window=next(w for w in windows if w.category == best),
+            household=person.household,
+            category_text=Text(*pack.category_text(best)),
+            quota=quota,
+            quota_as_of=as_of,
+            roster=self._cache.roster_version(),
+            asked_at=when.settled_at,
+        )
+        return Answer(200, self._renderer.eligibility(outcome))
+
+    def _no(
+        self,
+        person: RosterPerson | None,
+        service_date: date,
+        when: When,
+        *,
+        can_tell: bool,
+    ) -> Answer:
+        outcome = EligibilityOutcome(
+            status="not_eligible" if can_tell else "unknown",
+            reason=refusal(person, service_date) if can_tell else "MA-2104",
+            window=None,
+            household=b"",
+            category_text=None,
+            quota=None,
+            quota_as_of=None,
+            roster=self._cache.roster_version(),
+            asked_at=when.settled_at,
+        )
+        return Answer(200, self._renderer.eligibility(outcome))
+
+    async def _quota(
+        self,
+        pack: Pack,
+        person: RosterPerson,
+        categories: Sequence[str],
+        day: date,
+        when: When,
+    ) -> tuple[tuple[PotQuota, ...] | None, datetime | None]:
+        keys: Sequence[AccumulatorKey] = pack.quota_keys(categories, day)
+        wanted = [(person.token, key.year, key.pot) for key in keys]
+        try:
+            found = await self._quotas.used(wanted) if wanted else {}
+        except StoreUnavailableError:
+            return None, None
+        used = {key: found.get((person.token, key.year, key.pot), 0) for key in keys}
+        return pack.quota(categories, day, used), when.settled_at

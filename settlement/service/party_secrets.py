@@ -1,0 +1,26 @@
+"""Parties' HMAC secrets at rest: sealed under a key that the database never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from crypto.suites import DEFAULT_SUITE, suite
+
+_IV_BYTES = 12
+
+
+def seal_secret(
+    sealing_key: bytes, *, key_id: str, secret: bytes, random: Callable[[int], bytes]
+) -> bytes:
+    """A random IV followed by the ciphertext, bound to the key id (AES-256-GCM)."""
+    iv = random(_IV_BYTES)
+    return iv + suite(DEFAULT_SUITE).sealing.encrypt(
+        sealing_key, iv, secret, key_id.encode()
+    )
+
+
+def open_secret(sealing_key: bytes, *, key_id: str, sealed: bytes) -> bytes:
+    """The secret; raises `crypto.errors.NotAuthenticError` for any other bytes."""
+    return suite(DEFAULT_SUITE).sealing.decrypt(
+        sealing_key, sealed[:_IV_BYTES], sealed[_IV_BYTES:], key_id.encode()
+    )

@@ -1,0 +1,96 @@
+"""The largest checkpoint that this machine has seen, and the guard that it makes.
+
+A database that goes back in time would fork the log (reliability H5). The mark is
+kept in a file apart from the database; a database that does not extend it stops
+settlement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from crypto.merkle import consistency_proof, verify_consistency
+from settlement.domain.errors import FatalError
+from settlement.store.log_nodes import LogNodes
+from settlement.store.rows import LogHead, NewHead
+
+
+class MarkFile(Protocol):
+    """Where the mark outlives the process: a file apart from the database."""
+
+    def load(self) -> tuple[int, bytes] | None:
+        """Size and root of the largest checkpoint seen on this machine."""
+        ...
+
+    def save(self, size: int, root: bytes, checkpoint: str) -> None:
+        """Keep it, unless a larger one is kept already."""
+        ...
+
+
+#: The file may lag by this much; in between the process's own memory guards.
+_SAVE_DELAY_S = 0.1
+
+
+class Publisher:
+    """Shows checkpoints after their commit, never a smaller one than before."""
+
+    def __init__(self, mark_file: MarkFile) -> None:
+        """Call `check` before the first batch."""
+        self._file = mark_file
+        self._size = 0
+        self._root = b""
+        self._latest: NewHead | None = None
+        self._saving: asyncio.Task[None] | None = None
+
+    async def check(self, head: LogHead, nodes: LogNodes) -> None:
+        """At start: the database must extend what this machine has seen.
+
+        Raises `FatalError` saying what to do.
+        """
+        seen = self._file.load()
+        if seen is not None:
+            size, root = seen
+            if size > head.size:
+                raise FatalError(
+                    f"the database's log has {head.size} entries, but this machine"
+                    f" has seen {size}: the database went back in time. Restore the"
+                    " newest copy; do not delete the checkpoint file"
+                )
+            read = await nodes.reader(
+                lambda reader: consistency_proof(size, head.size, reader)
+            )
+            verify_consistency(
+                size,
+                head.size,
+                consistency_proof(size, head.size, read),
+                old_root=root,
+                new_root=head.root,
+            )
+        self._size, self._root = head.size, head.root
+
+    def guard(self, head: LogHead) -> None:
+        """In each batch, under the head's lock: never behind what was shown."""
+        if head.size < self._size or (
+            head.size == self._size and self._root and head.root != self._root
+        ):
+            raise FatalError("the database's log went back behind a shown checkpoint")
+
+    def publish(self, head: NewHead) -> None:
+        """After COMMIT: this is now the largest."""
+        if head.size >= self._size:
+            self._size, self._root, self._latest = head.size, head.root, head
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(self._save_soon(), name="mark")
+
+    async def _save_soon(self) -> None:
+        await asyncio.sleep(_SAVE_DELAY_S)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write the mark now; also at the end of the process."""
+        if self._latest is not None:
+            latest, self._latest = self._latest, None
+            await asyncio.to_thread(
+                self._file.save, latest.size, latest.root, latest.checkpoint
+            )

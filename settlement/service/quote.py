@@ -1,0 +1,71 @@
+"""Quote a bill: the same computation as settling; binds nobody, writes nothing."""
+
+from __future__ import annotations
+
+from settlement.domain.bill import Bill
+from settlement.domain.calendar import shanghai_day
+from settlement.domain.decision import Adjudication
+from settlement.domain.decline import decline
+from settlement.domain.eligibility import refusal
+from settlement.domain.errors import RequestRefused
+from settlement.service.asking import Asked, ask, check_bill, outcome_of
+from settlement.service.outcome import Renderer, without_receipt
+from settlement.service.ports import (
+    Answer,
+    Caller,
+    EligibilitySource,
+    PolicyBook,
+    When,
+)
+from settlement.store.accumulators import read_used
+from settlement.store.database import Database
+from settlement.store.errors import StoreUnavailableError
+
+
+class Quote:
+    """The use case."""
+
+    def __init__(
+        self,
+        *,
+        cache: EligibilitySource,
+        book: PolicyBook,
+        database: Database,
+        renderer: Renderer,
+    ) -> None:
+        """Everything comes from outside."""
+        self._cache = cache
+        self._book = book
+        self._database = database
+        self._renderer = renderer
+
+    async def __call__(self, caller: Caller, bill: Bill, when: When) -> Answer:
+        """Answer 200 with the DECISION, without id and receipt."""
+        check_bill(bill, when.settled_at)
+        asked = ask(self._cache, self._book, bill, when.settled_at)
+        result = await self._adjudicate(caller, bill, asked, when)
+        body = self._renderer.decision(outcome_of(asked, result, when.settled_at))
+        return Answer(200, without_receipt(body))
+
+    async def _adjudicate(
+        self, caller: Caller, bill: Bill, asked: Asked, when: When
+    ) -> Adjudication:
+        person = asked.person
+        if person is None or not asked.categories:
+            return decline(bill, refusal(person, bill.service_end))
+        pack = asked.pack.pack
+        keys = pack.accumulator_keys(bill, asked.categories)
+        try:
+            found = await read_used(
+                self._database, [(person.token, key.year, key.pot) for key in keys]
+            )
+        except StoreUnavailableError as error:
+            raise RequestRefused("MA-5105", retry_after_s=2) from error
+        used = {key: found.get((person.token, key.year, key.pot), 0) for key in keys}
+        return pack.adjudicate(
+            bill,
+            asked.categories,
+            used,
+            caller.facility_level,
+            settled_on=shanghai_day(when.settled_at),
+        )

@@ -1,0 +1,120 @@
+"""A bill as the gateway remembers it: canonical values that hold no identifier.
+
+The fingerprint of a request is these bytes themselves: equal bytes are the same
+content, and where they differ the differing fields can be named.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import orjson
+
+from settlement.domain.bill import Bill
+from settlement.service.ports import ReversalRequest
+
+
+class Tokenizer(Protocol):
+    """Keyed tokens, 16 bytes each."""
+
+    def card(self, kind: str, number: str) -> bytes:
+        """Token of a card; of a resident id it is the person's token."""
+        ...
+
+    def digest(self, purpose: str, text: str) -> bytes:
+        """Keyed digest of text for one purpose."""
+        ...
+
+
+#: Order of the values; the names are those of the request.
+BILL_FIELDS = (
+    "card", "visit_no", "bill_no", "care_type", "service_start", "service_end",
+    "occurred_at", "diagnoses", "referred", "total_fen", "self_funded_fen",
+    "over_limit_fen", "pre_selfpay_fen", "in_policy_fen", "basic_insurance_fen",
+    "serious_illness_fen", "other_funds_fen", "medical_aid_fen",
+    "personal_account_fen", "deductible_fen", "commercial_fen", "charity_fen",
+    "prescription_days", "med_type", "place", "repeat_reason", "expected_aid_fen",
+)  # fmt: skip
+#: The values that tell two bills of one visit apart: dates and amounts.
+_SAME_BILL = slice(BILL_FIELDS.index("total_fen"), BILL_FIELDS.index("charity_fen") + 1)
+_SERVICE_DATES = slice(
+    BILL_FIELDS.index("service_start"), BILL_FIELDS.index("service_end") + 1
+)
+REVERSAL_FIELDS = ("reason", "settlement_id", "original_idempotency_key", "card")
+
+
+def bill_values(bill: Bill, card_token: bytes, tokenizer: Tokenizer) -> list[Any]:
+    """The parsed values with defaults filled in; diagnoses as a keyed digest."""
+    diagnoses = " ".join(bill.diagnoses)
+    return [
+        card_token.hex(),
+        bill.visit_no,
+        bill.bill_no,
+        bill.care_type,
+        bill.service_start.isoformat(),
+        bill.service_end.isoformat(),
+        None if bill.occurred_at is None else bill.occurred_at.isoformat(),
+        tokenizer.digest("diagnoses", diagnoses).hex() if diagnoses else "",
+        bill.referred,
+        bill.total_fen,
+        bill.self_funded_fen,
+        bill.over_limit_fen,
+        bill.pre_selfpay_fen,
+        bill.in_policy_fen,
+        bill.basic_insurance_fen,
+        bill.serious_illness_fen,
+        bill.other_funds_fen,
+        bill.medical_aid_fen,
+        bill.personal_account_fen,
+        bill.deductible_fen,
+        bill.commercial_fen,
+        bill.charity_fen,
+        bill.prescription_days,
+        bill.med_type,
+        bill.place,
+        bill.repeat_reason,
+        bill.expected_aid_fen,
+    ]
+
+
+def reversal_values(request: ReversalRequest, card_token: bytes | None) -> list[Any]:
+    """The parsed values of a reversal."""
+    return [
+        request.reason,
+        request.settlement_id,
+        request.original_key,
+        None if card_token is None else card_token.hex(),
+    ]
+
+
+def canonical(values: list[Any]) -> bytes:
+    """One byte string for one content."""
+    return orjson.dumps(values)
+
+
+def differing(stored: bytes, sent: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the fields in which two canonical requests differ."""
+    pairs = zip(names, orjson.loads(stored), orjson.loads(sent), strict=True)
+    return tuple(name for name, old, new in pairs if old != new)
+
+
+def same_bill(stored: bytes, sent: bytes) -> bool:
+    """Whether dates and amounts of two bills are the same."""
+    old, new = orjson.loads(stored), orjson.loads(sent)
+    return bool(
+        old[_SAME_BILL] == new[_SAME_BILL]
+        and old[_SERVICE_DATES] == new[_SERVICE_DATES]
+    )
+
+
+def visit_identity(facility_id: int, person: bytes, values: list[Any]) -> bytes:
+    """What may be in force only once: facility, person, visit_no and bill_no.
+
+    Without a bill_no, dates and amounts belong to the identity. Person, not card.
+    """
+    visit_no, bill_no = values[1], values[2]
+    content = [facility_id, person.hex(), visit_no, bill_no]
+    if bill_no is None:
+        content += [*values[_SERVICE_DATES], *values[_SAME_BILL]]
+    return blake2b(orjson.dumps(content), digest_size=16).digest()

@@ -1,0 +1,242 @@
+"""One sequencer for each worker process: takes whatever waits, commits it as a batch.
+
+No timer: while one commit is under way the next batch gathers, so a single caller
+never waits for company and a crowd shares its commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from settlement.domain.errors import FatalError, RequestRefused
+from settlement.service.batch import Batch
+from settlement.service.claims import Claim, ReversalClaim, SettleClaim
+from settlement.service.desk import ClaimFailedError, Desk
+from settlement.service.ports import Answer
+from settlement.service.publish import Publisher
+from settlement.store.errors import (
+    BatchConflictError,
+    BatchRefusedError,
+    CommitUnknownError,
+    StoreUnavailableError,
+)
+from settlement.store.ledger import ledger_transaction
+from settlement.store.line import Line
+
+_log = logging.getLogger(__name__)
+
+#: How often a batch is run again after a deadlock before its callers are told.
+_CONFLICT_RETRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequencerLimits:
+    """How much may wait and how much goes into one commit."""
+
+    pool: int = 2_000
+    """Claims waiting; above it callers get 503 at once."""
+    batch: int = 64
+    """Claims in one database transaction."""
+
+
+class Sequencer:
+    """Owns the pool and the line to the database; `run` is its only task."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        line: Line,
+        publisher: Publisher,
+        limits: SequencerLimits,
+    ) -> None:
+        """Nothing runs until `run` is started."""
+        self._desk = desk
+        self._line = line
+        self._publisher = publisher
+        self._limits = limits
+        self._pool: deque[Claim] = deque()
+        self._under_way: set[tuple[str, int, str]] = set()
+        self._wake = asyncio.Event()
+        self._draining = False
+        #: Why settlement stopped for good, or `None`.
+        self.stopped: str | None = None
+        #: Sizes of the batches so far, for metrics: count and sum.
+        self.batches = 0
+        self.batched = 0
+
+    @property
+    def waiting(self) -> int:
+        """Claims in the pool."""
+        return len(self._pool)
+
+    def join(self, claim: Claim) -> None:
+        """Put a claim into the pool; its future gets the answer.
+
+        Raises `RequestRefused`: MA-4102 while the same key is under way in this
+        process, MA-5101 when the pool is full, MA-5104 when settlement stopped.
+        """
+        if self.stopped is not None:
+            raise RequestRefused("MA-5104", retry_after_s=30)
+        if self._draining or len(self._pool) >= self._limits.pool:
+            raise RequestRefused("MA-5101", retry_after_s=1)
+        name = _name(claim)
+        if name in self._under_way:
+            raise RequestRefused("MA-4102", retry_after_s=1)
+        self._under_way.add(name)
+        self._pool.append(claim)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Batch after batch until `drain`; a bug ends the process' settling."""
+        while self._pool or not self._draining:
+            if not self._pool:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            claims = self._take()
+            self.batches += 1
+            self.batched += len(claims)
+            try:
+                await self._settle(claims)
+            except Exception as error:
+                self._stop(f"{type(error).__name__}: {error}")
+                _log.exception("settlement stopped")
+                self._fail(claims, "MA-5104")
+
+    async def drain(self) -> None:
+        """Take no more, finish what waits, close the line."""
+        self._draining = True
+        self._wake.set()
+        while self._pool or self._under_way:
+            await asyncio.sleep(0.01)
+        await self._line.close()
+
+    def _stop(self, why: str) -> None:
+        self.stopped = why
+
+    def _take(self) -> list[Claim]:
+        """The next batch: no key twice, and no reversal beside its original."""
+        now = asyncio.get_running_loop().time()
+        taken: list[Claim] = []
+        keys: set[tuple[int, str]] = set()
+        put_back: list[Claim] = []
+        while self._pool and len(taken) < self._limits.batch:
+            claim = self._pool.popleft()
+            if claim.answer.done():
+                self._under_way.discard(_name(claim))
+            elif claim.when.deadline < now:
+                self._finish(claim, RequestRefused("MA-5102", retry_after_s=1))
+            elif keys.isdisjoint(_settle_keys(claim)):
+                keys.update(_settle_keys(claim))
+                taken.append(claim)
+            else:
+                put_back.append(claim)
+        self._pool.extendleft(reversed(put_back))
+        return taken
+
+    async def _settle(self, claims: Sequence[Claim]) -> None:
+        """Run one batch; a claim that raises never fails another."""
+        if not claims:
+            return
+        try:
+            await self._attempt(claims)
+        except ClaimFailedError as failed:
+            _log.error("a claim failed", exc_info=failed.__cause__)
+            self._finish(failed.claim, RequestRefused("MA-5107"))
+            await self._settle([c for c in claims if c is not failed.claim])
+        except BatchRefusedError as refused:
+            if len(claims) == 1:
+                _log.error("the database refused a claim: %s", refused)  # noqa: TRY400  # no values in the log
+                self._finish(claims[0], RequestRefused("MA-5107"))
+                return
+            middle = len(claims) // 2
+            await self._settle(claims[:middle])
+            await self._settle(claims[middle:])
+        except StoreUnavailableError as gone:
+            _log.warning("database unavailable: %s", gone)
+            await self._line.drop()
+            self._fail(claims, "MA-5105")
+        except FatalError as fatal:
+            _log.critical("settlement stopped: %s", fatal)
+            self._stop(str(fatal))
+            self._fail(claims, "MA-5104")
+
+    async def _attempt(self, claims: Sequence[Claim]) -> None:
+        for attempt in range(_CONFLICT_RETRIES + 1):
+            batch = Batch(self._desk, claims)
+            try:
+                connection = await self._line.connection()
+                async with ledger_transaction(connection) as ledger:
+                    await batch.run(ledger)
+            except BatchConflictError as conflict:
+                if attempt == _CONFLICT_RETRIES:
+                    raise StoreUnavailableError(str(conflict)) from conflict
+                continue
+            except CommitUnknownError as unknown:
+                await self._resolve(batch, claims, str(unknown))
+            self._answer(batch)
+            return
+
+    async def _resolve(self, batch: Batch, claims: Sequence[Claim], why: str) -> None:
+        """COMMIT's answer did not come: the database tells what it kept.
+
+        Raises `StoreUnavailableError` when it kept nothing, which is then certain.
+        """
+        _log.warning("outcome of a commit unknown (%s): resolving", why)
+        ids = {claim.id: claim.month for claim in claims if claim.id in batch.new_ids}
+        try:
+            kept = await self._line.resolve(ids)
+        except StoreUnavailableError:
+            self._fail(claims, "MA-5103")
+            raise
+        if ids and not kept:
+            raise StoreUnavailableError("the commit did not take place")
+
+    def _answer(self, batch: Batch) -> None:
+        """Only now does anything leave the process."""
+        if batch.head is not None:
+            self._publisher.publish(batch.head)
+        for claim, answer in batch.answers.items():
+            self._finish(claim, answer)
+        self._pool.extendleft(reversed(batch.deferred))
+
+    def _finish(self, claim: Claim, answer: Answer | Exception) -> None:
+        self._under_way.discard(_name(claim))
+        if claim.answer.done():
+            return
+        if isinstance(answer, Answer):
+            claim.answer.set_result(answer)
+        else:
+            claim.answer.set_exception(answer)
+
+    def _fail(self, claims: Sequence[Claim], reason: str) -> None:
+        for claim in claims:
+            self._finish(claim, RequestRefused(reason, retry_after_s=2))
+
+
+def _name(claim: Claim) -> tuple[str, int, str]:
+    kind = "settle" if isinstance(claim, SettleClaim) else "reverse"
+    return kind, *claim.key_id
+
+
+def _settle_keys(claim: Claim) -> set[tuple[int, str]]:
+    """The settle keys that a claim will write: its own, or the one it may stop."""
+    if isinstance(claim, ReversalClaim):
+        return {claim.original_key_id} if claim.original_key_id else set()
+    return {claim.key_id}
+
+
+@contextlib.asynccontextmanager
+async def running(sequencer: Sequencer) -> AsyncIterator[Sequencer]:
+    """Run the sequencer for the life of the block; drain it at the end."""
+    task = asyncio.create_task(sequencer.run(), name="sequencer")
+    try:
+        yield sequencer
+    finally:
+        await sequencer.drain()
+        await task

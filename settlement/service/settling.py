@@ -1,0 +1,369 @@
+"""The settle claims of one batch: each step narrows who is still undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from settlement.domain.bill import BillFault
+from settlement.domain.calendar import shanghai_day
+from settlement.domain.decision import AccumulatorKey, Adjudication, Text
+from settlement.domain.decline import decline
+from settlement.domain.eligibility import refusal, windows_during
+from settlement.domain.errors import RequestRefused
+from settlement.service import content
+from settlement.service.claims import Claim, SettleClaim
+from settlement.service.desk import ClaimFailedError, Desk, Leaf
+from settlement.service.outcome import (
+    Alert,
+    DuplicateOf,
+    Outcome,
+    without_receipt,
+)
+from settlement.service.ports import Answer
+from settlement.service.request import (
+    BILL_FIELDS,
+    differing,
+    same_bill,
+    visit_identity,
+)
+from settlement.service.totals import AccumulatorId, Totals
+from settlement.store import rows
+from settlement.store.ledger import Ledger
+
+REPEAT_ALERT = Alert(
+    "repeat-bill",
+    Text(
+        "同一就诊已有在用结算，本次为第二张账单，已提示民政部门核查。",
+        "The visit has a settlement in force; this further bill is shown to the"
+        " bureau.",
+    ),
+)
+
+
+@dataclass(slots=True)
+class _Undecided:
+    """A claim that is first under its key and still on its way."""
+
+    claim: SettleClaim
+    categories: tuple[str, ...]
+    identity: bytes
+    keys: tuple[AccumulatorKey, ...]
+    alerts: tuple[Alert, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    claim: SettleClaim
+    result: Adjudication
+    identity: bytes | None
+
+
+class Settling:
+    """Owned by one batch; the steps are called in the order in which they stand."""
+
+    def __init__(
+        self, desk: Desk, ledger: Ledger, claims: Iterable[SettleClaim]
+    ) -> None:
+        """Nothing is decided yet."""
+        self._desk = desk
+        self._ledger = ledger
+        self._first: list[SettleClaim] = list(claims)
+        self._undecided: list[_Undecided] = []
+        self._decided: list[_Decided] = []
+        self.answers: dict[Claim, Answer | Exception] = {}
+        self.answered: list[rows.AnswerRow] = []
+        self.deferred: list[Claim] = []
+        self.diagnoses: list[tuple[bytes, str]] = []
+
+    async def sort_by_key(self, first: set[bytes]) -> None:
+        """A known key ends here: its stored answer, or what differs."""
+        known = [claim for claim in self._first if claim.id not in first]
+        if not known:
+            return
+        self._first = [claim for claim in self._first if claim.id in first]
+        stored = await self._ledger.stored_settlements([c.key_id for c in known])
+        for claim in known:
+            self.answers[claim] = known_key(
+                claim.request, stored[claim.key_id], BILL_FIELDS
+            ) or late_original(self._desk, claim, stored[claim.key_id])
+
+    async def refresh_persons(self) -> None:
+        """Where the cache was older than the roster, ask PostgreSQL itself."""
+        head = self._ledger.roster
+        behind = [
+            claim
+            for claim in self._first
+            if head is not None
+            and (claim.roster is None or claim.roster.version < head.version)
+        ]
+        if not behind or head is None:
+            return
+        persons = await self._ledger.persons_by_card([c.card_token for c in behind])
+        for claim in behind:
+            claim.person = persons.get(claim.card_token)
+            claim.roster = head
+
+    async def claim_visits(self) -> None:
+        """Who is not eligible is decided; the others claim their visit's bill."""
+        for claim in self._first:
+            self._judge(claim)
+        taken = await self._take_visits([(u, 0) for u in self._undecided])
+        late = [u for u in self._undecided if u.claim.id not in taken]
+        if late:
+            await self._settle_visit_conflicts(late)
+
+    def _judge(self, claim: SettleClaim) -> None:
+        bill, person = claim.bill, claim.person
+        categories = _categories(claim)
+        if person is None or not categories:
+            self._decline(claim, refusal(person, bill.service_end))
+            return
+        identity = visit_identity(claim.caller.party_id, person.token, claim.values)
+        keys = claim.pack.pack.accumulator_keys(bill, categories)
+        self._undecided.append(_Undecided(claim, categories, identity, keys))
+
+    async def _take_visits(self, wanted: list[tuple[_Undecided, int]]) -> set[bytes]:
+        if not wanted:
+            return set()
+        return await self._ledger.claim_visits(
+            [(u.identity, ordinal, u.claim.id) for u, ordinal in wanted]
+        )
+
+    async def _settle_visit_conflicts(self, late: list[_Undecided]) -> None:
+        """The visit's bill is in force already: a repeat, or declined."""
+        held = await self._ledger.visits_in_force([u.identity for u in late])
+        repeats: list[tuple[_Undecided, int]] = []
+        postponed: list[_Undecided] = []
+        for undecided in late:
+            self._undecided.remove(undecided)
+            holders = held.get(undecided.identity, [])
+            if not holders or not holders[0].answer.tail:
+                # Reversed this moment, or claimed by another bill of this batch.
+                postponed.append(undecided)
+            elif undecided.claim.bill.repeat_reason is not None:
+                repeats.append((undecided, holders[-1].ordinal + 1))
+            else:
+                self._decline_duplicate(undecided.claim, holders[0])
+        taken = await self._take_visits(repeats)
+        for undecided, _ in repeats:
+            if undecided.claim.id in taken:
+                undecided.alerts = (REPEAT_ALERT,)
+                self._undecided.append(undecided)
+            else:
+                postponed.append(undecided)
+        await self._postpone([u.claim for u in postponed])
+
+    async def _postpone(self, claims: list[SettleClaim]) -> None:
+        if claims:
+            await self._ledger.release_keys([claim.id for claim in claims], [])
+            self.deferred.extend(claims)
+
+    def _decline_duplicate(self, claim: SettleClaim, holder: rows.VisitInForce) -> None:
+        same = same_bill(holder.answer.request, claim.request)
+        duplicate = DuplicateOf(
+            holder.answer.id.hex(),
+            holder.aid_fen,
+            holder.patient_pays_fen,
+            holder.answer.receipt,
+        )
+        self._decline(claim, "MA-2202" if same else "MA-2203", duplicate)
+
+    def _decline(
+        self, claim: SettleClaim, reason: str, duplicate: DuplicateOf | None = None
+    ) -> None:
+        self._conclude(claim, decline(claim.bill, reason), duplicate)
+
+    def _conclude(
+        self,
+        claim: SettleClaim,
+        result: Adjudication,
+        duplicate: DuplicateOf | None = None,
+    ) -> None:
+        """A claim without a leaf: its answer is complete now."""
+        body = without_receipt(
+            self._desk.renderer.decision(_outcome(claim, result, (), duplicate))
+        )
+        self._decided.append(_Decided(claim, result, None))
+        self._note_diagnoses(claim)
+        self.answers[claim] = Answer(201, body)
+        self.answered.append(
+            rows.AnswerRow(claim.month, claim.id, claim.request, body, b"")
+        )
+
+    def accumulators(self) -> set[AccumulatorId]:
+        """Every accumulator that the undecided may read or post to."""
+        return {
+            (undecided.claim.person.token, key.year, key.pot)
+            for undecided in self._undecided
+            if undecided.claim.person is not None
+            for key in undecided.keys
+        }
+
+    async def adjudicate(self, totals: Totals) -> list[Leaf]:
+        """Apply the policy in order of arrival; seal what is approved."""
+        leaves = []
+        released = []
+        for undecided in self._undecided:
+            try:
+                leaf = self._adjudicate(undecided, totals)
+            except Exception as error:
+                raise ClaimFailedError(undecided.claim) from error
+            if leaf is None:
+                released.append((undecided.identity, undecided.claim.id))
+            else:
+                leaves.append(leaf)
+        if released:
+            await self._ledger.release_visits(released)
+        return leaves
+
+    def _adjudicate(self, undecided: _Undecided, totals: Totals) -> Leaf | None:
+        claim = undecided.claim
+        person = claim.person
+        if person is None:
+            raise ValueError("an undecided claim has no person")
+        used = totals.used(person.token, undecided.keys)
+        result = claim.pack.pack.adjudicate(
+            claim.bill,
+            undecided.categories,
+            used,
+            claim.caller.facility_level,
+            settled_on=shanghai_day(claim.when.settled_at),
+        )
+        expected = claim.bill.expected_aid_fen
+        if result.approved and expected is not None and expected != result.aid_fen:
+            result = decline(
+                claim.bill,
+                "MA-2204",
+                category=result.category,
+                explanation=result.explanation,
+            )
+        if not result.approved:
+            self._conclude(claim, result)
+            return None
+        for posting in result.postings:
+            totals.post(claim.id, person.token, posting)
+        self._decided.append(_Decided(claim, result, undecided.identity))
+        self._note_diagnoses(claim)
+        clear = content.settle_claims(claim, result, claim.pack.pack.ref)
+        record = self._desk.sealer.seal(
+            clear,
+            content.settle_content(claim, clear, result, used),
+            self._desk.random,
+        )
+        body = self._desk.renderer.decision(
+            _outcome(claim, result, undecided.alerts, None)
+        )
+        return Leaf(claim, record, body)
+
+    def _note_diagnoses(self, claim: SettleClaim) -> None:
+        if claim.bill.diagnoses:
+            self.diagnoses.append((claim.id, " ".join(claim.bill.diagnoses)))
+
+    def rows(self, index_of: Callable[[bytes], int | None]) -> list[rows.SettlementRow]:
+        """One row for each decided claim, declines included."""
+        return [_row(decided, index_of(decided.claim.id)) for decided in self._decided]
+
+
+def _categories(claim: SettleClaim) -> tuple[str, ...]:
+    if claim.person is None:
+        return ()
+    bill = claim.bill
+    return tuple(
+        window.category
+        for window in windows_during(claim.person, bill.service_start, bill.service_end)
+    )
+
+
+def _outcome(
+    claim: SettleClaim,
+    result: Adjudication,
+    alerts: tuple[Alert, ...],
+    duplicate: DuplicateOf | None,
+    settlement_id: bytes | None = None,
+) -> Outcome:
+    pack = claim.pack.pack
+    return Outcome(
+        settlement_id=(settlement_id or claim.id).hex(),
+        settled_at=claim.when.settled_at,
+        adjudication=result,
+        policy=pack.ref,
+        category_text=(
+            Text(*pack.category_text(result.category)) if result.category else None
+        ),
+        roster=claim.roster,
+        alerts=alerts,
+        duplicate_of=duplicate,
+    )
+
+
+def known_key(
+    request: bytes, stored: rows.StoredKey, names: tuple[str, ...]
+) -> Answer | Exception | None:
+    """The stored answer for the same content; 422 for other content.
+
+    `None` for a tombstone, which has no content of its own.
+    """
+    if stored.tombstone:
+        return None
+    if stored.answer.request == request:
+        return Answer(201, stored.answer.body, replayed=True)
+    faults = tuple(
+        BillFault(name, "MA-4103")
+        for name in differing(stored.answer.request, request, names)
+    )
+    return RequestRefused("MA-4103", faults=faults)
+
+
+def late_original(desk: Desk, claim: SettleClaim, stored: rows.StoredKey) -> Answer:
+    """The settlement that a reversal has overtaken: declined, always the same bytes.
+
+    Its id and instant are the tombstone's, so that nothing new is stored.
+    """
+    result = decline(claim.bill, "MA-2205")
+    outcome = Outcome(
+        settlement_id=stored.answer.id.hex(),
+        settled_at=stored.reversed_at or claim.when.settled_at,
+        adjudication=result,
+        policy=None,
+        category_text=None,
+        roster=None,
+    )
+    return Answer(201, without_receipt(desk.renderer.decision(outcome)))
+
+
+def _row(decided: _Decided, log_index: int | None) -> rows.SettlementRow:
+    claim, result = decided.claim, decided.result
+    bill, when = claim.bill, claim.when
+    window = content.used_window(claim, result.category)
+    tilt = sum(part.amount_fen for part in result.aid if part.kind == "tilt")
+    return rows.SettlementRow(
+        id=claim.id,
+        month=claim.month,
+        facility_id=claim.caller.party_id,
+        key=claim.key,
+        state=b"d" if log_index is None else b"s",
+        person=claim.person.token if claim.person else None,
+        visit_no=bill.visit_no,
+        visit_identity=decided.identity,
+        care_type=bill.care_type.value,
+        service_start=bill.service_start,
+        service_end=bill.service_end,
+        occurred_at=bill.occurred_at or when.settled_at,
+        settled_at=when.settled_at,
+        operator=claim.caller.operator,
+        sandbox=when.sandbox,
+        category=result.category,
+        subdistrict=window.subdistrict if window else "",
+        roster_version=claim.roster.version if claim.roster else 0,
+        policy_no=claim.pack.no,
+        reason=result.reason,
+        repeat_reason=bill.repeat_reason.value if bill.repeat_reason else None,
+        total_fen=bill.total_fen,
+        funds_fen=bill.funds_fen,
+        base_fen=result.base_fen,
+        aid_fen=result.aid_fen,
+        tilt_fen=tilt,
+        patient_pays_fen=result.patient_pays_fen,
+        log_index=log_index,
+    )

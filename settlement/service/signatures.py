@@ -1,0 +1,79 @@
+"""Signed requests: which party signed, and whether the signature holds."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from crypto.errors import CryptoError, NotAuthenticError, StaleSignatureError
+from crypto.http_signature import (
+    HttpRequest,
+    RequestSignature,
+    parse_request_signature,
+    verify_request_signature,
+)
+from crypto.keys import Role, SharedSecret, VerifyingKey
+from settlement.domain.errors import FatalError, RequestRefused
+from settlement.service.party_secrets import open_secret
+from settlement.store.access import AccessStore, Signer
+from settlement.store.errors import StoreUnavailableError
+
+_log = logging.getLogger(__name__)
+
+
+class Signatures:
+    """Verifies RFC 9421 signatures against the keys of parties."""
+
+    def __init__(self, store: AccessStore, secret_key: bytes) -> None:
+        """`secret_key` opens the sealed HMAC secrets."""
+        self._store = store
+        self._secret_key = secret_key
+
+    async def verify(
+        self, request: HttpRequest, *, now: datetime, covers_idempotency_key: bool
+    ) -> tuple[Signer, RequestSignature]:
+        """Who signed; the nonce is not taken yet.
+
+        Raises `RequestRefused`: MA-3102 for a signature that does not hold or a key
+        that is unknown, revoked or not valid yet, MA-3103 for one that is not of
+        this minute, MA-5105 when the database does not answer.
+        """
+        try:
+            signature = parse_request_signature(
+                request, covers_idempotency_key=covers_idempotency_key
+            )
+            signer = await self._signer(signature.key_id, now)
+            key = self._key(signer)
+            verify_request_signature(signature, key, now=int(now.timestamp()))
+        except StaleSignatureError:
+            raise RequestRefused("MA-3103") from None
+        except CryptoError:
+            raise RequestRefused("MA-3102") from None
+        return signer, signature
+
+    async def _signer(self, key_id: str, now: datetime) -> Signer:
+        try:
+            signer = await self._store.signer(key_id)
+        except StoreUnavailableError:
+            raise RequestRefused("MA-5105") from None
+        if signer is None or signer.revoked_at is not None or now < signer.not_before:
+            raise RequestRefused("MA-3102")
+        return signer
+
+    def _key(self, signer: Signer) -> SharedSecret | VerifyingKey:
+        if signer.public_key is not None:
+            return VerifyingKey(signer.public_key, Role.PARTY)
+        if signer.sealed_secret is None:
+            raise FatalError(f"key {signer.key_id} has neither secret nor public key")
+        try:
+            secret = open_secret(
+                self._secret_key, key_id=signer.key_id, sealed=signer.sealed_secret
+            )
+        except NotAuthenticError:
+            _log.error(  # noqa: TRY400  # the trace would say nothing more
+                "the secret of key %s does not open: keys and database are not of"
+                " one installation",
+                signer.key_id,
+            )
+            raise RequestRefused("MA-5104") from None
+        return SharedSecret(signer.key_id, secret)

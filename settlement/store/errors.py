@@ -1,0 +1,19 @@
+"""What the database did to us, in our own words: drivers' exceptions stop here."""
+
+from __future__ import annotations
+
+
+class StoreUnavailableError(Exception):
+    """The database cannot be reached; nothing of this call was committed."""
+
+
+class CommitUnknownError(Exception):
+    """COMMIT was sent and its answer did not come: resolve by key."""
+
+
+class BatchRefusedError(Exception):
+    """The database refused a statement of the batch; all of it was rolled back."""
+
+
+class BatchConflictError(Exception):
+    """A deadlock or serialization failure; the batch may be run again as it is."""

@@ -1,0 +1,411 @@
+"""One batch of settlements and reversals in one database transaction.
+
+The caller keeps the order of DESIGN section 2: keys, visits, originals,
+accumulators, head, everything posted, COMMIT. Each lock is taken sorted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import astuple, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from settlement.domain.calendar import rfc3339
+from settlement.domain.eligibility import RosterPerson, RosterVersion
+from settlement.domain.errors import FatalError
+from settlement.store import rows
+from settlement.store.errors import (
+    BatchConflictError,
+    BatchRefusedError,
+    CommitUnknownError,
+    StoreUnavailableError,
+)
+from settlement.store.roster import person_of_cards, read_persons
+from settlement.store.statements import statement
+
+if TYPE_CHECKING:
+    from settlement.store.database import Connection, Database
+
+AccumulatorId = tuple[bytes, int, str]
+
+_CONNECTION_FAULTS = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+)
+
+
+@contextlib.contextmanager
+def _our_errors() -> Any:
+    """Turn the driver's exceptions into ours; before COMMIT nothing is kept."""
+    try:
+        yield
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        raise BatchConflictError(type(error).__name__) from error
+    except _CONNECTION_FAULTS as error:
+        raise StoreUnavailableError(type(error).__name__) from error
+    except (asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError) as e:
+        raise StoreUnavailableError(type(e).__name__) from e
+    except asyncpg.PostgresError as error:
+        name = getattr(error, "constraint_name", None)
+        raise BatchRefusedError(
+            f"{type(error).__name__} {name or ''}".strip()
+        ) from error
+
+
+def _columns(table: Sequence[Any], row_type: type) -> list[list[Any]]:
+    """Rows turned into one list for each column, also when there are none."""
+    names = [field.name for field in fields(row_type)]
+    if not table:
+        return [[] for _ in names]
+    getter = attrgetter(*names)
+    return [list(column) for column in zip(*map(getter, table), strict=True)]
+
+
+class Ledger:
+    """The statements of one batch, on one connection inside one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """`ledger_transaction` makes one."""
+        self._connection = connection
+        #: The roster's version as of this transaction's keys; `None` before them.
+        self.roster: RosterVersion | None = None
+
+    async def claim_settle_keys(
+        self, claims: Sequence[tuple[int, str, bytes, int, bool]]
+    ) -> set[bytes]:
+        """Claim (facility, key, id, month, tombstone); the ids that were first."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("claim_settle_keys"), *_transpose(sorted(claims), 5)
+            )
+        if found and found[0]["roster_as_of"] is not None:
+            self.roster = RosterVersion(
+                found[0]["roster_version"], rfc3339(found[0]["roster_as_of"])
+            )
+        return {row["id"] for row in found}
+
+    async def claim_reversal_keys(
+        self, claims: Sequence[tuple[int, str, bytes, int]]
+    ) -> set[bytes]:
+        """Claim (facility, key, id, month) of reversals; the ids that were first."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("claim_reversal_keys"), *_transpose(sorted(claims), 4)
+            )
+        return {row["id"] for row in found}
+
+    async def stored_settlements(
+        self, keys: Sequence[tuple[int, str]]
+    ) -> dict[tuple[int, str], rows.StoredKey]:
+        """What stands under settle keys, committed by others before."""
+        with _our_errors():
+            return await read_settlements(self._connection, keys)
+
+    async def stored_reversals(
+        self, keys: Sequence[tuple[int, str]]
+    ) -> dict[tuple[int, str], rows.StoredAnswer]:
+        """What stands under reversal keys."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("stored_reversals"), *_transpose(keys, 2)
+            )
+        return {(row["facility_id"], row["key"]): _answer(row) for row in found}
+
+    async def release_keys(
+        self, settle_ids: Sequence[bytes], reversal_ids: Sequence[bytes]
+    ) -> None:
+        """Give up keys claimed in this transaction."""
+        with _our_errors():
+            await self._connection.execute(
+                statement("release_keys"), list(settle_ids), list(reversal_ids)
+            )
+
+    async def persons_by_card(
+        self, cards: Sequence[bytes]
+    ) -> dict[bytes, RosterPerson]:
+        """Persons as the roster has them now, by card token or person token."""
+        with _our_errors():
+            persons = await person_of_cards(self._connection, cards)
+            missing = [card for card in cards if card not in persons]
+            return persons | await read_persons(self._connection, missing)
+
+    async def claim_visits(
+        self, claims: Sequence[tuple[bytes, int, bytes]]
+    ) -> set[bytes]:
+        """Claim (identity, ordinal, id); the ids that hold their visit now."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("claim_visits"), *_transpose(sorted(claims), 3)
+            )
+        return {row["id"] for row in found}
+
+    async def visits_in_force(
+        self, identities: Sequence[bytes]
+    ) -> dict[bytes, list[rows.VisitInForce]]:
+        """Who holds identities, lowest ordinal first."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("visits_in_force"), list(identities)
+            )
+        holders: dict[bytes, list[rows.VisitInForce]] = {}
+        for row in sorted(found, key=lambda row: int(row["ordinal"])):
+            holders.setdefault(row["identity"], []).append(
+                rows.VisitInForce(
+                    row["ordinal"],
+                    row["aid_fen"] or 0,
+                    row["patient_pays_fen"] or 0,
+                    rows.StoredAnswer(
+                        row["id"],
+                        row["request"] or b"",
+                        b"",
+                        row["record"],
+                        row["tail"] or b"",
+                    ),
+                )
+            )
+        return holders
+
+    async def release_visits(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
+        """Give (identity, id) up; a further bill of the visit moves to the front."""
+        with _our_errors():
+            identities, ids = _transpose(sorted(claims), 2)
+            await self._connection.execute(statement("release_visits"), identities, ids)
+            await self._connection.execute(statement("promote_visits"), identities)
+
+    async def lock_accumulators(
+        self, wanted: Iterable[AccumulatorId]
+    ) -> dict[AccumulatorId, tuple[int, int | None]]:
+        """Lock running totals, opening those that do not exist; (used, cap) in fen."""
+        order = sorted(set(wanted))
+        if not order:
+            return {}
+        with _our_errors():
+            used = await self._lock_existing(order)
+            missing = [key for key in order if key not in used]
+            if missing:
+                await self._connection.execute(
+                    statement("open_accumulators"), *_transpose(missing, 3)
+                )
+                used = await self._lock_existing(order)
+        return used
+
+    async def _lock_existing(
+        self, order: Sequence[AccumulatorId]
+    ) -> dict[AccumulatorId, tuple[int, int | None]]:
+        found = await self._connection.fetch(
+            statement("lock_accumulators"), *_transpose(order, 3)
+        )
+        return {
+            (row["person"], row["year"], row["pot"]): (row["used_fen"], row["cap_fen"])
+            for row in found
+        }
+
+    async def lock_originals(self, ids: Iterable[bytes]) -> dict[bytes, rows.Original]:
+        """The settlements to reverse, locked."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("lock_originals"), sorted(set(ids))
+            )
+        return {row["id"]: rows.Original(*row.values()) for row in found}
+
+    async def reversals_of(
+        self, settlement_ids: Sequence[bytes], reversal_ids: Sequence[bytes]
+    ) -> list[rows.FirstReversal]:
+        """First reversals by the settlement they undid, or by their own id."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("reversals_of"), list(settlement_ids), list(reversal_ids)
+            )
+        return [
+            rows.FirstReversal(
+                row["id"],
+                row["settlement_id"],
+                row["head"] + row["record"] + row["tail"],
+            )
+            for row in found
+        ]
+
+    async def postings_of(self, indexes: Sequence[int]) -> list[rows.PostingRow]:
+        """What the leaves at these indexes posted."""
+        with _our_errors():
+            found = await self._connection.fetch(
+                statement("postings_of"), list(indexes)
+            )
+        return [rows.PostingRow(*row.values(), None) for row in found]
+
+    async def tombstones_since(self, facility_id: int, day_start: Any) -> int:
+        """How many keys the facility has stopped since the instant."""
+        with _our_errors():
+            count: int = await self._connection.fetchval(
+                "SELECT count(*) FROM reversal WHERE facility_id = $1"
+                " AND settlement_id IS NULL AND reversed_at >= $2",
+                facility_id,
+                day_start,
+            )
+        return count
+
+    async def fence(self) -> None:
+        """Make a batch of replays wait for the standbys that settlements wait for.
+
+        Where none is required nothing is written (reliability H3).
+        """
+        with _our_errors():
+            await self._connection.execute(
+                "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
+                " WHERE current_setting('synchronous_standby_names') <> ''"
+            )
+
+    async def lock_head(self) -> rows.LogHead:
+        """The log's head, locked until the transaction ends."""
+        with _our_errors():
+            row = await self._connection.fetchrow(statement("lock_head"))
+        if row is None:
+            raise FatalError("the log has no head row; run `medaid init`")
+        return rows.LogHead(*row.values())
+
+    async def post(
+        self,
+        *,
+        settlements: Sequence[rows.SettlementRow],
+        answers: Sequence[rows.AnswerRow],
+        leaves: Sequence[rows.LeafRow],
+        nodes: Sequence[rows.NodeRow],
+        postings: Sequence[rows.PostingRow],
+        accumulators: Sequence[rows.AccumulatorRow],
+        head: rows.NewHead,
+    ) -> None:
+        """Write all that the batch made; `FatalError` if the head moved."""
+        months, indexes, records, entries, ids = _columns(leaves, rows.LeafRow)
+        with _our_errors():
+            status = await self._connection.execute(
+                statement("post_ledger"),
+                *_columns(settlements, rows.SettlementRow),
+                *_columns(answers, rows.AnswerRow),
+                months,
+                indexes,
+                records,
+                entries,
+                ids,
+                *_columns(nodes, rows.NodeRow),
+                *_columns(postings, rows.PostingRow),
+                *_columns(accumulators, rows.AccumulatorRow),
+                *astuple(head),
+            )
+        if status != "UPDATE 1":
+            raise FatalError("the log's head moved although it was locked")
+
+    async def post_reversals(self, reversals: Sequence[rows.ReversalRow]) -> None:
+        """Write reversals and mark their settlements, each exactly once."""
+        undone = [row.settlement_id for row in reversals if row.settlement_id]
+        with _our_errors():
+            marked = await self._connection.fetchval(
+                statement("post_reversals"),
+                *_columns(reversals, rows.ReversalRow),
+                undone,
+            )
+        if marked != len(undone):
+            raise FatalError("a settlement changed its state while it was locked")
+
+    async def post_diagnoses(self, diagnoses: Sequence[tuple[bytes, str]]) -> None:
+        """Write diagnosis codes apart: (settlement id, codes by spaces)."""
+        with _our_errors():
+            await self._connection.execute(
+                statement("post_diagnoses"), *_transpose(diagnoses, 2)
+            )
+
+
+def _transpose(table: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    if not table:
+        return [[] for _ in range(width)]
+    return [list(column) for column in zip(*table, strict=True)]
+
+
+def _answer(row: asyncpg.Record) -> rows.StoredAnswer:
+    return rows.StoredAnswer(
+        row["id"],
+        row["request"] or b"",
+        row["head"] or b"",
+        row["record"],
+        row["tail"] or b"",
+    )
+
+
+async def read_settlements(
+    connection: Any, keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], rows.StoredKey]:
+    """What stands under settle keys, on any connection."""
+    found = await connection.fetch(
+        statement("stored_settlements"), *_transpose(keys, 2)
+    )
+    return {
+        (row["facility_id"], row["key"]): rows.StoredKey(
+            row["month"],
+            row["tombstone"],
+            row["state"],
+            row["aid_fen"],
+            row["patient_pays_fen"],
+            row["reversed_at"],
+            _answer(row),
+        )
+        for row in found
+    }
+
+
+async def known_settlement(
+    database: Database, facility_id: int, key: str
+) -> rows.StoredKey | None:
+    """What stands under one settle key; raises `StoreUnavailableError`."""
+    with _our_errors():
+        async with database.pool.acquire() as connection:
+            found = await read_settlements(connection, [(facility_id, key)])
+    return found.get((facility_id, key))
+
+
+@contextlib.asynccontextmanager
+async def ledger_transaction(connection: Connection) -> AsyncIterator[Ledger]:
+    """BEGIN, the caller's steps, COMMIT with its tag required.
+
+    Raises `CommitUnknownError` when COMMIT was sent and no clear answer came; any
+    other exception means that nothing was kept. A COMMIT answered `ROLLBACK`, and
+    one whose wait for a synchronous standby was cancelled, are not committed for
+    us (reliability H1, H2).
+    """
+    with _our_errors():
+        await connection.execute("BEGIN")
+    try:
+        yield Ledger(connection)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            await connection.execute("ROLLBACK")
+        raise
+    await asyncio.shield(_commit(connection))
+
+
+async def _commit(connection: Connection) -> None:
+    warnings: list[str] = []
+
+    def note(_connection: object, message: Any) -> None:
+        if "synchronous replication" in message.message:
+            warnings.append(message.message)
+
+    connection.add_log_listener(note)
+    try:
+        tag = await connection.execute("COMMIT")
+    except Exception as error:
+        raise CommitUnknownError(type(error).__name__) from error
+    finally:
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.remove_log_listener(note)
+    if tag == "ROLLBACK":
+        raise BatchRefusedError("COMMIT was answered ROLLBACK")
+    if tag != "COMMIT" or warnings:
+        raise CommitUnknownError(tag)

@@ -1,0 +1,92 @@
+"""Read the log: leaves, full tiles, nodes for proofs, the latest checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from crypto.merkle import NodeReader, leaf_hash, node_hash, nodes_needed
+from settlement.store.database import Database
+from settlement.store.rows import LogHead
+
+#: Leaves of one tile; its root stands in `log_node` once the tile is full.
+TILE_WIDTH = 256
+_TILE_LEVELS = 8
+
+
+class LogNodes:
+    """Nodes of the tree by level and index, from the rows that a batch wrote."""
+
+    def __init__(self, database: Database) -> None:
+        """Reads use the pool, never the sequencer's connection."""
+        self._database = database
+
+    async def head(self) -> tuple[LogHead, str] | None:
+        """The head and its checkpoint; `None` before `ensure_head`."""
+        async with self._database.pool.acquire() as connection:
+            row = await connection.fetchrow(
+                "SELECT size, root, edge, checkpoint FROM log_head"
+            )
+        if row is None:
+            return None
+        return LogHead(row["size"], row["root"], row["edge"]), row["checkpoint"]
+
+    async def row_of_tile(self, level: int, index: int, width: int) -> list[bytes]:
+        """The hashes of a tile: `width` nodes at 8 times `level` levels up."""
+        first = index * TILE_WIDTH
+        async with self._database.pool.acquire() as connection:
+            if level == 0:
+                found = await connection.fetch(
+                    "SELECT entry FROM log_leaf WHERE log_index >= $1"
+                    " AND log_index < $2 ORDER BY log_index",
+                    first,
+                    first + width,
+                )
+                return [leaf_hash(row["entry"]) for row in found]
+            found = await connection.fetch(
+                "SELECT hash FROM log_node WHERE level = $1 AND node_index >= $2"
+                " AND node_index < $3 ORDER BY node_index",
+                level * _TILE_LEVELS,
+                first,
+                first + width,
+            )
+        return [row["hash"] for row in found]
+
+    async def entries(self, index: int, width: int) -> list[bytes]:
+        """The entries of a bundle: SHA-256 of each record."""
+        first = index * TILE_WIDTH
+        async with self._database.pool.acquire() as connection:
+            found = await connection.fetch(
+                "SELECT entry FROM log_leaf WHERE log_index >= $1"
+                " AND log_index < $2 ORDER BY log_index",
+                first,
+                first + width,
+            )
+        return [row["entry"] for row in found]
+
+    async def reader(self, build: Callable[[NodeReader], Any]) -> NodeReader:
+        """A reader that holds every node that `build` will ask for.
+
+        A node inside a tile is folded from the tile's row, so that only roots of
+        full tiles have to be stored.
+        """
+        nodes: dict[tuple[int, int], bytes] = {}
+        for level, index in dict.fromkeys(nodes_needed(build)):
+            nodes[level, index] = await self._node(level, index)
+        return lambda level, index: nodes[level, index]
+
+    async def _node(self, level: int, index: int) -> bytes:
+        tile_level, height = divmod(level, _TILE_LEVELS)
+        first = index << height
+        tile, offset = divmod(first, TILE_WIDTH)
+        row = await self.row_of_tile(tile_level, tile, offset + (1 << height))
+        return _fold(row[offset:])
+
+
+def _fold(hashes: list[bytes]) -> bytes:
+    """Root over a power of two of nodes."""
+    while len(hashes) > 1:
+        hashes = [
+            node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)
+        ]
+    return hashes[0]
