@@ -139,3 +139,15 @@ class StaleSignatureError(CryptoError):
     """The request was signed outside of the window around now."""
 
     code: ClassVar[str] = "MA-8503"
+
+
+class MalformedPackageError(CryptoError):
+    """An exported folder lacks a part, or a part does not have its form."""
+
+    code: ClassVar[str] = "MA-8601"
+
+
+class PackageMismatchError(CryptoError):
+    """A part of an exported folder does not belong to it, or one is missing."""
+
+    code: ClassVar[str] = "MA-8602"

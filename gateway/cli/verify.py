@@ -1,0 +1,243 @@
+"""`medaid verify`: check records, receipts and exported months offline."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from crypto.encoding import parse_json
+from crypto.errors import CryptoError
+from crypto.keys import OpeningKey
+from crypto.trust import Trust, parse_trust_file
+from gateway.keyfiles import KeyFileFault, read_private_key
+from gateway.location import DEFAULT_DATA_DIR, json_option
+from gateway.offline_verify import Outcome, count_records, verify_path
+
+_PROGRESS_FROM = 500
+_FINDINGS_SHOWN = 50
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command(
+    epilog="Example: medaid verify month-2014-08 --trust trust.json",
+)
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--trust",
+    "trust_path",
+    type=_FILE,
+    help="Trust file, got out of band.  [default: trust.json in --data-dir]",
+)
+@click.option(
+    "--bureau-key",
+    type=_FILE,
+    help="The bureau's private key: opens the content and compares it.",
+)
+@click.option(
+    "--proof", type=_FILE, help="The .tlog-proof that belongs to a bare record."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA_DIR,
+    show_default=True,
+    envvar="MEDAID_DATA_DIR",
+    help="Where trust.json is, without --trust.",
+)
+@json_option
+def verify(
+    path: Path,
+    trust_path: Path | None,
+    bureau_key: Path | None,
+    proof: Path | None,
+    data_dir: Path,
+    as_json: bool,
+) -> None:
+    """Check a receipt, an answer, a record or an exported month, without a network.
+
+    PATH is a receipt or a whole answer (JSON), a bare record, or a folder made by
+    `medaid settlements export`. Believed is the trust file alone; keys inside PATH
+    are never used. Ends with status 1 when anything does not hold.
+    """
+    trust = _read_trust(trust_path or data_dir / "trust.json")
+    opening_key = None if bureau_key is None else _read_bureau_key(bureau_key)
+    try:
+        total = count_records(path)
+        with _progress(is_shown=total >= _PROGRESS_FROM and not as_json) as progress:
+            task = progress.add_task("verifying", total=total)
+            outcome = verify_path(
+                path,
+                trust,
+                opening_key=opening_key,
+                proof=proof,
+                on_progress=lambda count: progress.advance(task, count),
+            )
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename or path} cannot be read: {error.strerror}"
+        ) from error
+    if as_json:
+        click.echo(orjson.dumps(_document(outcome, trust), option=orjson.OPT_INDENT_2))
+    else:
+        _print(outcome, trust)
+    if outcome.findings:
+        sys.exit(1)
+
+
+def _read_trust(path: Path) -> Trust:
+    try:
+        return parse_trust_file(path.read_bytes())
+    except OSError as error:
+        raise click.ClickException(
+            f"the trust file {path} cannot be read ({error.strerror}); get it from the"
+            " gateway's operator and name it with --trust"
+        ) from error
+    except CryptoError as error:
+        raise click.ClickException(
+            f"the trust file {path} cannot be used: {error.code} {error}"
+        ) from error
+
+
+def _read_bureau_key(path: Path) -> OpeningKey:
+    try:
+        key = read_private_key(path)
+    except KeyFileFault as fault:
+        raise click.ClickException(str(fault)) from fault
+    if not isinstance(key, OpeningKey):
+        raise click.ClickException(f"{path} is not a key that opens records")
+    return key
+
+
+def _progress(*, is_shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not is_shown,
+        transient=True,
+    )
+
+
+def _print(outcome: Outcome, trust: Trust) -> None:
+    for finding in outcome.findings[:_FINDINGS_SHOWN]:
+        click.echo(f"{finding.where}: {finding.code} {finding.sentence}", err=True)
+    hidden = len(outcome.findings) - _FINDINGS_SHOWN
+    if hidden > 0:
+        click.echo(f"and {hidden:,} more; --json lists all of them", err=True)
+    if outcome.findings:
+        click.echo(
+            f"NOT verified: {len(outcome.findings):,} findings"
+            f" in {outcome.checked:,} records",
+            err=True,
+        )
+    elif outcome.kind == "folder":
+        _print_folder(outcome, trust)
+    else:
+        _print_record(outcome, trust)
+
+
+def _print_folder(outcome: Outcome, trust: Trust) -> None:
+    manifest = outcome.manifest
+    counts = _counts(outcome)
+    if manifest is not None:
+        facility = manifest.facility or "all facilities"
+        click.echo(
+            f"verified {outcome.checked:,} records of {manifest.month}, {facility},"
+            f" in log {trust.origin} of {manifest.tree_size:,} entries"
+        )
+    for operation, count in counts.items():
+        click.echo(f"  {operation:<12} {count:>14,}")
+    click.echo(f"  {'aid, net':<12} {_yuan(_aid_fen(outcome)):>14} CNY")
+    if outcome.opened:
+        click.echo(
+            f"  {outcome.opened:,} contents opened; they repeat the clear claims"
+        )
+
+
+def _print_record(outcome: Outcome, trust: Trust) -> None:
+    if outcome.record is None:
+        return
+    claims = outcome.record.claims
+    click.echo(
+        f"verified {claims['op']} {claims['sid']} of {claims['day']}"
+        f" at {claims['facility']}, signed by {outcome.record.signer_kid}"
+    )
+    click.echo(
+        f"  total {_yuan(int(claims['total_fen']))}, funds"
+        f" {_yuan(int(claims['funds_fen']))}, aid {_yuan(int(claims['aid_fen']))},"
+        f" patient pays {_yuan(int(claims['patient_pays_fen']))} CNY"
+    )
+    if outcome.is_in_log:
+        click.echo(f"  in log {trust.origin} under a signed checkpoint")
+    else:
+        click.echo("  not checked: that it is in the log (give --proof or the receipt)")
+    if outcome.content is not None:
+        content = parse_json(outcome.content, what="the sealed content")
+        click.echo("  content, which repeats the clear claims:")
+        click.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def _document(outcome: Outcome, trust: Trust) -> dict[str, object]:
+    record = outcome.record
+    return {
+        "ok": not outcome.findings,
+        "kind": outcome.kind,
+        "origin": trust.origin,
+        "checked": outcome.checked,
+        "opened": outcome.opened,
+        "in_log": outcome.is_in_log,
+        "aid_fen": _aid_fen(outcome),
+        **_counts(outcome),
+        "claims": None if record is None else dict(record.claims),
+        "content": (
+            None
+            if outcome.content is None
+            else parse_json(outcome.content, what="the sealed content")
+        ),
+        "findings": [
+            {"where": each.where, "code": each.code, "sentence": each.sentence}
+            for each in outcome.findings
+        ],
+    }
+
+
+def _operations(outcome: Outcome) -> list[str]:
+    if outcome.record is not None:
+        return [str(outcome.record.claims["op"])]
+    return [entry.op for entry in outcome.entries]
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    operations = _operations(outcome)
+    return {
+        "settlements": operations.count("settle"),
+        "reversals": operations.count("reverse"),
+        "tombstones": operations.count("tombstone"),
+    }
+
+
+def _aid_fen(outcome: Outcome) -> int:
+    """Aid of the records that held, reversals taken off."""
+    if outcome.record is not None:
+        claims = outcome.record.claims
+        aid_fen = int(claims["aid_fen"])
+        return -aid_fen if claims["op"] == "reverse" else aid_fen
+    return sum(entry.net_aid_fen for entry in outcome.entries)
+
+
+def _yuan(fen: int) -> str:
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02}"
