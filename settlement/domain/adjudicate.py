@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from settlement.domain.bill import Bill
-from settlement.domain.money import WHOLE_PPM
-
-_HALF_PPM = 500_000
+from settlement.domain.money import share_half_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +59,8 @@ class Steps(NamedTuple):
     tilt_rated: int
     tilt: int
     """The tilt aid, after its yearly cap."""
-
-    @property
-    def aid(self) -> int:
-        """All aid on the bill."""
-        return self.basic + self.tilt
+    aid: int
+    """All aid on the bill: basic and tilt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +103,17 @@ def work_out(terms: Terms, base_fen: int, used: Used, *, referred: bool) -> Step
             left = max(0, left - used.deductible_fen)
         deducted = min(base_fen, left)
     after_deductible = base_fen - deducted
-    rated = (after_deductible * terms.rate_ppm + _HALF_PPM) // WHOLE_PPM
+    rated = share_half_up(after_deductible, terms.rate_ppm)
     after_visit_cap = within(rated, terms.visit_cap_fen, 0)
     basic = within(after_visit_cap, terms.year_cap_fen, used.pot_fen)
     tilt_rated = tilt = 0
     if terms.tilt is not None and (referred or not terms.tilt.needs_referral):
         over = max(0, base_fen - basic - terms.tilt.threshold_fen)
-        tilt_rated = (over * terms.tilt.rate_ppm + _HALF_PPM) // WHOLE_PPM
+        tilt_rated = share_half_up(over, terms.tilt.rate_ppm)
         tilt = within(tilt_rated, terms.tilt.year_cap_fen, used.tilt_fen)
     return Steps(
         base_fen, deducted, after_deductible, rated, after_visit_cap, basic,
-        tilt_rated, tilt,
+        tilt_rated, tilt, basic + tilt,
     )  # fmt: skip
 
 

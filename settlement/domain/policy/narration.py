@@ -6,6 +6,7 @@ a settlement only fills in amounts. A step whose rule does not exist has no line
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from settlement.domain.adjudicate import Steps, Used
@@ -262,21 +263,21 @@ def benefit_lines(phrases: Phrases, steps: Steps, used: Used) -> list[Explanatio
                 steps.basic,
             )
         )
-    if phrases.tilt is not None and steps.tilt_rated > 0:
-        lines.append(
-            _step_line("tilt", phrases.tilt, base - steps.basic, steps.tilt_rated)
-        )
-        if phrases.tilt_cap is not None:
-            lines.append(
-                _cap_line(
-                    "tilt_cap",
-                    phrases.tilt_cap,
-                    used.tilt_fen,
-                    steps.tilt_rated,
-                    steps.tilt,
-                )
-            )
+    if steps.tilt_rated > 0:
+        lines.extend(_tilt_lines(phrases, steps, used))
     return lines
+
+
+def _tilt_lines(
+    phrases: Phrases, steps: Steps, used: Used
+) -> Iterator[ExplanationLine]:
+    left = steps.base - steps.basic
+    if phrases.tilt is not None:
+        yield _step_line("tilt", phrases.tilt, left, steps.tilt_rated)
+    if phrases.tilt_cap is not None:
+        yield _cap_line(
+            "tilt_cap", phrases.tilt_cap, used.tilt_fen, steps.tilt_rated, steps.tilt
+        )
 
 
 def best_line(phrase: Phrase, base_fen: int, aid_fen: int) -> ExplanationLine:
@@ -289,7 +290,8 @@ def best_line(phrase: Phrase, base_fen: int, aid_fen: int) -> ExplanationLine:
 def _step_line(
     rule: str, phrase: Phrase, input_fen: int, result_fen: int
 ) -> ExplanationLine:
-    before, after = yuan_text(input_fen), yuan_text(result_fen)
+    before = yuan_text(input_fen)
+    after = before if result_fen == input_fen else yuan_text(result_fen)
     return ExplanationLine(
         rule,
         Text(
@@ -305,9 +307,8 @@ def _step_line(
 def _cap_line(
     rule: str, phrase: Phrase, used_fen: int, input_fen: int, result_fen: int
 ) -> ExplanationLine:
-    used, before, after = (
-        yuan_text(used_fen), yuan_text(input_fen), yuan_text(result_fen),
-    )  # fmt: skip
+    before, used = yuan_text(input_fen), yuan_text(used_fen)
+    after = before if result_fen == input_fen else yuan_text(result_fen)
     return ExplanationLine(
         rule,
         Text(

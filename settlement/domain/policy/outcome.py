@@ -59,19 +59,19 @@ def best_benefit(
         terms = rule.terms
         if terms is None:
             continue
-        used = _used(visit, rule.pot)
+        used = _used(visit, rule.pot, terms)
         steps = work_out(terms, base_fen, used, referred=referred)
         if best is None or steps.aid > best.steps.aid:
             best = Benefit(rule, terms, used, steps)
     return best
 
 
-def _used(visit: Visit, pot: str) -> Used:
+def _used(visit: Visit, pot: str, terms: Terms) -> Used:
     keys, used_fen = visit.keys, visit.used_fen
     return Used(
         used_fen.get(keys[pot], 0),
-        used_fen.get(keys[DEDUCTIBLE_POT], 0),
-        used_fen.get(keys[TILT_POT], 0),
+        used_fen.get(keys[DEDUCTIBLE_POT], 0) if terms.deductible_yearly else 0,
+        used_fen.get(keys[TILT_POT], 0) if terms.tilt is not None else 0,
     )
 
 
@@ -86,7 +86,7 @@ def approved(
     """The result of a bill that a category covers, with aid or, for a reason, none."""
     rule, _, used, steps = benefit
     bill, owed_fen = visit.bill, visit.owed_fen
-    aid_fen = steps.basic + steps.tilt
+    aid_fen = steps.aid
     patient_pays_fen = owed_fen - aid_fen
     account_fen = bill.personal_account_fen
     lines.extend(benefit_lines(rule.phrases, steps, used))
@@ -148,8 +148,10 @@ def _postings(benefit: Benefit, keys: YearKeys) -> tuple[Posting, ...]:
 
 def _aid_parts(steps: Steps) -> tuple[AidPart, ...]:
     """The aid by kind; only amounts above 0."""
-    parts = (("basic", steps.basic), ("tilt", steps.tilt))
-    return tuple([AidPart(kind, amount) for kind, amount in parts if amount])
+    if not steps.tilt:
+        return (AidPart("basic", steps.basic),) if steps.basic else ()
+    tilt = AidPart("tilt", steps.tilt)
+    return (AidPart("basic", steps.basic), tilt) if steps.basic else (tilt,)
 
 
 def quota_of(

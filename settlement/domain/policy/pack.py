@@ -183,15 +183,15 @@ class CompiledPack:
         instant of settling, is needed where the pack has a filing limit. Rates do
         not depend on the facility's level in this version of the format.
         """
-        visit = Visit(
-            bill, bill.owed_fen, self._keys_of(self.policy_day(bill).year), used_fen
-        )
+        funds_fen = bill.funds_fen
+        keys = self._keys_of(self.policy_day(bill).year)
+        visit = Visit(bill, bill.total_fen - funds_fen, keys, used_fen)
         referred = self._is_referred(bill)
         refusal = self._refusal(bill, settled_on, referred=referred)
         if refusal is not None:
             return self._without_aid(visit, refusal, categories)
         scope_fen = costs_in_scope(self._base, bill)
-        paid_fen = paid_before(self._base, bill, bill.funds_fen)
+        paid_fen = paid_before(self._base, bill, funds_fen)
         base_fen = aidable_base(scope_fen, paid_fen, visit.owed_fen)
         phrases = self._phrases[bill.care_type]
         lines = [base_line(phrases.base, scope_fen, paid_fen, base_fen)]
