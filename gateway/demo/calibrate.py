@@ -12,14 +12,14 @@ never falls when the in-policy amount rises and rises by at most a fen with it.
 
 from __future__ import annotations
 
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.demo.visits import Fate, Visit, bill_of
 from settlement.domain.bill import MAX_AMOUNT_FEN
 from settlement.domain.calendar import month_of, shanghai_day
-from settlement.domain.decision import AccumulatorKey, Posting
+from settlement.domain.decision import AccumulatorKey, Adjudication, Posting
 from settlement.service.ports import Pack
 
 #: No visit that counts is aided with less; a slip over a few fen looks like a fault.
@@ -75,8 +75,9 @@ class _Account:
 
 Amounts = dict[int, int]
 """In-policy fen by the number of the visit."""
-_Choose = Callable[[Visit, _Account], int]
-"""The in-policy amount of a visit, given the accumulators that it meets."""
+_Choose = Callable[[Visit, _Account], tuple[int, Adjudication]]
+"""The in-policy amount of a visit, given the accumulators that it meets, and what
+the policy makes of it."""
 
 
 def calibrate(
@@ -96,7 +97,7 @@ def calibrate(
         chosen = calibration.amounts_for(target_fen)
         amounts |= chosen
         for person, events in chains.items():
-            _walk(pack, events, accounts[person], _as_in(chosen))
+            _walk(events, accounts[person], _as_in(pack, chosen))
     return amounts
 
 
@@ -141,10 +142,9 @@ class _Month:
     def amounts_for(self, target_fen: int) -> Amounts:
         factor = self._factor_below(target_fen)
         amounts: Amounts = {}
-        aid_fen: dict[int, int] = {}
-        for person in self._chains:
-            aid_fen[person] = self._play(person, self._by_factor(factor), amounts)
-        self._make_up(target_fen - sum(aid_fen.values()), amounts, aid_fen)
+        choose = self._by_factor(factor)
+        aid_fen = sum(self._play(person, choose, amounts) for person in self._chains)
+        self._make_up(target_fen - aid_fen, amounts)
         return amounts
 
     def _factor_below(self, target_fen: int) -> int:
@@ -176,13 +176,15 @@ class _Month:
         return sum(self._play(person, choose, {}) for person in self._chains)
 
     def _by_factor(self, factor: int) -> _Choose:
-        def choose(visit: Visit, account: _Account) -> int:
-            if visit.fate is Fate.WITHOUT_AID:
-                return visit.shape.draw_fen
-            wished = visit.shape.draw_fen * factor // _MILLION
-            if _aid_of(self._pack, visit, wished, account) >= LEAST_AID_FEN:
-                return wished
-            return self._smallest_aided(visit, account)
+        def choose(visit: Visit, account: _Account) -> tuple[int, Adjudication]:
+            wished = visit.shape.draw_fen
+            if visit.fate is not Fate.WITHOUT_AID:
+                wished = wished * factor // _MILLION
+            result = _adjudicate(self._pack, visit, wished, account)
+            if visit.fate is Fate.WITHOUT_AID or result.aid_fen >= LEAST_AID_FEN:
+                return wished, result
+            enough = self._smallest_aided(visit, account)
+            return enough, _adjudicate(self._pack, visit, enough, account)
 
         return choose
 
@@ -190,8 +192,8 @@ class _Month:
         """The least amount that leaves some aid, e.g. just above a deductible."""
 
         def enough(in_policy_fen: int) -> bool:
-            aid_fen = _aid_of(self._pack, visit, in_policy_fen, account)
-            return aid_fen >= LEAST_AID_FEN
+            result = _adjudicate(self._pack, visit, in_policy_fen, account)
+            return result.aid_fen >= LEAST_AID_FEN
 
         if not enough(_LARGEST_BILL_FEN):
             raise CalibrationError(
@@ -201,17 +203,18 @@ class _Month:
             )
         return _least(enough, 0, _LARGEST_BILL_FEN)
 
-    def _make_up(
-        self, missing_fen: int, amounts: Amounts, aid_fen: dict[int, int]
-    ) -> None:
+    def _make_up(self, missing_fen: int, amounts: Amounts) -> None:
         """Spread what is missing over the last bill of each person, to the fen."""
-        persons = [person for person in self._chains if self._last_of(person)]
-        for position, person in enumerate(persons):
+        last_bills = [
+            (person, visit)
+            for person in self._chains
+            if (visit := self._last_of(person)) is not None
+        ]
+        for position, (person, visit) in enumerate(last_bills):
             if missing_fen == 0:
                 return
-            share_fen = -(-missing_fen // (len(persons) - position))
-            gained = self._raise_last(person, share_fen, amounts, aid_fen[person])
-            missing_fen -= gained
+            share_fen = -(-missing_fen // (len(last_bills) - position))
+            missing_fen -= self._raise(person, visit, share_fen, amounts)
         if missing_fen:
             raise CalibrationError(
                 f"{self._month}: {missing_fen} fen of aid cannot be placed on any"
@@ -224,41 +227,47 @@ class _Month:
         last = settled[-1] if settled else None
         return last if last and last.fate is Fate.STAYS else None
 
-    def _raise_last(
-        self, person: int, more_fen: int, amounts: Amounts, before_fen: int
-    ) -> int:
-        """Raise the last bill for up to `more_fen` more aid; return what it gained."""
-        last = self._last_of(person)
-        if last is None:
-            return 0
+    def _raise(self, person: int, last: Visit, more_fen: int, amounts: Amounts) -> int:
+        """Raise the last bill for `more_fen` more aid; return what it gained.
 
-        def gain_with(in_policy_fen: int) -> int:
-            trial = ChainMap({last.number: in_policy_fen}, amounts)
-            return self._play(person, _as_in(trial), {}) - before_fen
-
+        Nothing is changed, and 0 returned, where the bill has no room for that.
+        """
+        account = self._start[person].copy()
+        events = self._chains[person]
+        before = [event.visit for event in events].index(last)
+        _walk(events[:before], account, _as_in(self._pack, amounts))
         present = amounts[last.number]
-        highest = 2 * present + _ROOM_FEN
-        if gain_with(highest) < more_fen:
+
+        def aid_with(in_policy_fen: int) -> int:
+            return _adjudicate(self._pack, last, in_policy_fen, account).aid_fen
+
+        wanted_fen = aid_with(present) + more_fen
+        highest = present + more_fen
+        while aid_with(highest) < wanted_fen:
+            highest += highest - present
+            if highest > 2 * present + _ROOM_FEN:
+                return 0
+        raised = _least(lambda fen: aid_with(fen) >= wanted_fen, present, highest)
+        if aid_with(raised) != wanted_fen:
             return 0
-        wanted = _least(lambda fen: gain_with(fen) >= more_fen, present, highest)
-        gained = gain_with(wanted)
-        if gained > more_fen:
-            return 0
-        amounts[last.number] = wanted
-        return gained
+        amounts[last.number] = raised
+        return more_fen
 
     def _play(self, person: int, choose: _Choose, amounts: Amounts) -> int:
         """The person's month: fills `amounts`, returns the aid that stays."""
         account = self._start[person].copy()
-        return _walk(self._pack, self._chains[person], account, choose, amounts)
+        return _walk(self._chains[person], account, choose, amounts)
 
 
-def _as_in(amounts: Mapping[int, int]) -> _Choose:
-    return lambda visit, _: amounts[visit.number]
+def _as_in(pack: Pack, amounts: Mapping[int, int]) -> _Choose:
+    def choose(visit: Visit, account: _Account) -> tuple[int, Adjudication]:
+        in_policy_fen = amounts[visit.number]
+        return in_policy_fen, _adjudicate(pack, visit, in_policy_fen, account)
+
+    return choose
 
 
 def _walk(
-    pack: Pack,
     events: Sequence[_Event],
     account: _Account,
     choose: _Choose,
@@ -271,13 +280,7 @@ def _walk(
         if event.undoes:
             account.undo(visit.number)
             continue
-        in_policy_fen = choose(visit, account)
-        result = pack.adjudicate(
-            bill_of(visit, in_policy_fen),
-            visit.categories,
-            account.used,
-            visit.hospital.level,
-        )
+        in_policy_fen, result = choose(visit, account)
         account.post(visit.number, result.postings)
         if amounts is not None:
             amounts[visit.number] = in_policy_fen
@@ -286,13 +289,15 @@ def _walk(
     return stays_fen
 
 
-def _aid_of(pack: Pack, visit: Visit, in_policy_fen: int, account: _Account) -> int:
+def _adjudicate(
+    pack: Pack, visit: Visit, in_policy_fen: int, account: _Account
+) -> Adjudication:
     return pack.adjudicate(
         bill_of(visit, in_policy_fen),
         visit.categories,
         account.used,
         visit.hospital.level,
-    ).aid_fen
+    )
 
 
 def _least(holds: Callable[[int], bool], low: int, high: int) -> int:

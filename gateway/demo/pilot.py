@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from gateway.demo.calibrate import calibrate
+from gateway.demo.care import aidable_care
 from gateway.demo.district import HOSPITALS, Hospital
 from gateway.demo.incidents import Incidents, key_of
 from gateway.demo.outcomes import (
@@ -26,9 +27,7 @@ from gateway.demo.published import PUBLISHED
 from gateway.demo.residents import Population, make_population
 from gateway.demo.schedule import plan_visits
 from gateway.demo.steps import Kind, Step, bill_body, card_body
-from gateway.demo.visits import Fate, Shape, Visit, bill_of
-from settlement.domain.bill import CareType
-from settlement.domain.calendar import SHANGHAI
+from gateway.demo.visits import Fate, Visit, bill_of
 from settlement.service.ports import Pack
 
 SEED = 20_140_601
@@ -59,7 +58,7 @@ def make_pilot(pack: Pack, categories: Sequence[str], seed: int = SEED) -> Pilot
     """
     rng = Random(seed)
     population = make_population(rng, categories, steady=_STEADY, others=_OTHERS)
-    aidable = _aidable(pack, population, categories)
+    aidable = aidable_care(pack, categories)
     visits = plan_visits(rng, PUBLISHED, population.steady, aidable)
     targets = {figures.month: figures.aid_fen for figures in PUBLISHED}
     amounts = calibrate(pack, visits, targets)
@@ -67,48 +66,6 @@ def make_pilot(pack: Pack, categories: Sequence[str], seed: int = SEED) -> Pilot
     incidents = Incidents(rng, population, visits, amounts).steps()
     steps = sorted([*planned, *incidents], key=lambda step: (step.at, step.number))
     return Pilot(HOSPITALS, population, visits, amounts, tuple(steps))
-
-
-def _aidable(
-    pack: Pack, population: Population, categories: Sequence[str]
-) -> dict[tuple[str, CareType], bool]:
-    """Ask the pack with a large bill which care it aids at all, at every level."""
-    levels = sorted({hospital.level for hospital in HOSPITALS})
-    return {
-        (category, care_type): all(
-            pack.adjudicate(
-                bill_of(_probe(population, care_type), 10_000_000),
-                (category,),
-                {},
-                level,
-            ).aid_fen
-            for level in levels
-        )
-        for category in categories
-        for care_type in CareType
-    }
-
-
-def _probe(population: Population, care_type: CareType) -> Visit:
-    first = datetime(2014, 6, 3, 9, tzinfo=SHANGHAI)
-    return Visit(
-        number=0,
-        resident=population.steady[0],
-        hospital=HOSPITALS[0],
-        care_type=care_type,
-        service_start=first.date(),
-        at=first,
-        shape=Shape(
-            draw_fen=0,
-            self_funded=0,
-            over_limit=0,
-            pre_selfpay=0,
-            insured=500_000,
-            personal_account=0,
-        ),
-        diagnoses=(),
-        fate=Fate.STAYS,
-    )
 
 
 def _planned_steps(

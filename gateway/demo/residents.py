@@ -14,6 +14,10 @@ from gateway.demo.identities import card_number, id_number
 _SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏"
 _GIVEN = "子丑寅卯辰巳午未申酉戌亥甲乙丙丁戊己庚辛"
 
+#: How common a category is beside the others; ids as packs name them.
+_CATEGORY_WEIGHTS = {"tekun": 8, "guer": 3, "dibao": 46, "dishouru": 16, "yinbing": 4}
+_USUAL_WEIGHT = 11
+
 #: Persons in a household, and how many of ten households have that size.
 _HOUSEHOLD_SIZES = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
 
@@ -95,6 +99,9 @@ class _Maker:
     def __init__(self, rng: Random, categories: tuple[str, ...]) -> None:
         self._rng = rng
         self._categories = categories
+        self._weights = [
+            _CATEGORY_WEIGHTS.get(category, _USUAL_WEIGHT) for category in categories
+        ]
         self._persons = 0
         self._households = 0
         self._born_on: Counter[date] = Counter()
@@ -104,7 +111,7 @@ class _Maker:
         while len(made) < persons:
             self._households += 1
             size = min(self._rng.choice(_HOUSEHOLD_SIZES), persons - len(made))
-            category = self._categories[self._households % len(self._categories)]
+            category = self._rng.choices(self._categories, weights=self._weights)[0]
             subdistrict = self._rng.choice(SUBDISTRICTS).code
             surname = self._rng.choice(_SURNAMES)
             for _ in range(size):
