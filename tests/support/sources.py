@@ -15,7 +15,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 def tracked_files() -> list[Path]:
     """Every file that git tracks or would track, relative to the project."""
     listed = subprocess.run(
-        [  # noqa: S607  # whichever git made the checkout, as whoever owns it
+        [  # whichever git made the checkout, as whoever owns it
             *("git", "-c", "safe.directory=*", "ls-files", "-z"),
             *("--cached", "--others", "--exclude-standard"),
         ],
