@@ -67,6 +67,10 @@ class SourceBook:
         self._cited.add(key)
         return self._sources.get(key, NO_SOURCE)
 
+    def only_kind(self, parent: Section, key: str, only: str) -> Source:
+        """A rule of which one kind exists so far, written and sourced all the same."""
+        return self.cell(parent, key, word({only: only}, only)).source
+
     def uncited(self) -> list[str]:
         """Sources that nothing rests on."""
         return [key for key in self._sources if key not in self._cited]

@@ -101,6 +101,8 @@ class Referral(StrEnum):
 class BaseFormula:
     """What aid may touch; see `settlement.domain.adjudicate.aidable_base`."""
 
+    costs: Source
+    """Costs within the policy, less what all funds have paid."""
     pre_selfpay_in: Sourced[bool]
     commercial_off: Sourced[bool]
     charity_off: Sourced[bool]

@@ -51,16 +51,13 @@ class Phrases:
 
 def bill_phrases(pack: PackDocument, care: Care) -> BillPhrases:
     """Prepare the phrases about the bill as a whole."""
-    scope = pack.base.pre_selfpay_in
-    if scope.value:
-        base = Phrase(
-            "政策范围内费用（含先行自付）", "In-policy costs with pre-selfpay",
-            scope.source.label,
-        )  # fmt: skip
+    source = pack.base.costs.label
+    if pack.base.pre_selfpay_in.value:
+        zh, en = "政策范围内费用（含先行自付）", "In-policy costs with pre-selfpay"
     else:
-        base = Phrase("政策范围内费用", "In-policy costs", scope.source.label)
+        zh, en = "政策范围内费用", "In-policy costs"
     return BillPhrases(
-        base=base,
+        base=Phrase(zh, en, source),
         already_paid=pack.base.top_up.source.label,
         filing_limit=pack.filing_limit_days.source.label,
         referral=care.referral_required.source.label,

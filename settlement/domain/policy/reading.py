@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from settlement.domain.policy.case_reading import read_cases
-from settlement.domain.policy.cells import SourceBook, read_days, word
+from settlement.domain.policy.cells import SourceBook, read_days
 from settlement.domain.policy.checks import check_document
 from settlement.domain.policy.document import (
     DEDUCTIBLE_POT,
@@ -69,7 +69,7 @@ def _read_pack(root: Section, sha256: str) -> PackDocument:
     categories = read_categories(root, book)
     names = [category.id for category in categories]
     in_force_from, in_force_to = _read_in_force(root, book)
-    _read_only_kind(root, "year", "calendar_year", book)
+    book.only_kind(root, "year", "calendar_year")
     pack = PackDocument(
         id=root.text("id", _PACK_ID),
         version=root.text("version", _VERSION),
@@ -88,8 +88,8 @@ def _read_pack(root: Section, sha256: str) -> PackDocument:
         cares=read_cares(root, pots, book),
         places=read_places(root, book),
         base=read_base(root, book),
-        identities=_read_only_kind(root, "several_identities", "就高不重复", book),
-        rounding=_read_only_kind(root, "rounding", "half_up", book),
+        identities=book.only_kind(root, "several_identities", "就高不重复"),
+        rounding=book.only_kind(root, "rounding", "half_up"),
         filing_limit_days=book.cell(root, "filing_limit", read_days),
         benefits=read_benefits(root, names, book),
         year_caps=read_year_caps(root, names, pots, book),
@@ -163,11 +163,6 @@ def _read_in_force(root: Section, book: SourceBook) -> tuple[date, date | None]:
 
 def _last_day(text: str) -> date | None:
     return date.max if text == _OPEN else parse_day(text)
-
-
-def _read_only_kind(root: Section, key: str, only: str, book: SourceBook) -> Source:
-    """A rule of which one kind exists so far, written down and sourced all the same."""
-    return book.cell(root, key, word({only: only}, only)).source
 
 
 def _check_citations(root: Section, book: SourceBook) -> None:

@@ -101,6 +101,7 @@ def read_base(root: Section, book: SourceBook) -> BaseFormula:
     """What counts towards the base and what comes off it."""
     section = root.section("base")
     base = BaseFormula(
+        costs=book.only_kind(section, "costs", "政策范围内费用"),
         pre_selfpay_in=_switch(section, "pre_selfpay", _IN_OUT, book),
         commercial_off=_switch(section, "commercial", _OFF, book),
         charity_off=_switch(section, "charity", _OFF, book),
