@@ -107,6 +107,21 @@ class Generation:
         self.environment.close()
 
 
+def read_meta(path: Path) -> CacheMeta | None:
+    """What the cache in a folder contains; `None` where there is none.
+
+    Raises `lmdb.Error` or `CacheCorruptError` where it cannot be read.
+    """
+    generation = CacheFolder(path).open_current() if path.is_dir() else None
+    if generation is None:
+        return None
+    try:
+        with generation.environment.begin() as reader:
+            return generation.read_meta(reader)
+    finally:
+        generation.close()
+
+
 class CacheFolder:
     """The folder with its generations. Creates it, for the owner alone."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from itertools import islice
@@ -16,6 +16,8 @@ from crypto.trust import Trust
 from eligibility_cache.roster_file import DataRow, RosterFile, sha256_of
 from eligibility_cache.store import key_check
 from settlement.domain.calendar import SHANGHAI, shanghai_day
+from settlement.domain.policy import compile_pack
+from settlement.domain.policy.spelling import spellings
 from settlement.domain.roster import (
     RefusedRow,
     RosterCounts,
@@ -24,6 +26,7 @@ from settlement.domain.roster import (
     RosterRow,
 )
 from settlement.store.database import Database
+from settlement.store.policies import read_packs
 from settlement.store.roster_import import RosterImport, open_import
 
 #: 0.001: one row in a thousand may be refused.
@@ -105,6 +108,24 @@ async def import_roster(
             imported_at=rules.now,
         )
     return RosterImported(manifest=manifest, counts=counts, refused=tuple(refused))
+
+
+async def installed_spellings(database: Database) -> dict[str, list[str]]:
+    """How rosters may write each category, by its id, from the installed packs."""
+    found: dict[str, list[str]] = {}
+    for row in await read_packs(database):
+        for category in compile_pack(row.document).document.categories:
+            found.setdefault(category.id, []).extend(spellings(category))
+    return found
+
+
+def by_spelling(spellings_of: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The category id by each of its spellings."""
+    return {
+        spelling: category
+        for category, all_spellings in spellings_of.items()
+        for spelling in all_spellings
+    }
 
 
 def _read_manifest(path: Path) -> bytes:
