@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from crypto.merkle import NodeReader, leaf_hash, node_hash, nodes_needed
+from crypto.tiles import TILE_HEIGHT, TILE_WIDTH
 from settlement.store.database import Database
 from settlement.store.rows import LogHead
 
-#: Leaves of one tile; its root stands in `log_node` once the tile is full.
-TILE_WIDTH = 256
-_TILE_LEVELS = 8
+#: Full tiles kept in memory, 16 kB each.
+_TILES_KEPT = 256
 
 
 class LogNodes:
@@ -20,6 +20,7 @@ class LogNodes:
     def __init__(self, database: Database) -> None:
         """Reads use the pool, never the sequencer's connection."""
         self._database = database
+        self._full: dict[tuple[int, int], list[list[bytes]]] = {}
 
     async def head(self) -> tuple[LogHead, str] | None:
         """The head and its checkpoint; `None` before `ensure_head`."""
@@ -46,7 +47,7 @@ class LogNodes:
             found = await connection.fetch(
                 "SELECT hash FROM log_node WHERE level = $1 AND node_index >= $2"
                 " AND node_index < $3 ORDER BY node_index",
-                level * _TILE_LEVELS,
+                level * TILE_HEIGHT,
                 first,
                 first + width,
             )
@@ -64,6 +65,14 @@ class LogNodes:
             )
         return [row["entry"] for row in found]
 
+    async def stored_nodes(self) -> dict[tuple[int, int], bytes]:
+        """Every stored root of a full tile; one for each 256 leaves."""
+        async with self._database.pool.acquire() as connection:
+            found = await connection.fetch(
+                "SELECT level, node_index, hash FROM log_node"
+            )
+        return {(row["level"], row["node_index"]): row["hash"] for row in found}
+
     async def reader(self, build: Callable[[NodeReader], Any]) -> NodeReader:
         """A reader that holds every node that `build` will ask for.
 
@@ -76,17 +85,27 @@ class LogNodes:
         return lambda level, index: nodes[level, index]
 
     async def _node(self, level: int, index: int) -> bytes:
-        tile_level, height = divmod(level, _TILE_LEVELS)
-        first = index << height
-        tile, offset = divmod(first, TILE_WIDTH)
-        row = await self.row_of_tile(tile_level, tile, offset + (1 << height))
-        return _fold(row[offset:])
+        tile_level, height = divmod(level, TILE_HEIGHT)
+        tile, offset = divmod(index << height, TILE_WIDTH)
+        rows = await self._tile(tile_level, tile)
+        return rows[height][offset >> height]
 
-
-def _fold(hashes: list[bytes]) -> bytes:
-    """Root over a power of two of nodes."""
-    while len(hashes) > 1:
-        hashes = [
-            node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)
-        ]
-    return hashes[0]
+    async def _tile(self, level: int, index: int) -> list[list[bytes]]:
+        """All complete nodes of a tile by height; full tiles never change."""
+        kept = self._full.get((level, index))
+        if kept is not None:
+            return kept
+        rows = [await self.row_of_tile(level, index, TILE_WIDTH)]
+        while len(rows[-1]) > 1:
+            below = rows[-1]
+            rows.append(
+                [
+                    node_hash(below[at], below[at + 1])
+                    for at in range(0, len(below) - 1, 2)
+                ]
+            )
+        if len(rows[0]) == TILE_WIDTH:
+            while len(self._full) >= _TILES_KEPT:
+                del self._full[next(iter(self._full))]
+            self._full[level, index] = rows
+        return rows

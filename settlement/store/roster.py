@@ -74,9 +74,7 @@ async def read_persons(
     return {person.token: person for person in persons_of(rows)}
 
 
-async def _owners(
-    connection: Session, cards: Sequence[bytes]
-) -> dict[bytes, bytes]:
+async def _owners(connection: Session, cards: Sequence[bytes]) -> dict[bytes, bytes]:
     """Person token by card token; unknown cards are left out.
 
     The token of a resident identity number is its person's own token.

@@ -20,6 +20,7 @@ from eligibility_cache.store import key_check
 from gateway.keyfiles import GatewayKeys
 from gateway.wiring import Gateway, open_gateway
 from settlement.domain.bill import Bill, Card, CardKind, CareType
+from settlement.service.books import check_books
 from settlement.service.ports import Answer, Caller, ReversalRequest, When
 from settlement.service.sequencer import SequencerLimits
 from settlement.store.database import Database
@@ -171,7 +172,9 @@ class House:
                     return
                 await asyncio.sleep(0.02)
 
-    async def used(self, token: bytes, pot: str = "outpatient", year: int = 2026) -> int:
+    async def used(
+        self, token: bytes, pot: str = "outpatient", year: int = 2026
+    ) -> int:
         """Fen used of a pot."""
         async with self.database.pool.acquire() as connection:
             used: int | None = await connection.fetchval(
@@ -228,3 +231,9 @@ async def open_house(
             Tokenizer(gateway_keys.token_key),
             database,
         )
+
+
+async def assert_books_clean(house: House) -> None:
+    """Every invariant holds over everything stored."""
+    report = await check_books(house.database, house.trust)
+    assert report.violations == []
