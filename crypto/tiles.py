@@ -62,7 +62,7 @@ def parse_tile_path(path: str) -> Tile:
     index = int(match["index"].replace("/", "").replace("x", ""))
     width = TILE_WIDTH if match["width"] is None else int(match["width"])
     tile = Tile(level, index, width)
-    if (level or 0) > LEVEL_MAX or tile.path != path:
+    if (level or 0) > LEVEL_MAX or width > TILE_WIDTH or tile.path != path:
         raise MalformedProofError("the path names no tile")
     return tile
 
