@@ -5,7 +5,12 @@ every fault with its line, field and remedy.
 """
 
 from settlement.domain.policy.book import PolicyBook
-from settlement.domain.policy.cases import CaseResult, Difference, run_cases
+from settlement.domain.policy.cases import (
+    CaseResult,
+    Difference,
+    cells_without_case,
+    run_cases,
+)
 from settlement.domain.policy.faults import PolicyError, PolicyFault
 from settlement.domain.policy.pack import (
     CompiledPack,
@@ -21,6 +26,7 @@ __all__ = [
     "PolicyError",
     "PolicyFault",
     "canonical_category",
+    "cells_without_case",
     "compile_pack",
     "run_cases",
 ]

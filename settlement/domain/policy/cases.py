@@ -82,3 +82,13 @@ def _outcomes(result: Adjudication, used_fen: Mapping[str, int]) -> dict[str, st
     outcomes["reason"] = result.reason
     outcomes["category"] = result.category or ""
     return outcomes
+
+
+def cells_without_case(pack: CompiledPack) -> list[tuple[str, str]]:
+    """Category and kind of care of each cell that no worked case touches."""
+    touched = {
+        (category, case.bill.care_type)
+        for case in pack.document.cases
+        for category in case.categories
+    }
+    return [cell for cell in pack.document.benefits if cell not in touched]

@@ -1,0 +1,213 @@
+"""`medaid policy`: list, show and check policy packs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from gateway.cli.policy_view import (
+    console_for_tables,
+    pack_document,
+    print_pack,
+    table_of,
+)
+from gateway.location import json_option
+from settlement import policies
+from settlement.domain.policy import (
+    CompiledPack,
+    PolicyError,
+    PolicyFault,
+    cells_without_case,
+    compile_pack,
+    run_cases,
+)
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def policy() -> None:
+    """Policy packs: a decree as rules that people can read and a gateway applies."""
+
+
+@policy.command(name="list", epilog="Example: medaid policy list --json")
+@json_option
+def list_packs(as_json: bool) -> None:
+    """List the packs that come with the program."""
+    packs = shipped_packs()
+    if as_json:
+        _print_json({"packs": [_summary(pack) for pack in packs]})
+        return
+    table = table_of("政策 Pack", "名称 Title", "施行 In force", "类别", "算例 Cases")
+    for pack in packs:
+        document = pack.document
+        table.add_row(
+            f"{pack.ref.id}@{pack.ref.version}",
+            f"{document.title.zh}\n{document.title.en}",
+            f"{document.in_force_from} – {document.in_force_to or '…'}",
+            str(len(document.categories)),
+            str(len(document.cases)),
+        )
+    console_for_tables().print(table)
+
+
+@policy.command(epilog="Example: medaid policy show beijing@2023.1")
+@click.argument("reference", metavar="ID[@VERSION]")
+@json_option
+def show(reference: str, as_json: bool) -> None:
+    """Show one pack as a table to lay beside the decree.
+
+    ID[@VERSION] is a pack that comes with the program, or the path of a YAML file.
+    """
+    pack = load_pack(reference)
+    if as_json:
+        _print_json(_summary(pack) | pack_document(pack.document))
+    else:
+        print_pack(pack, console_for_tables())
+
+
+@policy.command(epilog="Example: medaid policy check my-district.yaml")
+@click.argument("file", type=_FILE, required=False)
+@json_option
+def check(file: Path | None, as_json: bool) -> None:
+    """Read a pack, look for contradictions and run its worked cases.
+
+    Without FILE all packs that come with the program are checked. Every fault is
+    named with its line and field; ends with status 1 when there is one.
+    """
+    if file is not None:
+        documents = [(str(file), _read(file))]
+    else:
+        documents = [(name, policies.read(name)) for name in policies.names()]
+    checked = [_check(name, document) for name, document in documents]
+    is_sound = all(entry["ok"] for entry in checked)
+    if as_json:
+        _print_json({"ok": is_sound, "packs": checked})
+    else:
+        for entry in checked:
+            _print_checked(entry)
+    if not is_sound:
+        sys.exit(1)
+
+
+def shipped_packs() -> list[CompiledPack]:
+    """All packs that come with the program, compiled."""
+    return [compile_pack(policies.read(name)) for name in policies.names()]
+
+
+def load_pack(reference: str) -> CompiledPack:
+    """The pack named by `ID`, `ID@VERSION` or the path of a YAML file.
+
+    Without a version the latest one. Raises `click.ClickException` for an unknown
+    name and for a document that cannot be used.
+    """
+    path = Path(reference)
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
+        return _compile(_read(path), str(path))
+    name, _, version = reference.partition("@")
+    packs = shipped_packs()
+    found = [
+        pack
+        for pack in packs
+        if pack.ref.id == name and version in {"", pack.ref.version}
+    ]
+    if not found:
+        known = "、".join(f"{pack.ref.id}@{pack.ref.version}" for pack in packs)
+        raise click.ClickException(
+            f"MA-7020 没有政策 {reference}；现有：{known}。"
+            f"There is no pack {reference}; known are {known.replace('、', ', ')}."
+        )
+    return max(found, key=lambda pack: pack.known_since)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise click.ClickException(
+            f"{file} cannot be read: {error.strerror}"
+        ) from error
+
+
+def _compile(document: bytes, name: str) -> CompiledPack:
+    try:
+        return compile_pack(document)
+    except PolicyError as error:
+        lines = "\n".join(f"{name}:{fault}" for fault in error.faults)
+        raise click.ClickException(f"the pack cannot be used\n{lines}") from error
+
+
+def _check(name: str, document: bytes) -> dict[str, Any]:
+    try:
+        pack = compile_pack(document)
+    except PolicyError as error:
+        faults = [_fault(fault) for fault in error.faults]
+        return {"file": name, "ok": False, "faults": faults}
+    results = run_cases(pack)
+    return {
+        "file": name,
+        "ok": True,
+        "faults": [],
+        **_summary(pack),
+        "cases_passed": sum(result.passed for result in results),
+        "cells_without_case": [
+            f"{category}.{care}" for category, care in cells_without_case(pack)
+        ],
+    }
+
+
+def _fault(fault: PolicyFault) -> dict[str, Any]:
+    return {
+        "code": fault.code,
+        "line": fault.line,
+        "field": fault.field,
+        "text": {"zh": fault.text.zh, "en": fault.text.en},
+    }
+
+
+def _summary(pack: CompiledPack) -> dict[str, Any]:
+    document = pack.document
+    return {
+        "id": pack.ref.id,
+        "version": pack.ref.version,
+        "sha256": pack.ref.sha256,
+        "title": {"zh": document.title.zh, "en": document.title.en},
+        "jurisdiction": document.jurisdiction,
+        "fictional": document.fictional,
+        "in_force_from": document.in_force_from,
+        "in_force_to": document.in_force_to,
+        "known_since": document.known_since,
+        "categories": [category.id for category in document.categories],
+        "cases": len(document.cases),
+        "sources": len(document.sources),
+        "unconfirmed": [
+            source.key for source in document.sources if not source.confirmed
+        ],
+    }
+
+
+def _print_checked(entry: dict[str, Any]) -> None:
+    name = entry["file"]
+    if not entry["ok"]:
+        for fault in entry["faults"]:
+            place = f"{name}:{fault['line']}: {fault['field']}"
+            click.echo(f"{place}: {fault['code']} {fault['text']['zh']}")
+            click.echo(f"    {fault['text']['en']}")
+        count = len(entry["faults"])
+        click.echo(f"{name}: {count} 处错误，不能使用 / {count} faults, not usable")
+        return
+    unconfirmed, untouched = len(entry["unconfirmed"]), len(entry["cells_without_case"])
+    click.echo(
+        f"{name}: {entry['id']}@{entry['version']} 可用 / sound: "
+        f"{entry['cases_passed']} of {entry['cases']} worked cases, "
+        f"{entry['sources']} sources ({unconfirmed} unconfirmed), "
+        f"{len(entry['categories'])} categories, {untouched} cells without a case"
+    )
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

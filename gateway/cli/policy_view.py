@@ -1,0 +1,248 @@
+"""One policy pack for people: tables to lay beside the decree, or the same as JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from settlement.domain.bill import CareType, Place
+from settlement.domain.money import percent_text, yuan_text
+from settlement.domain.policy import CompiledPack
+from settlement.domain.policy.document import (
+    Benefit,
+    Cap,
+    Deductible,
+    PackDocument,
+    Referral,
+    Source,
+    Tilt,
+)
+
+_PIPE_WIDTH = 140
+
+_PLACES = {
+    Place.LOCAL: "本地就医",
+    Place.FILED_ELSEWHERE: "异地已备案",
+    Place.UNFILED: "异地未备案",
+}
+_REFERRALS = {
+    Referral.AS_BILLED: "按账单",
+    Referral.REFERRED: "视为已转诊",
+    Referral.UNREFERRED: "视为未转诊",
+}
+
+
+def pack_document(document: PackDocument) -> dict[str, Any]:
+    """The rules of a pack as JSON values: amounts in fen, rates in ppm."""
+    return {
+        "care": {
+            care_type.value: {
+                "title": {"zh": care.title.zh, "en": care.title.en},
+                "pot": care.pot.value,
+                "day": care.day.value,
+                "referral_required": care.referral_required.value,
+            }
+            for care_type, care in document.cares.items()
+        },
+        "places": {
+            place.value: rule.value.value for place, rule in document.places.items()
+        },
+        "base": {
+            "pre_selfpay_in": document.base.pre_selfpay_in.value,
+            "commercial_off": document.base.commercial_off.value,
+            "charity_off": document.base.charity_off.value,
+            "top_up": document.base.top_up.value,
+        },
+        "filing_limit_days": document.filing_limit_days.value,
+        "benefits": {
+            category.id: {
+                "title": {"zh": category.title.zh, "en": category.title.en},
+                "aliases": list(category.aliases),
+                "national_codes": list(category.national_codes),
+                "care": {
+                    care_type.value: _benefit(document.benefits[category.id, care_type])
+                    for care_type in CareType
+                },
+                "year_caps": {
+                    pot: _cap(document.year_caps[category.id, pot].value)
+                    for pot in document.pots
+                },
+            }
+            for category in document.categories
+        },
+        "source_texts": {source.key: _source(source) for source in document.sources},
+    }
+
+
+def _benefit(benefit: Benefit) -> dict[str, Any]:
+    deductible, tilt = benefit.deductible.value, benefit.tilt.value
+    return {
+        "rate_ppm": benefit.rate_ppm.value,
+        "deductible": deductible
+        and {"amount_fen": deductible.amount_fen, "yearly": deductible.yearly},
+        "visit_cap": _cap(benefit.visit_cap.value),
+        "tilt": tilt
+        and {
+            "threshold_fen": tilt.threshold_fen,
+            "rate_ppm": tilt.rate_ppm,
+            "year_cap_fen": tilt.year_cap_fen,
+            "needs_referral": tilt.needs_referral,
+        },
+        "source": benefit.rate_ppm.source.key,
+    }
+
+
+def _cap(cap: Cap) -> dict[str, Any]:
+    return {"covered": cap.covered, "cap_fen": cap.cap_fen}
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "document": source.instrument.number,
+        "title": source.instrument.title,
+        "article": source.article,
+        "quote": source.quote,
+        "confirmed": source.confirmed,
+        "note": source.note,
+    }
+
+
+def print_pack(pack: CompiledPack, console: Console) -> None:
+    """Print head, rules, one row for each category and care, and all sources."""
+    document = pack.document
+    console.print(f"[bold]{document.title.zh}[/bold]  {document.title.en}")
+    if document.fictional:
+        console.print("[bold red]虚构，仅供演示 / fictional, for demonstration")
+    console.print(
+        f"{pack.ref.id}@{pack.ref.version}  "
+        f"施行 in force {document.in_force_from} – {document.in_force_to or '…'}  "
+        f"公布 known since {document.known_since}"
+    )
+    console.print(f"sha256 {pack.ref.sha256}", soft_wrap=True)
+    for instrument in document.instruments:
+        console.print(f"{instrument.number}  {instrument.title}", soft_wrap=True)
+    console.print(_base_sentence(document))
+    console.print(_referral_sentence(document))
+    console.print(_benefit_table(document))
+    console.print(_year_cap_table(document))
+    console.print(_source_table(document))
+
+
+def _referral_sentence(document: PackDocument) -> str:
+    required = [
+        care.title.zh
+        for care in document.cares.values()
+        if care.referral_required.value
+    ]
+    places = "；".join(
+        f"{_PLACES[place]}{_REFERRALS[rule.value]}"
+        for place, rule in document.places.items()
+    )
+    return f"要求转诊：{'、'.join(required) or '无'}。{places}。"
+
+
+def _base_sentence(document: PackDocument) -> str:
+    base = document.base
+    parts = [
+        "救助基数：政策范围内费用",
+        "（含先行自付）" if base.pre_selfpay_in.value else "（不含先行自付）",
+        "，减各项基金支付",
+        "、商业保险" if base.commercial_off.value else "",
+        "、慈善" if base.charity_off.value else "",
+        "；已由医疗救助支付的账单",
+        "可再救助。" if base.top_up.value else "不再救助。",
+    ]
+    return "".join(parts)
+
+
+def table_of(*headers: str, title: str | None = None, lines: bool = False) -> Table:
+    """A table that folds long texts and never cuts an amount short."""
+    table = Table(title=title, show_lines=lines, box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def console_for_tables() -> Console:
+    """The terminal at its width; a pipe or a file gets room for whole rows."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def _benefit_table(document: PackDocument) -> Table:
+    table = table_of(
+        "类别", "就诊", "比例", "起付标准", "单次限额", "倾斜救助", "出处",
+        title="救助标准 / benefits",
+    )  # fmt: skip
+    for category in document.categories:
+        for care_type, care in document.cares.items():
+            benefit = document.benefits[category.id, care_type]
+            rate_ppm = benefit.rate_ppm.value
+            table.add_row(
+                category.short.zh,
+                care.title.zh,
+                "不享受" if rate_ppm is None else f"{percent_text(rate_ppm)}%",
+                _deductible_text(benefit.deductible.value),
+                _cap_text(benefit.visit_cap.value),
+                _tilt_text(benefit.tilt.value),
+                benefit.rate_ppm.source.article,
+            )
+        table.add_section()
+    return table
+
+
+def _year_cap_table(document: PackDocument) -> Table:
+    titles = [f"{title.zh}（{pot}）" for pot, title in document.pots.items()]
+    table = table_of("类别", *titles, title="年度限额 / yearly caps")
+    for category in document.categories:
+        caps = [document.year_caps[category.id, pot].value for pot in document.pots]
+        table.add_row(category.title.zh, *[_cap_text(cap) for cap in caps])
+    draws = "；".join(
+        f"{care.title.zh}计入{document.pots[care.pot.value].zh}限额"
+        for care in document.cares.values()
+    )
+    table.caption = f"{draws}。"
+    return table
+
+
+def _source_table(document: PackDocument) -> Table:
+    headers = ("文件", "条款", "原文", "状态")
+    table = table_of(*headers, title="出处 / sources", lines=True)
+    for source in document.sources:
+        status = "已核对" if source.confirmed else "[red]未经证实"
+        note = f"\n[italic]{source.note}" if source.note else ""
+        table.add_row(
+            source.instrument.number, source.article, source.quote + note, status
+        )
+    return table
+
+
+def _deductible_text(deductible: Deductible | None) -> str:
+    if deductible is None:
+        return "无"
+    period = "每年" if deductible.yearly else "每次"
+    return f"{period}{_amount(deductible.amount_fen)}"
+
+
+def _cap_text(cap: Cap) -> str:
+    if not cap.covered:
+        return "不享受"
+    return "不限" if cap.cap_fen is None else _amount(cap.cap_fen)
+
+
+def _tilt_text(tilt: Tilt | None) -> str:
+    if tilt is None:
+        return "不享受"
+    cap = Cap(covered=True, cap_fen=tilt.year_cap_fen)
+    referral = "，须转诊" if tilt.needs_referral else ""
+    return (
+        f"剩余负担超过{_amount(tilt.threshold_fen)}部分的"
+        f"{percent_text(tilt.rate_ppm)}%，每年{_cap_text(cap)}{referral}"
+    )
+
+
+def _amount(amount_fen: int) -> str:
+    return f"{yuan_text(amount_fen).removesuffix('.00')}元"
