@@ -1,10 +1,11 @@
 """One person in bytes, as the cache keeps them: exact, checked, quick to read.
 
-Layout, little-endian: version (u8), length of household (u8, 0 or 16), household,
-number of windows (u16); for each window first day (u32), last day (u32, 0 while
-open), sub-district (u32, 0xFFFFFFFF where none), length of category (u8), category
-(UTF-8); CRC-32 over the person token and all of this (u32). Days are proleptic
-Gregorian ordinals.
+Layout of a person, little-endian: version (u8), household (16 bytes, zeros where
+none), number of windows (u16); for each window first day (u32), last day (u32, 0
+while open), sub-district (u32, 0xFFFFFFFF where none), length of category (u8),
+category (UTF-8); check sum (u32). Of a card: person token (16 bytes), check sum
+(u32). The check sum is CRC-32 over the key and what stands before it. Days are
+proleptic Gregorian ordinals.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from settlement.domain.eligibility import RosterPerson, Window
 LAYOUT = 1
 """Raised with every change of the layout; another one means building anew."""
 
-#: Decoded persons kept by each process; some hundred bytes each.
-_DECODED = 16_384
+_NO_HOUSEHOLD = bytes(16)
 _NO_SUBDISTRICT = 0xFFFFFFFF
-_HEAD = Struct("<BB")
-_COUNT = Struct("<H")
+_HEAD = Struct("<B16sH")
 _WINDOW = Struct("<IIIB")
 _CHECK = Struct("<I")
+_TOKEN_BYTES = 16
+#: CRC-32 of anything that ends in its own CRC-32, little-endian.
+_RESIDUE = 0x2144DF1C
 
 
 class CacheCorruptError(Exception):
@@ -34,11 +36,7 @@ class CacheCorruptError(Exception):
 
 def pack_person(person: RosterPerson) -> bytes:
     """The person's bytes, without the token, which is the key."""
-    parts = [
-        _HEAD.pack(LAYOUT, len(person.household)),
-        person.household,
-        _COUNT.pack(len(person.windows)),
-    ]
+    parts = [_HEAD.pack(LAYOUT, person.household or _NO_HOUSEHOLD, len(person.windows))]
     for window in person.windows:
         category = window.category.encode()
         parts.append(
@@ -50,63 +48,74 @@ def pack_person(person: RosterPerson) -> bytes:
             )
         )
         parts.append(category)
-    body = b"".join(parts)
-    return body + _CHECK.pack(crc32(body, crc32(person.token)))
+    return _checked(person.token, b"".join(parts))
 
 
-@lru_cache(maxsize=_DECODED)
 def unpack_person(token: bytes, packed: bytes) -> RosterPerson:
-    """The person again; raises `CacheCorruptError` for any altered byte.
-
-    A pure function of its bytes, so remembered results can never be out of date.
-    """
-    body, check = packed[:-4], packed[-4:]
-    if _CHECK.pack(crc32(body, crc32(token))) != check:
+    """The person again; raises `CacheCorruptError` for any altered byte."""
+    if crc32(packed, crc32(token)) != _RESIDUE:
         raise CacheCorruptError("a person's bytes do not match their check sum")
     try:
-        return _unpack(token, body)
+        layout, household, count = _HEAD.unpack_from(packed)
+        if layout != LAYOUT:
+            raise CacheCorruptError("a person's bytes have another layout")
+        return RosterPerson(
+            token,
+            b"" if household == _NO_HOUSEHOLD else household,
+            _windows(packed, count),
+        )
     except (error, ValueError) as wrong:
         raise CacheCorruptError("a person's bytes cannot be read") from wrong
 
 
-def _unpack(token: bytes, body: bytes) -> RosterPerson:
-    layout, household_length = _HEAD.unpack_from(body)
-    if layout != LAYOUT:
-        raise ValueError(layout)
-    at = 2 + household_length
-    household = body[2:at]
-    (count,) = _COUNT.unpack_from(body, at)
-    at += 2
-    windows = []
-    for _ in range(count):
-        first, last, subdistrict, length = _WINDOW.unpack_from(body, at)
-        at += 13
-        windows.append(
-            Window(
-                _category(body[at : at + length]),
-                date.fromordinal(first),
-                date.fromordinal(last) if last else None,
-                "" if subdistrict == _NO_SUBDISTRICT else f"{subdistrict:09d}",
-            )
-        )
-        at += length
-    return RosterPerson(token, household, tuple(windows))
-
-
-@lru_cache(maxsize=256)
-def _category(packed: bytes) -> str:
-    """One string for all windows of a category."""
-    return packed.decode()
-
-
 def pack_card(card: bytes, person: bytes) -> bytes:
-    """The bytes under a card: whose it is, with a check sum over both tokens."""
-    return person + _CHECK.pack(crc32(person, crc32(card)))
+    """The bytes under a card: whose it is."""
+    return _checked(card, person)
 
 
 def unpack_card(card: bytes, packed: bytes) -> bytes:
     """The person token again; raises `CacheCorruptError` for any altered byte."""
-    person = packed[:-4]
-    if _CHECK.pack(crc32(person, crc32(card))) != packed[-4:]:
+    if crc32(packed, crc32(card)) != _RESIDUE:
         raise CacheCorruptError("a card's bytes do not match their check sum")
-    return person
+    return packed[:_TOKEN_BYTES]
+
+
+def _checked(key: bytes, body: bytes) -> bytes:
+    return body + _CHECK.pack(crc32(body, crc32(key)))
+
+
+def _windows(packed: bytes, count: int) -> tuple[Window, ...]:
+    found = []
+    at = _HEAD.size
+    for _ in range(count):
+        first, last, subdistrict, length = _WINDOW.unpack_from(packed, at)
+        at += _WINDOW.size
+        category = packed[at : at + length]
+        at += length
+        found.append(
+            Window(
+                _category(category),
+                _day(first),
+                _day(last) if last else None,
+                _subdistrict(subdistrict),
+            )
+        )
+    return tuple(found)
+
+
+# Few values stand in many windows: one object for each, and no second decoding.
+
+
+@lru_cache(maxsize=65_536)
+def _day(ordinal: int) -> date:
+    return date.fromordinal(ordinal)
+
+
+@lru_cache(maxsize=4_096)
+def _subdistrict(number: int) -> str:
+    return "" if number == _NO_SUBDISTRICT else f"{number:09d}"
+
+
+@lru_cache(maxsize=256)
+def _category(packed: bytes) -> str:
+    return packed.decode()

@@ -42,9 +42,6 @@ class CacheContents:
     cards: Iterator[tuple[bytes, bytes]]
 
 
-_CANNOT_TELL = CacheAnswer(None, can_tell=False, version=None)
-
-
 def key_check(tokenizer: Tokenizer) -> bytes:
     """Tells whether a roster was written with this token key; shows nothing of it."""
     return tokenizer.digest("roster-key-check", "1")
@@ -66,14 +63,17 @@ class EligibilityCache:
         self._generation: Generation | None = None
         self._broken: Generation | None = None
         self._version: RosterVersion | None = None
+        self._is_ours = False
+        """Whether the tokens were made with this process's key."""
         self._snapshot = -1
         self._meta: CacheMeta | None = None
         self.refresh()
 
     def person_of_card(self, card: Card) -> tuple[RosterPerson | None, bool]:
         """The person with this card, and whether the cache can tell at all."""
-        answer = self.look_up(card)
-        return answer.person, answer.can_tell
+        kind = card.kind
+        token = self._tokenizer.card(kind.value, card.number)
+        return self._find(token, is_person=kind is CardKind.RESIDENT_ID)
 
     def roster_version(self) -> RosterVersion | None:
         """The version that the last look-up or `refresh` saw.
@@ -85,25 +85,27 @@ class EligibilityCache:
 
     def look_up(self, card: Card) -> CacheAnswer:
         """Person and roster version from one snapshot."""
-        kind = card.kind
-        return self.look_up_token(
-            self._tokenizer.card(kind.value, card.number),
-            is_person=kind is CardKind.RESIDENT_ID,
-        )
+        person, can_tell = self.person_of_card(card)
+        return CacheAnswer(person, can_tell, self._version if can_tell else None)
 
-    def look_up_token(self, card: bytes, *, is_person: bool = False) -> CacheAnswer:
-        """As `look_up`, for a token; `is_person` where it names the person itself."""
+    def _find(
+        self, token: bytes, *, is_person: bool
+    ) -> tuple[RosterPerson | None, bool]:
         generation = self._generation
         if generation is None:
-            return _CANNOT_TELL
+            return None, False
         try:
             with generation.environment.begin() as reader:
-                return self._answer(generation, reader, card, is_person=is_person)
+                if reader.id() != self._snapshot:
+                    self._take_meta(generation, reader)
+                if not self._is_ours:
+                    return None, False
+                return _read(generation, reader, token, is_person=is_person), True
         except lmdb.ReadersFullError:
-            return _CANNOT_TELL
+            return None, False
         except (lmdb.Error, CacheCorruptError):
             self._abandon()
-            return _CANNOT_TELL
+            return None, False
 
     def refresh(self) -> None:
         """Go over to the generation in force, and see its newest state.
@@ -172,34 +174,12 @@ class EligibilityCache:
         """Give the map back; look-ups answer "cannot tell" from here on."""
         self._close()
 
-    def _answer(
-        self,
-        generation: Generation,
-        reader: lmdb.Transaction[bytes],
-        card: bytes,
-        *,
-        is_person: bool,
-    ) -> CacheAnswer:
-        if reader.id() != self._snapshot:
-            self._take_meta(generation, reader)
-        meta = self._meta
-        if meta is None or meta.key_check != self._key_check:
-            return _CANNOT_TELL
-        person = card
-        if not is_person:
-            owner = reader.get(card, db=generation.cards)
-            if owner is None:
-                return CacheAnswer(None, can_tell=True, version=self._version)
-            person = unpack_card(card, owner)
-        packed = reader.get(person, db=generation.persons)
-        found = None if packed is None else unpack_person(person, packed)
-        return CacheAnswer(found, can_tell=True, version=self._version)
-
     def _take_meta(
         self, generation: Generation, reader: lmdb.Transaction[bytes]
     ) -> None:
         self._meta = generation.read_meta(reader)
         self._version = self._meta.roster_version
+        self._is_ours = self._meta.key_check == self._key_check
         self._snapshot = reader.id()
 
     def _see_newest(self) -> None:
@@ -234,6 +214,22 @@ class EligibilityCache:
                 generation.close()
         self._generation = self._broken = self._meta = self._version = None
         self._snapshot = -1
+
+
+def _read(
+    generation: Generation,
+    reader: lmdb.Transaction[bytes],
+    token: bytes,
+    *,
+    is_person: bool,
+) -> RosterPerson | None:
+    if not is_person:
+        owner = reader.get(token, None, generation.cards)
+        if owner is None:
+            return None
+        token = unpack_card(token, owner)
+    packed = reader.get(token, None, generation.persons)
+    return None if packed is None else unpack_person(token, packed)
 
 
 class CacheBuild:
