@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from crypto.errors import CryptoError
 from crypto.merkle import consistency_proof, verify_consistency
 from settlement.domain.errors import FatalError
 from settlement.store.log_nodes import LogNodes
@@ -60,13 +61,20 @@ class Publisher:
             read = await nodes.reader(
                 lambda reader: consistency_proof(size, head.size, reader)
             )
-            verify_consistency(
-                size,
-                head.size,
-                consistency_proof(size, head.size, read),
-                old_root=root,
-                new_root=head.root,
-            )
+            try:
+                verify_consistency(
+                    size,
+                    head.size,
+                    consistency_proof(size, head.size, read),
+                    old_root=root,
+                    new_root=head.root,
+                )
+            except CryptoError as error:
+                raise FatalError(
+                    "the database's log does not extend the checkpoint that this"
+                    " machine has seen: its past was rewritten, or it is another"
+                    " database. Keep both for the auditor and do not settle"
+                ) from error
         self._size, self._root = head.size, head.root
 
     def guard(self, head: LogHead) -> None:

@@ -70,7 +70,7 @@ class Signatures:
                 self._secret_key, key_id=signer.key_id, sealed=signer.sealed_secret
             )
         except NotAuthenticError:
-            _log.error(  # noqa: TRY400  # the trace would say nothing more
+            _log.error(
                 "the secret of key %s does not open: keys and database are not of"
                 " one installation",
                 signer.key_id,
