@@ -43,9 +43,7 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.command(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="medaid-gateway", prog_name="medaid")
 def main() -> None:
     """Settle medical aid at the hospital's checkout: exactly once, provably."""

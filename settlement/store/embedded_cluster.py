@@ -221,7 +221,8 @@ class Cluster:
         still work on the data it finds out by the shared memory that they hold.
         """
         socket = self.place.socket_folder / SOCKET_NAME
-        stale = [self.place.pgdata / "postmaster.pid", socket, f"{socket}.lock"]
+        lock = socket.with_name(f"{SOCKET_NAME}.lock")
+        stale = (self.place.pgdata / "postmaster.pid", socket, lock)
         self._run("rm", "-f", *stale)
 
     def _identities(self) -> str:
