@@ -182,7 +182,8 @@ class _EcdhEsAesGcm:
     ) -> bytes:
         try:
             return AESGCM(content_key).decrypt(iv, sealed, header)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
+            # A vector of an impossible length is a change like any other.
             raise NotAuthenticError("the sealed content was changed") from None
 
 

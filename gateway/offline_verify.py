@@ -14,7 +14,7 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from crypto.encoding import JsonValue, parse_object
+from crypto.encoding import parse_object
 from crypto.errors import CryptoError, MalformedPackageError, PackageMismatchError
 from crypto.key_files import parse_private_key_file, private_key_file
 from crypto.keys import OpeningKey
@@ -46,6 +46,21 @@ FILE_BYTES_MAX = 8 * 1024 * 1024
 
 _PROCESSES_FROM = 2_000
 _CHUNK = 250
+
+_ANSWER_MEMBERS = {
+    "settle": (
+        ("settlement_id", "sid"),
+        ("aid_fen", "aid_fen"),
+        ("patient_pays_fen", "patient_pays_fen"),
+    ),
+    "reverse": (
+        ("reversal_id", "sid"),
+        ("settlement_id", "ref"),
+        ("aid_fen", "aid_fen"),
+    ),
+    "tombstone": (("reversal_id", "sid"), ("aid_fen", "aid_fen")),
+}
+"""Members of an answer and the claims that they must equal, by operation."""
 
 OnProgress = Callable[[int], None]
 
@@ -131,24 +146,12 @@ def _verify_document(text: bytes, trust: Trust) -> VerifiedRecord:
             "the answer has no receipt: only settlements and reversals have one"
         )
     verified = verify_receipt(receipt, trust)
-    for member, claim in _answer_members(document):
+    for member, claim in _ANSWER_MEMBERS[str(verified.claims["op"])]:
         if member in document and document[member] != verified.claims[claim]:
             raise PackageMismatchError(
                 f"{member} in the answer differs from the record's {claim}"
             )
     return verified
-
-
-def _answer_members(document: dict[str, JsonValue]) -> Iterator[tuple[str, str]]:
-    """Members of an answer and the claims that they must equal."""
-    if "reversal_id" in document:
-        yield "reversal_id", "sid"
-        if document.get("state") == "reversed":
-            yield "settlement_id", "ref"
-    else:
-        yield "settlement_id", "sid"
-    yield "aid_fen", "aid_fen"
-    yield "patient_pays_fen", "patient_pays_fen"
 
 
 def _verify_folder(
