@@ -51,8 +51,9 @@ class BooksReport:
 async def check_books(
     database: Database, trust: Trust, progress: Progress = lambda _done: None
 ) -> BooksReport:
-    """Check everything; reads only. Run it on a quiet database: rows that arrive
-    while it reads may show as violations.
+    """Check everything; reads only.
+
+    Run it on a quiet database: rows that arrive meanwhile may show as violations.
     """
     report = BooksReport(await books.counts(database))
     report.violations += [Violation(*row) for row in await books.violations(database)]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from settlement.domain.bill import Bill
@@ -18,15 +17,6 @@ from settlement.service.ports import (
     ReversalRequest,
     When,
 )
-
-#: Ids count days from here; two bytes reach the year 2179.
-_EPOCH = date(2000, 1, 1).toordinal()
-
-
-def new_id(settled_at: datetime, random: Callable[[int], bytes]) -> bytes:
-    """16 bytes: the Shanghai day (which the record shows anyway), then randomness."""
-    day = shanghai_day(settled_at).toordinal() - _EPOCH
-    return max(0, day).to_bytes(2, "big") + random(14)
 
 
 def month_number(settled_at: datetime) -> int:

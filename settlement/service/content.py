@@ -7,7 +7,7 @@ before, result, operator (API.md, Record).
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
@@ -24,15 +24,25 @@ ClearClaims = dict[str, int | str | bool]
 _BILL_FIELDS = tuple(field.name for field in fields(Bill) if field.name != "card")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stated:
+    """What a record says in clear of the money and its rules."""
+
+    total_fen: int = 0
+    funds_fen: int = 0
+    aid_fen: int = 0
+    patient_pays_fen: int = 0
+    roster_version: int = 0
+    policy: str = ""
+    policy_sha256: str = ""
+
+
 def settle_claims(
     claim: SettleClaim, result: Adjudication, policy: PolicyRef
 ) -> ClearClaims:
     """What everybody who holds the record of a settlement may read."""
     bill = claim.bill
-    return _clear(
-        claim,
-        op="settle",
-        ref="",
+    stated = _Stated(
         total_fen=bill.total_fen,
         funds_fen=bill.funds_fen,
         aid_fen=result.aid_fen,
@@ -41,14 +51,12 @@ def settle_claims(
         policy=f"{policy.id}@{policy.version}",
         policy_sha256=policy.sha256,
     )
+    return _clear(claim, "settle", "", stated)
 
 
 def reversal_claims(claim: ReversalClaim, original: Original) -> ClearClaims:
     """The amounts are the original's: the op says that they are taken back."""
-    return _clear(
-        claim,
-        op="reverse",
-        ref=original.id.hex(),
+    stated = _Stated(
         total_fen=original.total_fen,
         funds_fen=original.funds_fen,
         aid_fen=original.aid_fen,
@@ -57,37 +65,15 @@ def reversal_claims(claim: ReversalClaim, original: Original) -> ClearClaims:
         policy=f"{original.policy_id}@{original.policy_version}",
         policy_sha256=original.policy_sha256 or "",
     )
+    return _clear(claim, "reverse", original.id.hex(), stated)
 
 
 def tombstone_claims(claim: ReversalClaim) -> ClearClaims:
     """A stopped key has no amounts."""
-    return _clear(
-        claim,
-        op="tombstone",
-        ref="",
-        total_fen=0,
-        funds_fen=0,
-        aid_fen=0,
-        patient_pays_fen=0,
-        roster_version=0,
-        policy="",
-        policy_sha256="",
-    )
+    return _clear(claim, "tombstone", "", _Stated())
 
 
-def _clear(
-    claim: Claim,
-    *,
-    op: str,
-    ref: str,
-    total_fen: int,
-    funds_fen: int,
-    aid_fen: int,
-    patient_pays_fen: int,
-    roster_version: int,
-    policy: str,
-    policy_sha256: str,
-) -> ClearClaims:
+def _clear(claim: Claim, op: str, ref: str, stated: _Stated) -> ClearClaims:
     claims: ClearClaims = {
         "v": 1,
         "sid": claim.id.hex(),
@@ -95,14 +81,14 @@ def _clear(
         "ref": ref,
         "facility": claim.caller.party_code,
         "day": shanghai_day(claim.when.settled_at).isoformat(),
-        "total_fen": total_fen,
-        "funds_fen": funds_fen,
-        "aid_fen": aid_fen,
-        "patient_pays_fen": patient_pays_fen,
+        "total_fen": stated.total_fen,
+        "funds_fen": stated.funds_fen,
+        "aid_fen": stated.aid_fen,
+        "patient_pays_fen": stated.patient_pays_fen,
         "currency": "CNY",
-        "roster_version": roster_version,
-        "policy": policy,
-        "policy_sha256": policy_sha256,
+        "roster_version": stated.roster_version,
+        "policy": stated.policy,
+        "policy_sha256": stated.policy_sha256,
     }
     if claim.when.sandbox:
         claims["sandbox"] = True

@@ -68,7 +68,9 @@ class QuotaReader:
 
     async def used(self, wanted: Sequence[AccumulatorId]) -> dict[AccumulatorId, int]:
         """Fen used; raises `StoreUnavailableError`."""
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[AccumulatorId, int]] = (
+            asyncio.get_running_loop().create_future()
+        )
         self._waiting.append((wanted, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._answer_all(), name="quota")

@@ -12,7 +12,6 @@ from settlement.service.outcome import around_record
 from settlement.service.ports import Receipt
 from settlement.store.rows import LogHead, NewHead, NodeRow
 
-
 #: Levels at which roots of full tiles are kept; 2**48 leaves are never reached.
 TILE_LEVELS = (8, 16, 24, 32, 40)
 

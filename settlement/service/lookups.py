@@ -7,13 +7,19 @@ from typing import Any
 
 import orjson
 
+from settlement.domain.bill import Card
 from settlement.domain.errors import RequestRefused
+from settlement.service.ids import parse_id
 from settlement.service.ports import Answer, Caller
 from settlement.service.request import Tokenizer
 from settlement.store import find
 from settlement.store.database import Database
+from settlement.store.find import Wanted
 
 _STATES = {b"s": "settled", b"r": "reversed", b"d": "declined"}
+_LETTERS = {name: letter for letter, name in _STATES.items()}
+#: Settlements in one answer.
+_MOST = 100
 #: Roles that see every facility; a facility sees its own alone.
 _SEE_ALL = frozenset({"bureau", "officer", "auditor"})
 
@@ -28,61 +34,64 @@ class Lookups:
 
     async def by_id(self, caller: Caller, settlement_id: str) -> Answer:
         """One settlement; MA-4101 for an unknown id and another facility's alike."""
-        identity = _identity(settlement_id)
-        found = await find.settlements(self._database, _scope(caller), ids=[identity])
-        if not found:
-            raise RequestRefused("MA-4101")
-        return Answer(200, _body(found[0]))
+        return await self._one(_scope(caller), parse_id(settlement_id))
 
     async def by_key(self, caller: Caller, key: str) -> Answer:
         """The facility's settlement under a key; MA-4101 means not yet."""
         if caller.role != "facility":
             raise RequestRefused("MA-3104")
+        identity = await find.id_of_key(self._database, caller.party_id, key)
+        if identity is None:
+            raise RequestRefused("MA-4101")
         stopped = await find.stopped_key(self._database, caller.party_id, key)
         if stopped is not None:
             return Answer(200, _stopped_body(stopped))
-        found = await find.settlements(self._database, caller.party_id, key=key)
+        return await self._one(caller.party_id, identity)
+
+    async def _one(self, facility_id: int | None, identity: bytes) -> Answer:
+        found = await find.settlements(
+            self._database, Wanted(facility_id=facility_id, id=identity)
+        )
         if not found:
             raise RequestRefused("MA-4101")
         return Answer(200, _body(found[0]))
 
     async def by_visit(self, caller: Caller, visit_no: str) -> Answer:
         """All settlements of a visit, newest first; an empty list is an answer."""
-        found = await find.settlements(
-            self._database, _scope(caller), visit_no=visit_no
-        )
-        return _items(found)
+        wanted = Wanted(facility_id=_scope(caller), visit_no=visit_no)
+        return _items(await find.settlements(self._database, wanted))
 
     async def search(self, caller: Caller, query: Mapping[str, Any]) -> Answer:
         """Settlements that match everything given, newest first, 100 at most."""
-        person = None
-        if query.get("card") is not None:
-            card = query["card"]
-            token = self._tokenizer.card(card.kind, card.number)
-            person = await find.person_of_card(self._database, token)
-        found = await find.settlements(
-            self._database,
-            _scope(caller),
-            person=person,
+        state = query.get("state")
+        wanted = Wanted(
+            facility_id=_scope(caller),
+            person=await self._person(query.get("card")),
             key=query.get("idempotency_key"),
             visit_no=query.get("visit_no"),
             service_from=query.get("service_from"),
             service_to=query.get("service_to"),
-            state=query.get("state"),
-            limit=min(query.get("limit") or 100, 100),
+            state=None if state is None else _LETTERS[state],
+            limit=min(query.get("limit") or _MOST, _MOST),
         )
-        return _items(found)
+        return _items(await find.settlements(self._database, wanted))
+
+    async def _person(self, card: Card | None) -> bytes | None:
+        if card is None:
+            return None
+        token = self._tokenizer.card(card.kind, card.number)
+        return await find.person_of_card(self._database, token)
 
     async def record(self, caller: Caller, record_id: str) -> bytes:
         """The record of a settlement or reversal; MA-4101 where there is none."""
-        leaf = await find.leaf(self._database, _scope(caller), _identity(record_id))
+        leaf = await find.leaf(self._database, _scope(caller), parse_id(record_id))
         if leaf is None:
             raise RequestRefused("MA-4101")
         return leaf.record
 
     async def log_index(self, caller: Caller, record_id: str) -> int:
         """The place of that record in the log."""
-        leaf = await find.leaf(self._database, _scope(caller), _identity(record_id))
+        leaf = await find.leaf(self._database, _scope(caller), parse_id(record_id))
         if leaf is None:
             raise RequestRefused("MA-4101")
         return leaf.log_index
@@ -91,16 +100,6 @@ class Lookups:
 def _scope(caller: Caller) -> int | None:
     """The facility to narrow to, or `None` for those who see all."""
     return None if caller.role in _SEE_ALL else caller.party_id
-
-
-def _identity(text: str) -> bytes:
-    try:
-        identity = bytes.fromhex(text)
-    except ValueError:
-        raise RequestRefused("MA-4101") from None
-    if len(identity) != 16 or identity.hex() != text:
-        raise RequestRefused("MA-4101")
-    return identity
 
 
 def _body(row: find.FoundSettlement) -> bytes:

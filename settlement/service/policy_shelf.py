@@ -16,7 +16,7 @@ class PolicyShelf:
     """Satisfies `settlement.service.ports.PolicyBook`; swapped whole on a change."""
 
     def __init__(self, installed: Sequence[PackRow]) -> None:
-        """Compile every pack; raises `PolicyError`, or `FatalError` on altered bytes."""
+        """Compile every pack; raises `PolicyError`, `FatalError` on altered bytes."""
         packs = []
         self._numbers: dict[str, int] = {}
         for row in installed:

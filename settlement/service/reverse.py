@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from settlement.domain.errors import RequestRefused
-from settlement.service.claims import ReversalClaim, month_number, new_id
+from settlement.service.claims import ReversalClaim, month_number
+from settlement.service.ids import new_id, parse_id
 from settlement.service.ports import (
     Answer,
     Caller,
@@ -63,22 +64,11 @@ class Reverse:
             when=when,
             id=new_id(when.settled_at, self._random),
             month=month_number(when.settled_at),
-            original_id=_settlement_id(order.settlement_id),
+            original_id=(
+                None if order.settlement_id is None else parse_id(order.settlement_id)
+            ),
             card_token=token,
             person=person,
             request=canonical(reversal_values(order, token)),
             answer=asyncio.get_running_loop().create_future(),
         )
-
-
-def _settlement_id(text: str | None) -> bytes | None:
-    """The id's bytes; what cannot be an id is as unknown as any other: MA-4101."""
-    if text is None:
-        return None
-    try:
-        identity = bytes.fromhex(text)
-    except ValueError:
-        raise RequestRefused("MA-4101") from None
-    if len(identity) != 16 or identity.hex() != text:
-        raise RequestRefused("MA-4101")
-    return identity

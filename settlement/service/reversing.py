@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time
 
+from settlement.domain.bill import BillFault
 from settlement.domain.calendar import SHANGHAI, shanghai_day
 from settlement.domain.decision import Text
 from settlement.domain.errors import RequestRefused
@@ -18,7 +19,6 @@ from settlement.service.request import REVERSAL_FIELDS, differing
 from settlement.service.totals import AccumulatorId, Totals
 from settlement.store import rows
 from settlement.store.ledger import Ledger
-from settlement.domain.bill import BillFault
 
 TOMBSTONE_ALERT = Alert(
     "reversal-without-settlement",

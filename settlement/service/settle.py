@@ -8,7 +8,8 @@ from collections.abc import Callable
 from settlement.domain.bill import Bill
 from settlement.domain.errors import RequestRefused
 from settlement.service.asking import ask, check_bill
-from settlement.service.claims import SettleClaim, month_number, new_id
+from settlement.service.claims import SettleClaim, month_number
+from settlement.service.ids import new_id
 from settlement.service.ports import (
     Answer,
     Caller,

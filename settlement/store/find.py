@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -24,6 +25,25 @@ class FoundSettlement:
     state: bytes
     answer: bytes
     reversal: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look for, in the order of the statement; `None` does not narrow."""
+
+    facility_id: int | None
+    """Narrows to one facility; `None` sees all."""
+    id: bytes | None = None
+    key: str | None = None
+    visit_no: str | None = None
+    person: bytes | None = None
+    service_from: date | None = None
+    service_to: date | None = None
+    state: bytes | None = None
+    limit: int = 100
+
+
+_WANTED = tuple(field.name for field in fields(Wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +71,14 @@ async def _reading(database: Database) -> AsyncIterator[Session]:
             yield connection
 
 
-async def settlements(
-    database: Database,
-    facility_id: int | None,
-    *,
-    ids: Sequence[bytes] | None = None,
-    key: str | None = None,
-    visit_no: str | None = None,
-    person: bytes | None = None,
-    service_from: date | None = None,
-    service_to: date | None = None,
-    state: str | None = None,
-    limit: int = 100,
-) -> list[FoundSettlement]:
-    """Settlements that match everything given, newest first.
-
-    `facility_id` narrows to one facility; `None` sees all.
-    """
-    conditions: list[str] = []
-    values: list[Any] = []
-
-    def narrow(condition: str, value: object) -> None:
-        if value is not None:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
-
-    narrow("s.facility_id = {}", facility_id)
-    narrow("s.id = ANY({}::bytea[])", None if ids is None else list(ids))
-    narrow("s.visit_no = {}", visit_no)
-    narrow("s.person = {}", person)
-    narrow("s.service_end >= {}", service_from)
-    narrow("s.service_start <= {}", service_to)
-    narrow("s.state = {}", None if state is None else state[0].encode("ascii"))
-    if key is not None and facility_id is not None:
-        values.extend((facility_id, key))
-        conditions.append(
-            "s.id = (SELECT id FROM settle_key WHERE facility_id ="
-            f" ${len(values) - 1} AND key = ${len(values)})"
+async def settlements(database: Database, wanted: Wanted) -> list[FoundSettlement]:
+    """Settlements that match everything wanted, newest first."""
+    async with _reading(database) as connection, connection.transaction():
+        # A generic plan could not use the index that fits the values given.
+        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        found = await connection.fetch(
+            statement("find_settlements"), *attrgetter(*_WANTED)(wanted)
         )
-    else:
-        narrow("s.key = {}", key)
-    query = statement("find_settlements").format(
-        conditions=" AND ".join(conditions) or "true", limit=limit
-    )
-    async with _reading(database) as connection:
-        found = await connection.fetch(query, *values)
     return [
         FoundSettlement(
             row["state"],
@@ -106,6 +89,15 @@ async def settlements(
         )
         for row in found
     ]
+
+
+async def id_of_key(database: Database, facility_id: int, key: str) -> bytes | None:
+    """The id that stands under a facility's settle key."""
+    async with _reading(database) as connection:
+        identity: bytes | None = await connection.fetchval(
+            statement("find_by_key"), facility_id, key
+        )
+    return identity
 
 
 async def stopped_key(database: Database, facility_id: int, key: str) -> bytes | None:

@@ -240,7 +240,17 @@ class Ledger:
             found = await self._connection.fetch(
                 statement("postings_of"), list(indexes)
             )
-        return [rows.PostingRow(*row.values(), None) for row in found]
+        return [
+            rows.PostingRow(
+                row["log_index"],
+                row["person"],
+                row["year"],
+                row["pot"],
+                row["amount_fen"],
+                None,
+            )
+            for row in found
+        ]
 
     async def tombstones_since(self, facility_id: int, day_start: Any) -> int:
         """How many keys the facility has stopped since the instant."""

@@ -92,10 +92,15 @@ class Line:
         connection = await self._database.connect()
         try:
             if self._backend is not None:
-                while await connection.fetchval(_STILL_THERE, *self._backend):
-                    await asyncio.sleep(_PAUSE_S)
+                await _wait_for_end(connection, self._backend)
             await connection.execute(_FENCE)
             found = await connection.fetch(_KEPT, list(ids.values()), list(ids))
             return {row["id"] for row in found}
         finally:
             connection.terminate()
+
+
+async def _wait_for_end(connection: Connection, backend: tuple[int, datetime]) -> None:
+    # PostgreSQL has nothing to wait on for the end of another backend.
+    while await connection.fetchval(_STILL_THERE, *backend):  # noqa: ASYNC110
+        await asyncio.sleep(_PAUSE_S)

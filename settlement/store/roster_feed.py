@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 _CHUNK = 20_000
 #: `FatalError`: the server is a standby, as it may be for a moment in a failover.
-_UNREACHABLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, FatalError)
+_UNREACHABLE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    FatalError,
+)
 
 
 class RosterSnapshot:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from settlement.domain.errors import FatalError, require, unreachable
 from settlement.domain.roster import (
     RefusedRow,
@@ -19,15 +21,22 @@ from settlement.domain.roster import (
     RosterRefusedError,
     RosterRow,
 )
+from settlement.store.errors import CommitUnknownError, StoreUnavailableError
 from settlement.store.statements import statement
 
 if TYPE_CHECKING:
-    from settlement.store.database import Database, Session
+    from settlement.store.database import Connection, Database, Session
 
 #: More changed persons than this, and caches read the whole roster instead.
 CHANGE_FEED_LIMIT = 200_000
 CHANNEL = "roster_change"
 _CARD = "card_number"
+_DRIVER = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +55,49 @@ async def open_import(
     """One database transaction for one file; commits when the block ends well.
 
     Raises `RosterRefusedError` where the version does not follow on the roster's
-    (MA-6107 to MA-6110) or another token key wrote it (MA-6111). A second import
-    waits here for the first.
+    (MA-6107 to MA-6110) or another token key wrote it (MA-6111), and
+    `StoreUnavailableError` where the database fails before COMMIT: nothing was taken
+    then. `CommitUnknownError`: take the same file again to learn which it is. A
+    second import waits here for the first.
     """
-    connection = await database.connect()
     try:
-        await connection.execute("BEGIN")
-        head = await _lock_head(connection)
-        await _require_successor(connection, head, manifest)
-        if head.key_check not in (b"", key_check):
-            raise RosterRefusedError(
-                "MA-6111", "the roster was written with another token key"
-            )
-        await connection.execute("SET LOCAL work_mem = '256MB'")
-        await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
-        await connection.execute(statement("roster_staging"))
-        yield RosterImport(connection, manifest, head, key_check)
-        # asyncpg does not look at the command tag (reliability H1).
-        if await connection.execute("COMMIT") != "COMMIT":
-            raise FatalError("PostgreSQL rolled the roster import back at COMMIT")
+        connection = await database.connect()
+    except _DRIVER as error:
+        raise StoreUnavailableError(type(error).__name__) from error
+    try:
+        yield await _begin(connection, manifest, key_check)
+        await _commit(connection)
+    except _DRIVER as error:
+        raise StoreUnavailableError(type(error).__name__) from error
     finally:
         # Closing rolls back whatever was not committed.
         await connection.close()
+
+
+async def _begin(
+    connection: Connection, manifest: RosterManifest, key_check: bytes
+) -> RosterImport:
+    await connection.execute("BEGIN")
+    head = await _lock_head(connection)
+    await _require_successor(connection, head, manifest)
+    if head.key_check not in (b"", key_check):
+        raise RosterRefusedError(
+            "MA-6111", "the roster was written with another token key"
+        )
+    await connection.execute("SET LOCAL work_mem = '256MB'")
+    await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
+    await connection.execute(statement("roster_staging"))
+    return RosterImport(connection, manifest, head, key_check)
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        tag = await connection.execute("COMMIT")
+    except _DRIVER as error:
+        raise CommitUnknownError(type(error).__name__) from error
+    # asyncpg does not look at the command tag (reliability H1).
+    if tag != "COMMIT":
+        raise FatalError("PostgreSQL rolled the roster import back at COMMIT")
 
 
 class RosterImport:

@@ -18,8 +18,8 @@ async def _a_small_day(house: House) -> None:
 
 DAMAGE = {
     "a fen moved into aid": (
-        "UPDATE settlement SET aid_fen = aid_fen + 1,"
-        " patient_pays_fen = patient_pays_fen - 1 WHERE log_index = 3",
+        """UPDATE settlement SET aid_fen = aid_fen + 1,
+           patient_pays_fen = patient_pays_fen - 1 WHERE log_index = 3""",
         "log: record and tables disagree",
     ),
     "an accumulator raised": (
@@ -31,14 +31,15 @@ DAMAGE = {
         "caps: accumulator differs from the sum of its postings",
     ),
     "a bit of a record flipped": (
-        "UPDATE record SET record = set_byte(record, 700,"
-        " get_byte(record, 700) # 1) WHERE log_index = 2",
+        """UPDATE record SET record =
+           set_byte(record, 700, get_byte(record, 700) # 1) WHERE log_index = 2""",
         "log: entry is not the hash of its record",
     ),
     "a record and its entry replaced": (
-        "WITH r AS (UPDATE record SET record = set_byte(record, 700,"
-        " get_byte(record, 700) # 1) WHERE log_index = 2 RETURNING record)"
-        " UPDATE log_leaf SET entry = sha256(r.record) FROM r WHERE log_index = 2",
+        """WITH r AS (UPDATE record SET record =
+           set_byte(record, 700, get_byte(record, 700) # 1) WHERE log_index = 2
+           RETURNING record)
+           UPDATE log_leaf SET entry = sha256(r.record) FROM r WHERE log_index = 2""",
         "log: stored root is not the root of the records",
     ),
     "a leaf deleted": (
@@ -46,8 +47,8 @@ DAMAGE = {
         "log: head and leaves disagree",
     ),
     "an answer altered": (
-        "UPDATE answer SET head = convert_to(replace(convert_from(head, 'UTF8'),"
-        " '\"aid_fen\":5760', '\"aid_fen\":5761'), 'UTF8') WHERE octet_length(tail) > 0",
+        """UPDATE answer SET head = convert_to(replace(convert_from(head, 'UTF8'),
+           '"aid_fen":5760', '"aid_fen":5761'), 'UTF8') WHERE octet_length(tail) > 0""",
         "once: answer and tables disagree",
     ),
     "an answer lost": ("DELETE FROM answer", "once: answer missing"),
@@ -56,8 +57,8 @@ DAMAGE = {
         "once: settlement without its key",
     ),
     "a visit lost": (
-        "DELETE FROM visit WHERE id IN (SELECT id FROM settlement WHERE state = 's'"
-        " LIMIT 1)",
+        """DELETE FROM visit WHERE id IN
+           (SELECT id FROM settlement WHERE state = 's' LIMIT 1)""",
         "once: visit in force and settlement disagree",
     ),
     "a reversal taken back": (
