@@ -44,6 +44,7 @@ from settlement.service.roster import (
     import_roster,
     installed_spellings,
 )
+from settlement.store.errors import CommitUnknownError, StoreUnavailableError
 from settlement.store.roster import RosterStatus, read_categories, read_status
 from settlement.store.roster_feed import RosterFeed
 
@@ -95,6 +96,11 @@ def import_(
         else:
             _print_rows(refused.refused)
         raise _failure(refused) from refused
+    except (StoreUnavailableError, CommitUnknownError) as error:
+        raise click.ClickException(
+            f"the database failed during the import ({error}); take the same file in"
+            " again: if it is in already, that is what you are told"
+        ) from error
     seconds = time.monotonic() - started
     if as_json:
         click.echo(_json(_imported(result, seconds)))

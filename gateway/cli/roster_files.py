@@ -59,7 +59,7 @@ _DEMO_PACK = "policies/demo-district.yaml"
     help="Day, or instant ending in Z, that DATA describes; windows end on the day"
     " before.  [default: now]",
 )
-def sign(  # noqa: PLR0917 - options arrive as parameters
+def sign(
     data: Path,
     kind: str,
     version: int,
