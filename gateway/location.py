@@ -18,6 +18,7 @@ import click
 
 from settlement.domain.errors import FatalError
 from settlement.store.database import Database
+from settlement.store.errors import StoreUnavailableError
 from settlement.store.migrate import migrate, missing_migrations
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -94,10 +95,10 @@ async def open_database(
         address = await stack.enter_async_context(server_dsn(data_dir, dsn))
         try:
             database = await Database.open(address, max_size=max_size)
-        except OSError as error:
+        except StoreUnavailableError as error:
             raise click.ClickException(
-                f"PostgreSQL does not answer ({error.strerror or error}); is it"
-                " running, and is --dsn right?"
+                f"PostgreSQL lets nobody in ({error}); is it running, and is --dsn"
+                " right?"
             ) from error
         except FatalError as error:
             raise click.ClickException(str(error)) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from settlement.domain.errors import FatalError
+from settlement.store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -20,6 +21,13 @@ REQUIRED_SETTINGS = {
     "full_page_writes": ("on",),
     "synchronous_commit": ("on", "remote_apply"),
     "transaction_read_only": ("off",),
+}
+#: The same on every connection, whatever the server's or the user's defaults are.
+_SESSION_SETTINGS = {
+    "application_name": "medaid",
+    "timezone": "UTC",
+    "jit": "off",
+    "default_transaction_isolation": "read committed",
 }
 
 
@@ -59,33 +67,25 @@ class Database:
 
         No command time-out: a time-out cancels the wait for a synchronous standby
         while the row stays committed (reliability H2).
+        Raises `StoreUnavailableError` saying why the server lets nobody in, and
+        `FatalError` where it could lose what it acknowledged.
         """
-        pool = await asyncpg.create_pool(
-            dsn,
-            min_size=min_size,
-            max_size=max_size,
-            init=check_durable,
-            command_timeout=None,
-            server_settings={
-                "application_name": "medaid",
-                "timezone": "UTC",
-                "jit": "off",
-                "default_transaction_isolation": "read committed",
-            },
-        )
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=min_size,
+                max_size=max_size,
+                init=check_durable,
+                command_timeout=None,
+                server_settings=_SESSION_SETTINGS,
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreUnavailableError(str(error) or type(error).__name__) from error
         return cls(pool, dsn)
 
     async def connect(self) -> Connection:
         """One connection of its own outside the pool, checked likewise."""
-        connection = await asyncpg.connect(
-            self.dsn,
-            server_settings={
-                "application_name": "medaid",
-                "timezone": "UTC",
-                "jit": "off",
-                "default_transaction_isolation": "read committed",
-            },
-        )
+        connection = await asyncpg.connect(self.dsn, server_settings=_SESSION_SETTINGS)
         await check_durable(connection)
         return connection
 
