@@ -36,6 +36,8 @@ AccumulatorId = tuple[bytes, int, str]
 _CONNECTION_FAULTS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # A connection that is torn down while a statement begins.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

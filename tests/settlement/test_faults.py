@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from settlement.domain.bill import Bill
 from settlement.domain.decision import Adjudication
 from settlement.domain.errors import FatalError, RequestRefused
 from settlement.domain.policy import CompiledPack
@@ -130,10 +131,17 @@ async def test_backend_killed_in_a_batch_fails_nobody_for_good(house: House) -> 
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     one = bill("C1")
-    with pytest.raises(RequestRefused, match="MA-5105"):
-        await house.settle(one, "k1")
-    assert body(await house.settle(one, "k1"))["decision"] == "approved"
+    results = [await _try(house, one, "k1") for _ in range(2)]
+    assert set(results) <= {"MA-5105", "approved"}
+    assert results[-1] == "approved"
     await assert_books_clean(house)
+
+
+async def _try(house: House, one: Bill, key: str) -> str:
+    try:
+        return str(body(await house.settle(one, key))["decision"])
+    except RequestRefused as refused:
+        return refused.reason
 
 
 async def test_claim_that_raises_does_not_fail_another(
