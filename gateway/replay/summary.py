@@ -1,0 +1,77 @@
+"""What became of a replayed file: counts by code, aid, throughput, the books."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.table import Table
+
+from gateway.client import Reply
+from gateway.demo.report import yuan
+from settlement.domain.reasons import REASONS
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of one replay. Owned by the tasks that replay, one thread."""
+
+    visits: int = 0
+    settled: int = 0
+    declined: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    aid_fen: int = 0
+    seconds: float = 0.0
+    violations: tuple[str, ...] = ()
+    """What check-books found."""
+
+    def note(self, reply: Reply) -> None:
+        """Count the answer to one visit."""
+        self.visits += 1
+        document = reply.json()
+        if "decision" not in document:
+            self.refused[reply.code] += 1
+        elif document["decision"] == "declined":
+            self.declined[reply.code] += 1
+        else:
+            self.settled += 1
+            self.aid_fen += document["aid_fen"]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the books are clean."""
+        return not self.violations
+
+    def document(self) -> dict[str, Any]:
+        """The members of `--json`."""
+        return {
+            "visits": self.visits,
+            "settled": self.settled,
+            "declined": dict(sorted(self.declined.items())),
+            "refused": dict(sorted(self.refused.items())),
+            "aid_fen": self.aid_fen,
+            "seconds": round(self.seconds, 3),
+            "check_books": "ok" if self.holds else list(self.violations),
+        }
+
+    def table(self) -> Table:
+        """The same for people."""
+        table = Table(title="What became of the visits", title_justify="left")
+        table.add_column("")
+        table.add_column("code")
+        table.add_column("visits", justify="right")
+        table.add_column("reason")
+        table.add_row("settled", "", f"{self.settled:,}", f"{yuan(self.aid_fen)} CNY")
+        for what, counts in (("declined", self.declined), ("refused", self.refused)):
+            for code, count in sorted(counts.items()):
+                known = REASONS.get(code)
+                table.add_row(what, code, f"{count:,}", known.text.en if known else "")
+        table.add_section()
+        table.add_row("all", "", f"{self.visits:,}", self._pace())
+        return table
+
+    def _pace(self) -> str:
+        if self.seconds <= 0:
+            return ""
+        return f"{self.seconds:,.1f} s, {self.visits / self.seconds:,.0f} a second"
