@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -85,7 +86,7 @@ def read_visits(path: Path, limit: int | None = None) -> Iterator[VisitRow]:
                 raise VisitFileError(f"{path} lacks the columns {', '.join(missing)}")
             for line, row in enumerate(islice(rows, limit), start=1):
                 yield _visit(line, row)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise VisitFileError(f"{path} cannot be read as CSV: {error}") from error
 
 
