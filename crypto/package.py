@@ -97,6 +97,7 @@ class PackageEntry:
     facility: str
     amounts_fen: tuple[int, int, int, int]
     """total, funds, aid, patient_pays."""
+    is_sandbox: bool
 
     @property
     def net_aid_fen(self) -> int:
@@ -237,6 +238,7 @@ def _entry(index: int, claims: Mapping[str, Claim]) -> PackageEntry:
             int(claims["aid_fen"]),
             int(claims["patient_pays_fen"]),
         ),
+        is_sandbox="sandbox" in claims,
     )
 
 

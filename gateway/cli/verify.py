@@ -180,6 +180,8 @@ def _print_record(outcome: Outcome, trust: Trust) -> None:
         f" {_yuan(int(claims['funds_fen']))}, aid {_yuan(int(claims['aid_fen']))},"
         f" patient pays {_yuan(int(claims['patient_pays_fen']))} CNY"
     )
+    if "sandbox" in claims:
+        click.echo("  a sandbox's record: no money moves on it")
     if outcome.is_in_log:
         click.echo(f"  in log {trust.origin} under a signed checkpoint")
     else:
@@ -226,7 +228,15 @@ def _counts(outcome: Outcome) -> dict[str, int]:
         "settlements": operations.count("settle"),
         "reversals": operations.count("reverse"),
         "tombstones": operations.count("tombstone"),
+        "sandbox": sum(_sandbox_marks(outcome)),
     }
+
+
+def _sandbox_marks(outcome: Outcome) -> list[bool]:
+    """For each record that held, whether it is a sandbox's and counts for nothing."""
+    if outcome.record is not None:
+        return ["sandbox" in outcome.record.claims]
+    return [entry.is_sandbox for entry in outcome.entries]
 
 
 def _aid_fen(outcome: Outcome) -> int:

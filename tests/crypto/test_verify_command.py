@@ -127,6 +127,17 @@ def test_a_bare_record_verifies_and_says_what_was_not_checked(place: Path) -> No
     assert findings(place, record, "--proof", str(wrong))[0]["code"] == "MA-8302"
 
 
+def test_a_sandbox_record_is_called_one(place: Path) -> None:
+    """Nobody takes practice for money."""
+    month = Month([claims(sandbox=True)])
+    record = write(place / "record", month.records[0])
+    folder = month.write(place / "month")
+
+    assert "a sandbox's record" in run(place, record).stdout
+    assert json.loads(run(place, folder, "--json").stdout)["sandbox"] == 1
+    assert json.loads(run(place, record, "--json").stdout)["sandbox"] == 1
+
+
 def test_keys_inside_the_input_are_never_trusted(place: Path) -> None:
     """Without the key in the trust file nothing helps."""
     path = write(place / "r.json", receipt(Month().records[0]))
