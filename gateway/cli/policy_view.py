@@ -212,7 +212,7 @@ def _source_table(document: PackDocument) -> Table:
     headers = ("文件", "条款", "原文", "状态")
     table = table_of(*headers, title="出处 / sources", lines=True)
     for source in document.sources:
-        status = "已核对" if source.confirmed else "[red]未经证实"
+        status = "有原文" if source.confirmed else "[red]未经证实"
         note = f"\n[italic]{source.note}" if source.note else ""
         table.add_row(
             source.instrument.number, source.article, source.quote + note, status

@@ -26,16 +26,15 @@ _MAX_TEXT = 2000
 class Section:
     """One mapping of the document, read key by key."""
 
-    def __init__(self, node: MapNode, path: str, faults: FaultList) -> None:
+    def __init__(
+        self, node: MapNode, path: str, faults: FaultList, line: int | None = None
+    ) -> None:
         self.node = node
         self.path = path
         self.faults = faults
+        self.line = node.line if line is None else line
+        """The line of the key that the section stands under, or of its first key."""
         self._read: set[str] = set()
-
-    @property
-    def line(self) -> int:
-        """The line on which the section begins."""
-        return self.node.line
 
     def field(self, key: str) -> str:
         """The full path of a key."""
@@ -93,7 +92,7 @@ class Section:
         """
         node = self.node_at(key)
         if isinstance(node, MapNode):
-            return Section(node, self.field(key), self.faults)
+            return Section(node, self.field(key), self.faults, self.line_of(key))
         if node is not None:
             self._wrong_shape(key, "“键: 值”的组", "a group of `key: value`")
         return Section(MapNode(self.line_of(key)), self.field(key), FaultList())

@@ -1,0 +1,186 @@
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from settlement import policies
+from settlement.domain.bill import CareType
+from settlement.domain.policy import (
+    CompiledPack,
+    canonical_category,
+    cells_without_case,
+    compile_pack,
+    run_cases,
+)
+from settlement.domain.policy.document import WorkedCase
+
+PACKS = {name: compile_pack(policies.read(name)) for name in policies.names()}
+CASES = [
+    pytest.param(pack, number, id=f"{pack.ref.id}:{case.line}")
+    for pack in PACKS.values()
+    for number, case in enumerate(pack.document.cases)
+]
+DOCS = Path(__file__).parents[2] / "docs" / "formats" / "policy.md"
+
+
+def test_two_packs_come_with_the_program() -> None:
+    """The demo district and Beijing, by the names that commands use."""
+    refs = {f"{pack.ref.id}@{pack.ref.version}" for pack in PACKS.values()}
+    assert refs == {"demo-district@2000.1", "beijing@2023.1"}
+
+
+@pytest.mark.parametrize(("pack", "number"), CASES)
+def test_worked_case_comes_out_to_the_fen(pack: CompiledPack, number: int) -> None:
+    """Every worked case of every shipped pack holds."""
+    result = run_cases(pack)[number]
+    assert result.differences == ()
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=list(PACKS))
+def test_each_cell_has_a_worked_case(pack: CompiledPack) -> None:
+    """No category and kind of care goes without an example."""
+    assert cells_without_case(pack) == []
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=list(PACKS))
+def test_each_cap_has_a_case_below_at_and_above(pack: CompiledPack) -> None:
+    """Some case ends a fen below a yearly cap, one at it, and one is cut by it."""
+    ends = {
+        text
+        for case in pack.document.cases
+        for key, text in case.expect.items()
+        if key.startswith("used_after") or key == "aid"
+    }
+    cap_fen = pack.document.year_caps["dibao", "outpatient"].value.cap_fen
+    assert cap_fen is not None
+    below = f"{cap_fen // 100 - 1:,}.99元"
+    at = f"{cap_fen // 100:,}.00元"
+    assert {below, at} <= ends
+    assert any(case.expect.get("reason") == "MA-2002" for case in pack.document.cases)
+
+
+def test_the_demo_pack_says_that_it_is_fictional() -> None:
+    """Nobody takes the demo for a real decree, in either language."""
+    document = PACKS["demo-district.yaml"].document
+    assert document.fictional
+    assert "虚构" in document.title.zh
+    assert "fictional" in document.title.en
+    assert all("虚构" in item.number for item in document.instruments)
+    assert document.in_force_from == date(2000, 1, 1)
+    assert document.in_force_to is None
+
+
+#: Rate and yearly cap as the decree states them: out of and in hospital.
+BEIJING = {
+    "tekun": ((1_000_000, None), (1_000_000, None)),
+    "fancheng_zhiqing": ((1_000_000, None), (1_000_000, None)),
+    "jingjian": ((800_000, None), (850_000, None)),
+    "dibao": ((800_000, 800_000), (850_000, 16_000_000)),
+    "shenghuo_kunnan": ((800_000, 800_000), (850_000, 16_000_000)),
+    "dishouru": ((800_000, 800_000), (850_000, 16_000_000)),
+}
+
+
+@pytest.mark.parametrize("category", BEIJING)
+def test_beijing_has_the_numbers_of_the_decree(category: str) -> None:
+    """Rates, caps and the missing deductible of 京医保发〔2022〕37号, section 6."""
+    document = PACKS["beijing-2023.yaml"].document
+    (out_rate, out_cap), (in_rate, in_cap) = BEIJING[category]
+    for care_type, rate in (
+        (CareType.OUTPATIENT, out_rate),
+        (CareType.EMERGENCY, out_rate),
+        (CareType.OUTPATIENT_SPECIAL, in_rate),
+        (CareType.INPATIENT, in_rate),
+    ):
+        benefit = document.benefits[category, care_type]
+        assert benefit.rate_ppm.value == rate
+        assert benefit.deductible.value is None
+        assert benefit.visit_cap.value.cap_fen is None
+        assert benefit.tilt.value is None
+    assert document.year_caps[category, "outpatient"].value.cap_fen == out_cap
+    assert document.year_caps[category, "inpatient"].value.cap_fen == in_cap
+    assert document.cares[CareType.OUTPATIENT_SPECIAL].pot.value == "inpatient"
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=list(PACKS))
+def test_a_confirmed_rate_stands_in_its_quote(pack: CompiledPack) -> None:
+    """A quote that does not hold the number is no source of it.
+
+    Special outpatient care in Beijing is quoted as "the inpatient standard".
+    """
+    for (category, care_type), benefit in pack.document.benefits.items():
+        rate, source = benefit.rate_ppm.value, benefit.rate_ppm.source
+        if rate is None or not source.confirmed or source.key == "special":
+            continue
+        assert f"{rate // 10_000}%" in source.quote, (category, care_type)
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=list(PACKS))
+def test_a_confirmed_yearly_cap_stands_in_its_quote(pack: CompiledPack) -> None:
+    """The same for yearly caps; 160,000 yuan is written 16万元 in Beijing."""
+    for (category, pot), cell in pack.document.year_caps.items():
+        cap_fen = cell.value.cap_fen
+        if not cap_fen:
+            continue
+        yuan = cap_fen // 100
+        written = {f"{yuan}元", f"{yuan // 10_000}万元"}
+        assert any(text in cell.source.quote for text in written), (category, pot)
+
+
+def test_what_the_decree_does_not_say_is_marked() -> None:
+    """Readings that the decree does not state carry a note and say unconfirmed."""
+    sources = PACKS["beijing-2023.yaml"].document.sources
+    open_questions = {source.key for source in sources if not source.confirmed}
+    assert {"pre_selfpay", "emergency", "rounding", "day"} <= open_questions
+    assert all(source.note for source in sources if not source.confirmed)
+    assert all(
+        "unconfirmed" in source.label for source in sources if not source.confirmed
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling", "category"),
+    [
+        ("demo-district.yaml", "dibao", "dibao"),
+        ("demo-district.yaml", "7019", "dibao"),
+        ("demo-district.yaml", " 低保　对象 ", "dibao"),
+        ("demo-district.yaml", "７１３１", "tekun"),
+        ("demo-district.yaml", "农村五保", "tekun"),
+        ("demo-district.yaml", "低保边缘户", "dibao_bianyuan"),
+        ("demo-district.yaml", "DIBAO", "dibao"),
+        ("demo-district.yaml", "富人", None),
+        ("demo-district.yaml", "", None),
+        ("beijing-2023.yaml", "因公(病)致残返城知青", "fancheng_zhiqing"),
+        ("beijing-2023.yaml", "城乡低收入", "dishouru"),
+        ("beijing-2023.yaml", "孤儿", None),
+    ],
+)
+def test_spellings_of_rosters_are_known(
+    name: str, spelling: str, category: str | None
+) -> None:
+    """Width, case and spaces do not matter; an unknown spelling is not guessed."""
+    assert canonical_category(PACKS[name], spelling) == category
+
+
+def test_known_since_is_the_start_of_the_day_in_shanghai() -> None:
+    """Beijing's decree was published on 2022-12-30."""
+    known_since = PACKS["beijing-2023.yaml"].known_since
+    assert known_since == datetime(2022, 12, 29, 16, tzinfo=UTC)
+
+
+def test_the_pack_in_the_format_description_works() -> None:
+    """The description's whole pack is a test vector: it compiles, its case holds."""
+    [text] = re.findall(r"```yaml\n(schema:.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    pack = compile_pack(text.encode())
+    assert pack.ref.id == "example"
+    assert [result.passed for result in run_cases(pack)] == [True]
+
+
+def test_a_case_is_read_as_written() -> None:
+    """What a case leaves out is 0, the total is the sum, the bill is referred."""
+    case: WorkedCase = PACKS["demo-district.yaml"].document.cases[3]
+    assert case.bill.total_fen == 25_000
+    assert case.bill.referred
+    assert case.bill.commercial_fen == 0
+    assert case.settled_on == case.bill.service_end
