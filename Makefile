@@ -36,7 +36,7 @@ lint: $(VENV)/.dev ## check style, format, types and layers
 
 cov: $(VENV)/.dev ## demand full branch coverage of the pure core and of crypto
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/policy tests/crypto tests/domain $(ARGS)
+	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/domain tests/crypto tests/policy tests/roster $(ARGS)
 	@$(BIN)/coverage report
 
 lock: $(VENV)/.dev ## pin the newest allowed versions into requirements/, with hashes
