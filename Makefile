@@ -10,7 +10,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow fmt lint cov lock clean
+.PHONY: always help demo test slow fmt lint cov lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -46,9 +46,16 @@ clean: ## remove the environment and the caches; data in var/ stays
 	@rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
-	@test -e $(VENV)/.dev -a ! requirements/dev.txt -nt $(VENV)/.dev || sh tools/install $(VENV) runtime
+	@sh tools/install $(VENV) runtime
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@sh tools/install $(VENV) dev
 	@touch $@
+
+# Scripts in an environment name the folder that it was made in, and its Python. Where
+# the project was moved or that Python is gone, it is made anew.
+ifneq ($(shell $(BIN)/python -c '' 2>/dev/null && cat $(VENV)/.place),$(CURDIR))
+$(VENV)/.runtime $(VENV)/.dev: always
+endif
+always:
