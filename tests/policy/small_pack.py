@@ -3,60 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from settlement.domain.policy import PolicyError, PolicyFault, compile_pack
+from settlement.domain.reasons import REASONS
 
 CARES = ("outpatient", "outpatient_special", "emergency", "inpatient")
 CATEGORIES = ("jia", "yi")
 
-_HEAD = """\
-schema: medaid-pack/1
-id: small
-version: '1'
-title: {zh: 小政策, en: Small policy}
-scheme: {zh: 小制度, en: Small scheme}
-jurisdiction: '990101'
-fictional: 是
-in_force: {from: 2020-01-01, to: 2029-12-31, source: s}
-known_since: 2019-12-01
-instruments:
-  d: {number: 测〔2019〕1号, title: 测试, issued: 2019-12-01, published: unconfirmed, address: 无处}
-sources:
-  s: {instrument: d, article: 第一条, quote: 原文。, status: confirmed}
-year: {value: calendar_year, source: s}
-rounding: {value: half_up, source: s}
-filing_limit: {value: 无, source: s}
-several_identities: {value: 就高不重复, source: s}
-pots:
-  outpatient: {zh: 门诊, en: outpatient}
-  inpatient: {zh: 住院, en: inpatient}
-categories:
-  jia:
-    title: {zh: 甲类人员, en: Category A}
-    short: {zh: 甲类, en: A}
-    aliases: [甲]
-    national_codes: ['7001']
-    source: s
-  yi:
-    title: {zh: 乙类人员, en: Category B}
-    short: {zh: 乙类, en: B}
-    aliases: [乙, 乙 等]
-    national_codes: []
-    source: s
-care:
-  outpatient: {title: {zh: 门诊, en: outpatient}, pot: {value: outpatient, source: s}, day: {value: service_start, source: s}, referral: {value: 不要求, source: s}}
-  outpatient_special: {title: {zh: 特病, en: special}, pot: {value: inpatient, source: s}, day: {value: service_start, source: s}, referral: {value: 不要求, source: s}}
-  emergency: {title: {zh: 急诊, en: emergency}, pot: {value: outpatient, source: s}, day: {value: service_start, source: s}, referral: {value: 不要求, source: s}}
-  inpatient: {title: {zh: 住院, en: inpatient}, pot: {value: inpatient, source: s}, day: {value: service_end, source: s}, referral: {value: 要求, source: s}}
-places:
-  local: {value: 按账单, source: s}
-  filed_elsewhere: {value: 视为已转诊, source: s}
-  unfiled: {value: 视为未转诊, source: s}
-base:
-  costs: {value: 政策范围内费用, source: s}
-  pre_selfpay: {value: 不计入, source: s}
-  commercial: {value: 不扣除, source: s}
-  charity: {value: 不扣除, source: s}
-  top_up: {value: 不允许, source: s}
-"""
+_HEAD = Path(__file__).with_name("small-pack-head.yaml").read_text("utf-8")
 
 _CASES = """\
 cases:
@@ -98,7 +55,8 @@ def _rows(
     for category in CATEGORIES:
         rows.append(f"  {category}:\n")
         rows.extend(
-            f"    {column}: {{{cells.get((table, category, column), default)}, source: s}}\n"
+            f"    {column}: {{{cells.get((table, category, column), default)}, "
+            "source: s}\n"
             for column in columns
         )
     return rows
@@ -133,3 +91,32 @@ def line_of(text: str, start: str, *, after: str = "") -> int:
         for number, line in enumerate(lines[first:], start=first + 1)
         if line.startswith(start)
     )
+
+
+SMALL = small_pack()
+
+
+def faults_of(text: str | bytes) -> tuple[PolicyFault, ...]:
+    """The faults of a document that must have some."""
+    document = text.encode() if isinstance(text, str) else text
+    with pytest.raises(PolicyError) as caught:
+        compile_pack(document)
+    assert caught.value.faults
+    for fault in caught.value.faults:
+        assert fault.code in REASONS
+        assert fault.text.zh
+        assert fault.text.en
+        assert fault.code in str(fault)
+    assert str(caught.value.faults[0]) in str(caught.value)
+    return caught.value.faults
+
+
+def swap(old: str, new: str) -> str:
+    """The small pack with one piece of text replaced, which must occur."""
+    assert SMALL.count(old) >= 1, old
+    return SMALL.replace(old, new, 1)
+
+
+def cell(table: str, text: str, care: str = "outpatient") -> str:
+    """The small pack with one cell of category `jia` written anew."""
+    return small_pack({(table, "jia", care): text})

@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from settlement.domain.bill import Bill, bill_faults
 from settlement.domain.decision import AccumulatorKey, Adjudication
 from settlement.domain.policy import CompiledPack, compile_pack
 from tests.policy.oracle import Oracle
-from tests.policy.strategies import HISTORIES, bills, packs
+from tests.policy.strategies import HISTORIES, UNHURRIED, bills, packs
 
 SHIPPED = {
     name: (compile_pack(policies.read(name)), Oracle(policies.read(name)))
@@ -62,7 +63,7 @@ def assert_same(
 
 
 @given(pack_and_categories(), bills(), HISTORIES)
-@settings(max_examples=400)
+@settings(UNHURRIED, max_examples=400)
 def test_shipped_packs_agree_with_the_oracle(
     chosen: tuple[CompiledPack, Oracle, list[str]], bill: Bill, used: dict[str, int]
 ) -> None:
@@ -73,7 +74,7 @@ def test_shipped_packs_agree_with_the_oracle(
 
 
 @given(packs(), st.lists(st.tuples(bills(), HISTORIES), min_size=5, max_size=15))
-@settings(max_examples=60, deadline=None)
+@settings(UNHURRIED, max_examples=60)
 def test_any_pack_agrees_with_the_oracle(
     text: str, visits: list[tuple[Bill, dict[str, int]]]
 ) -> None:
@@ -108,7 +109,7 @@ def assert_bounds(result: Adjudication, bill: Bill, used: Mapping[str, int]) -> 
 
 
 @given(pack_and_categories(), bills(), HISTORIES)
-@settings(max_examples=300)
+@settings(UNHURRIED, max_examples=300)
 def test_sums_hold_on_every_result(
     chosen: tuple[CompiledPack, Oracle, list[str]], bill: Bill, used: dict[str, int]
 ) -> None:
@@ -126,6 +127,7 @@ def test_sums_hold_on_every_result(
 
 
 @given(pack_and_categories(), bills(), HISTORIES)
+@UNHURRIED
 def test_the_same_facts_give_the_same_result(
     chosen: tuple[CompiledPack, Oracle, list[str]], bill: Bill, used: dict[str, int]
 ) -> None:
@@ -137,6 +139,7 @@ def test_the_same_facts_give_the_same_result(
 
 
 @given(pack_and_categories(), bills(), HISTORIES)
+@UNHURRIED
 def test_only_named_accumulators_are_read_and_posted_to(
     chosen: tuple[CompiledPack, Oracle, list[str]], bill: Bill, used: dict[str, int]
 ) -> None:
@@ -154,6 +157,7 @@ def test_only_named_accumulators_are_read_and_posted_to(
 
 
 @given(pack_and_categories(), bills(), HISTORIES)
+@UNHURRIED
 def test_the_best_identity_wins_and_never_two(
     chosen: tuple[CompiledPack, Oracle, list[str]], bill: Bill, used: dict[str, int]
 ) -> None:
@@ -167,6 +171,7 @@ def test_the_best_identity_wins_and_never_two(
 
 
 @given(pack_and_categories(), bills(), HISTORIES, st.integers(1, 100_000))
+@UNHURRIED
 def test_more_burden_never_means_less_aid(
     chosen: tuple[CompiledPack, Oracle, list[str]],
     bill: Bill,
@@ -184,6 +189,7 @@ def test_more_burden_never_means_less_aid(
 
 
 @given(pack_and_categories(), st.lists(bills(), min_size=1, max_size=8), HISTORIES)
+@UNHURRIED
 def test_taking_postings_back_restores_every_accumulator(
     chosen: tuple[CompiledPack, Oracle, list[str]],
     visits: list[Bill],
@@ -205,6 +211,7 @@ def test_taking_postings_back_restores_every_accumulator(
 
 
 @given(pack_and_categories(), st.lists(bills(), min_size=2, max_size=12))
+@UNHURRIED
 def test_a_year_of_bills_never_exceeds_a_cap(
     chosen: tuple[CompiledPack, Oracle, list[str]], visits: list[Bill]
 ) -> None:
@@ -218,6 +225,7 @@ def test_a_year_of_bills_never_exceeds_a_cap(
 
 
 @given(pack_and_categories(), bills(), HISTORIES)
+@UNHURRIED
 def test_the_explanation_leads_from_costs_to_what_the_patient_pays(
     chosen: tuple[CompiledPack, Oracle, list[str]], bill: Bill, used: dict[str, int]
 ) -> None:
@@ -234,7 +242,7 @@ def test_the_explanation_leads_from_costs_to_what_the_patient_pays(
         for line in lines
         if line.rule in {"base", "deductible", "rate", "visit_cap", "year_cap"}
     ]
-    for line, following in zip(chain, chain[1:], strict=False):
+    for line, following in pairwise(chain):
         assert line.result_fen == following.input_fen
     for line in lines:
         shown = f"{line.result_fen // 100:,}.{line.result_fen % 100:02d}"

@@ -12,9 +12,11 @@ from settlement.domain.money import (
     share_half_up,
     yuan_text,
 )
+from tests.policy.strategies import UNHURRIED
 
 
 @given(st.integers(0, 10**12), st.integers(0, WHOLE_PPM))
+@UNHURRIED
 def test_share_is_exact_and_rounds_half_up(amount: int, rate: int) -> None:
     """The nearest fen to the exact share; of two equally near, the upper one."""
     share = share_half_up(amount, rate)
@@ -33,12 +35,14 @@ def test_half_a_fen_goes_up(amount: int, rate: int, share: int) -> None:
 
 
 @given(st.integers(0, 99_999_999_999))
+@UNHURRIED
 def test_amounts_are_read_as_they_are_shown(fen: int) -> None:
     """Showing and reading an amount gives the same fen."""
     assert parse_yuan(f"{yuan_text(fen).replace(',', '')}元") == fen
 
 
 @given(st.integers(0, 9_999_999))
+@UNHURRIED
 def test_rates_are_read_as_they_are_shown(ppm: int) -> None:
     """Showing and reading a rate gives the same parts per million."""
     assert parse_percent(f"{percent_text(ppm)}%") == ppm

@@ -6,7 +6,6 @@ a settlement only fills in amounts. A step whose rule does not exist has no line
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from settlement.domain.adjudicate import Steps, Used
@@ -260,21 +259,16 @@ def benefit_lines(phrases: Phrases, steps: Steps, used: Used) -> list[Explanatio
                 steps.basic,
             )
         )
-    if steps.tilt_rated > 0:
-        lines.extend(_tilt_lines(phrases, steps, used))
+    if phrases.tilt is not None and steps.tilt_rated > 0:
+        left = base - steps.basic
+        lines.append(_step_line("tilt", phrases.tilt, left, steps.tilt_rated))
+        if phrases.tilt_cap is not None:
+            lines.append(_tilt_cap_line(phrases.tilt_cap, steps, used))
     return lines
 
 
-def _tilt_lines(
-    phrases: Phrases, steps: Steps, used: Used
-) -> Iterator[ExplanationLine]:
-    left = steps.base - steps.basic
-    if phrases.tilt is not None:
-        yield _step_line("tilt", phrases.tilt, left, steps.tilt_rated)
-    if phrases.tilt_cap is not None:
-        yield _cap_line(
-            "tilt_cap", phrases.tilt_cap, used.tilt_fen, steps.tilt_rated, steps.tilt
-        )
+def _tilt_cap_line(phrase: Phrase, steps: Steps, used: Used) -> ExplanationLine:
+    return _cap_line("tilt_cap", phrase, used.tilt_fen, steps.tilt_rated, steps.tilt)
 
 
 def best_line(phrase: Phrase, base_fen: int, aid_fen: int) -> ExplanationLine:
