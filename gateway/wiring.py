@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from eligibility_cache.follower import Follower
 from eligibility_cache.store import EligibilityCache
 from gateway.mark_file import CheckpointMark
 from gateway.render import JsonRenderer
+from settlement.service.claims import month_number
 from settlement.service.desk import Desk
 from settlement.service.eligibility import CheckEligibility, QuotaReader
 from settlement.service.health import Health
@@ -178,6 +179,7 @@ async def open_gateway(
     shelf = PolicyShelf(await read_packs(database))
     cache = EligibilityCache(data_dir / "cache", tokenizer)
     months = Months(database)
+    await months.ensure(_this_month_and_next(wall_clock()))
     desk = Desk(
         renderer=renderer,
         sealer=Sealer(keys.record_sign, keys.bureau_seal),
@@ -186,7 +188,9 @@ async def open_gateway(
         guard=publisher.guard,
         tombstones_per_day=TOMBSTONES_PER_DAY,
     )
-    sequencer = Sequencer(desk, Line(database), publisher, limits or SequencerLimits())
+    sequencer = Sequencer(
+        desk, Line(database), publisher, months, limits or SequencerLimits()
+    )
     gateway = Gateway(
         database=database,
         sandbox=sandbox,
@@ -196,14 +200,14 @@ async def open_gateway(
             book=shelf,
             tokenizer=tokenizer,
             sequencer=sequencer,
-            months=months,
+            database=database,
             random=os.urandom,
         ),
         reverse_use_case=Reverse(
             cache=cache,
             tokenizer=tokenizer,
             sequencer=sequencer,
-            months=months,
+            database=database,
             random=os.urandom,
         ),
         quote_use_case=Quote(
@@ -225,6 +229,11 @@ async def open_gateway(
         yield gateway
     await publisher.flush()
     cache.close()
+
+
+def _this_month_and_next(now: datetime) -> set[int]:
+    """So that no settlement at midnight waits for a partition."""
+    return {month_number(now), month_number(now + timedelta(days=31))}
 
 
 @contextlib.asynccontextmanager

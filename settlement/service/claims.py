@@ -65,7 +65,8 @@ class ReversalClaim:
     original_id: bytes | None
     """The settlement, where the request names it by id."""
     card_token: bytes | None
-    person: RosterPerson | None
+    person: bytes | None
+    """Token of the person behind the card, where there is one."""
     request: bytes
     answer: asyncio.Future[Answer] = field(repr=False)
 

@@ -7,12 +7,11 @@ before, result, operator (API.md, Record).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from settlement.domain.bill import Bill
 from settlement.domain.calendar import rfc3339, shanghai_day
 from settlement.domain.decision import AccumulatorKey, Adjudication, PolicyRef
 from settlement.domain.eligibility import Window, windows_during
@@ -20,8 +19,6 @@ from settlement.service.claims import Claim, ReversalClaim, SettleClaim
 from settlement.store.rows import Original, PostingRow
 
 ClearClaims = dict[str, int | str | bool]
-
-_BILL_FIELDS = tuple(field.name for field in fields(Bill) if field.name != "card")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,17 +97,18 @@ def settle_content(
     claims: ClearClaims,
     result: Adjudication,
     used_before: dict[AccumulatorKey, int],
+    window: Window | None,
 ) -> bytes:
     """The sealed half of a settlement's record, JSON."""
-    person, bill = claim.person, claim.bill
+    person = claim.person
     return orjson.dumps(
         {
             **_sealed_head(claim, claims),
-            "bill": _bill(bill),
+            "bill": claim.bill,
             "person": person.token.hex() if person else None,
             "household": person.household.hex() if person else None,
             "category": result.category,
-            "window": _window(used_window(claim, result.category)),
+            "window": _window(window),
             "facility_level": claim.caller.facility_level,
             "accumulators_before": [
                 {"year": key.year, "pot": key.pot, "used_fen": used}
@@ -138,13 +136,12 @@ def reversal_content(
     claim: ReversalClaim, claims: ClearClaims, postings: list[PostingRow]
 ) -> bytes:
     """The sealed half of a reversal's or tombstone's record, JSON."""
-    card = claim.order.card
     return orjson.dumps(
         {
             **_sealed_head(claim, claims),
             "reason": claim.order.reason,
             "original_idempotency_key": claim.order.original_key,
-            "card": {"kind": card.kind, "number": card.number} if card else None,
+            "card": claim.order.card,
             "postings": [
                 {"year": row.year, "pot": row.pot, "amount_fen": row.amount_fen}
                 for row in postings
@@ -160,12 +157,6 @@ def _sealed_head(claim: Claim, claims: ClearClaims) -> dict[str, Any]:
         "settled_at": rfc3339(claim.when.settled_at),
         "operator": claim.caller.operator,
     }
-
-
-def _bill(bill: Bill) -> dict[str, Any]:
-    values = {name: getattr(bill, name) for name in _BILL_FIELDS}
-    values["card"] = {"kind": bill.card.kind, "number": bill.card.number}
-    return values
 
 
 def used_window(claim: SettleClaim, category: str | None) -> Window | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from settlement.domain.errors import RequestRefused
+from settlement.domain.bill import Card
 from settlement.service.claims import ReversalClaim, month_number
 from settlement.service.ids import new_id, parse_id
 from settlement.service.ports import (
@@ -17,7 +17,8 @@ from settlement.service.ports import (
 )
 from settlement.service.request import Tokenizer, canonical, reversal_values
 from settlement.service.sequencer import Sequencer
-from settlement.store.months import Months
+from settlement.store.database import Database
+from settlement.store.find import person_of_card
 
 
 class Reverse:
@@ -29,35 +30,22 @@ class Reverse:
         cache: EligibilitySource,
         tokenizer: Tokenizer,
         sequencer: Sequencer,
-        months: Months,
+        database: Database,
         random: Callable[[int], bytes],
     ) -> None:
         """Everything comes from outside."""
         self._cache = cache
         self._tokenizer = tokenizer
         self._sequencer = sequencer
-        self._months = months
+        self._database = database
         self._random = random
 
     async def __call__(
         self, caller: Caller, key: str, order: ReversalRequest, when: When
     ) -> Answer:
         """Answer 201 with the reversal; raises `RequestRefused` as API.md says."""
-        claim = self._claim(caller, key, order, when)
-        await self._months.ensure((claim.month,))
-        self._sequencer.join(claim)
-        return await claim.answer
-
-    def _claim(
-        self, caller: Caller, key: str, order: ReversalRequest, when: When
-    ) -> ReversalClaim:
-        token, person = None, None
-        if order.card is not None:
-            token = self._tokenizer.card(order.card.kind, order.card.number)
-            person, can_tell = self._cache.person_of_card(order.card)
-            if not can_tell:
-                raise RequestRefused("MA-2104", retry_after_s=5)
-        return ReversalClaim(
+        token, person = await self._person(order.card)
+        claim = ReversalClaim(
             caller=caller,
             key=key,
             order=order,
@@ -72,3 +60,14 @@ class Reverse:
             request=canonical(reversal_values(order, token)),
             answer=asyncio.get_running_loop().create_future(),
         )
+        return await self._sequencer.settle(claim)
+
+    async def _person(self, card: Card | None) -> tuple[bytes | None, bytes | None]:
+        """Tokens of card and person; where the cache cannot tell, PostgreSQL does."""
+        if card is None:
+            return None, None
+        token = self._tokenizer.card(card.kind, card.number)
+        person, can_tell = self._cache.person_of_card(card)
+        if can_tell:
+            return token, person.token if person else None
+        return token, await person_of_card(self._database, token)

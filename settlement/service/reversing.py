@@ -257,7 +257,7 @@ class Reversing:
 def _person(claim: ReversalClaim, original: rows.Original | None) -> bytes | None:
     if original is not None:
         return original.person
-    return claim.person.token if claim.person else claim.card_token
+    return claim.person or claim.card_token
 
 
 def _is_other_person(claim: ReversalClaim, original: rows.Original) -> bool:
@@ -266,7 +266,7 @@ def _is_other_person(claim: ReversalClaim, original: rows.Original) -> bool:
         return False
     if original.person is None:
         return claim.person is not None
-    return claim.person is None or claim.person.token != original.person
+    return claim.person != original.person
 
 
 def _known_key(claim: ReversalClaim, stored: rows.StoredAnswer) -> Answer | Exception:

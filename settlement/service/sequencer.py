@@ -27,11 +27,14 @@ from settlement.store.errors import (
 )
 from settlement.store.ledger import ledger_transaction
 from settlement.store.line import Line
+from settlement.store.months import Months
 
 _log = logging.getLogger(__name__)
 
 #: How often a batch is run again after a deadlock before its callers are told.
 _CONFLICT_RETRIES = 5
+#: How late a passed deadline may be told while the database hangs.
+_SWEEP_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +55,16 @@ class Sequencer:
         desk: Desk,
         line: Line,
         publisher: Publisher,
+        months: Months,
         limits: SequencerLimits,
     ) -> None:
         """Nothing runs until `run` is started."""
         self._desk = desk
         self._line = line
         self._publisher = publisher
+        self._months = months
         self._limits = limits
+        self._sweeper: asyncio.TimerHandle | None = None
         self._pool: deque[Claim] = deque()
         self._under_way: set[tuple[str, int, str]] = set()
         self._wake = asyncio.Event()
@@ -74,8 +80,21 @@ class Sequencer:
         """Claims in the pool."""
         return len(self._pool)
 
-    def join(self, claim: Claim) -> None:
-        """Put a claim into the pool; its future gets the answer.
+    async def settle(self, claim: Claim) -> Answer:
+        """Put a claim into the pool and wait for its answer.
+
+        Raises `RequestRefused`, as `_join` does and as the batch decides.
+        """
+        if self._months.lacks(claim.month):
+            try:
+                await self._months.ensure((claim.month,))
+            except (StoreUnavailableError, BatchConflictError) as error:
+                raise RequestRefused("MA-5105", retry_after_s=2) from error
+        self._join(claim)
+        return await claim.answer
+
+    def _join(self, claim: Claim) -> None:
+        """Take a claim into the pool.
 
         Raises `RequestRefused`: MA-4102 while the same key is under way in this
         process, MA-5101 when the pool is full, MA-5104 when settlement stopped.
@@ -90,6 +109,24 @@ class Sequencer:
         self._under_way.add(name)
         self._pool.append(claim)
         self._wake.set()
+        if self._sweeper is None:
+            loop = asyncio.get_running_loop()
+            self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """Tell those whose deadline passes while a batch keeps them waiting."""
+        self._sweeper = None
+        loop = asyncio.get_running_loop()
+        for claim in self._pool:
+            self._expire(claim, loop.time())
+        if self._pool:
+            self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+
+    def _expire(self, claim: Claim, now: float) -> bool:
+        if claim.when.deadline >= now or claim.answer.done():
+            return False
+        self._finish(claim, RequestRefused("MA-5102", retry_after_s=1))
+        return True
 
     async def run(self) -> None:
         """Batch after batch until `drain`; a bug ends the process' settling."""
@@ -125,10 +162,10 @@ class Sequencer:
         put_back: list[Claim] = []
         while self._pool and len(taken) < self._limits.batch:
             claim = self._pool.popleft()
+            if self._expire(claim, now):
+                continue
             if claim.answer.done():
                 self._under_way.discard(_name(claim))
-            elif claim.when.deadline < now:
-                self._finish(claim, RequestRefused("MA-5102", retry_after_s=1))
             elif keys.isdisjoint(_settle_keys(claim)):
                 keys.update(_settle_keys(claim))
                 taken.append(claim)

@@ -25,8 +25,9 @@ from settlement.service.request import (
 )
 from settlement.service.sequencer import Sequencer
 from settlement.service.settling import known_key
+from settlement.store.database import Database
+from settlement.store.errors import StoreUnavailableError
 from settlement.store.ledger import known_settlement
-from settlement.store.months import Months
 
 
 class Settle:
@@ -39,7 +40,7 @@ class Settle:
         book: PolicyBook,
         tokenizer: Tokenizer,
         sequencer: Sequencer,
-        months: Months,
+        database: Database,
         random: Callable[[int], bytes],
     ) -> None:
         """Everything comes from outside."""
@@ -47,7 +48,7 @@ class Settle:
         self._book = book
         self._tokenizer = tokenizer
         self._sequencer = sequencer
-        self._months = months
+        self._database = database
         self._random = random
 
     async def __call__(
@@ -66,11 +67,9 @@ class Settle:
             if known is None:
                 raise
             return known
-        # Nor here: the claim is in memory alone.
-        await self._months.ensure((claim.month,))
-        self._sequencer.join(claim)
-        # From here on the outcome is the database's: settled once, or not at all.
-        return await claim.answer
+        # Nor here: the claim is in memory alone. From the pool on, the outcome is
+        # the database's: settled once, or not at all.
+        return await self._sequencer.settle(claim)
 
     def _claim(self, caller: Caller, key: str, bill: Bill, when: When) -> SettleClaim:
         asked = ask(self._cache, self._book, bill, when.settled_at)
@@ -94,7 +93,10 @@ class Settle:
 
     async def _known(self, caller: Caller, key: str, bill: Bill) -> Answer | None:
         """A known key ends here, whatever cannot be told today."""
-        stored = await known_settlement(self._months.database, caller.party_id, key)
+        try:
+            stored = await known_settlement(self._database, caller.party_id, key)
+        except StoreUnavailableError as error:
+            raise RequestRefused("MA-5105", retry_after_s=2) from error
         if stored is None or stored.tombstone:
             return None
         token = self._tokenizer.card(bill.card.kind, bill.card.number)

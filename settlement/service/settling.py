@@ -9,7 +9,7 @@ from settlement.domain.bill import BillFault
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import AccumulatorKey, Adjudication, Text
 from settlement.domain.decline import decline
-from settlement.domain.eligibility import refusal, windows_during
+from settlement.domain.eligibility import Window, refusal, windows_during
 from settlement.domain.errors import RequestRefused
 from settlement.service import content
 from settlement.service.claims import Claim, SettleClaim
@@ -57,6 +57,7 @@ class _Decided:
     claim: SettleClaim
     result: Adjudication
     identity: bytes | None
+    window: Window | None
 
 
 class Settling:
@@ -184,7 +185,8 @@ class Settling:
         body = without_receipt(
             self._desk.renderer.decision(_outcome(claim, result, (), duplicate))
         )
-        self._decided.append(_Decided(claim, result, None))
+        window = content.used_window(claim, result.category)
+        self._decided.append(_Decided(claim, result, None, window))
         self._note_diagnoses(claim)
         self.answers[claim] = Answer(201, body)
         self.answered.append(
@@ -243,12 +245,13 @@ class Settling:
             return None
         for posting in result.postings:
             totals.post(claim.id, person.token, posting)
-        self._decided.append(_Decided(claim, result, undecided.identity))
+        window = content.used_window(claim, result.category)
+        self._decided.append(_Decided(claim, result, undecided.identity, window))
         self._note_diagnoses(claim)
         clear = content.settle_claims(claim, result, claim.pack.pack.ref)
         record = self._desk.sealer.seal(
             clear,
-            content.settle_content(claim, clear, result, used),
+            content.settle_content(claim, clear, result, used, window),
             self._desk.random,
         )
         body = self._desk.renderer.decision(
@@ -333,9 +336,8 @@ def late_original(desk: Desk, claim: SettleClaim, stored: rows.StoredKey) -> Ans
 
 
 def _row(decided: _Decided, log_index: int | None) -> rows.SettlementRow:
-    claim, result = decided.claim, decided.result
+    claim, result, window = decided.claim, decided.result, decided.window
     bill, when = claim.bill, claim.when
-    window = content.used_window(claim, result.category)
     tilt = sum(part.amount_fen for part in result.aid if part.kind == "tilt")
     return rows.SettlementRow(
         id=claim.id,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import astuple, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ _CONNECTION_FAULTS = (
 
 
 @contextlib.contextmanager
-def _our_errors() -> Any:
+def our_errors() -> Iterator[None]:
     """Turn the driver's exceptions into ours; before COMMIT nothing is kept."""
     try:
         yield
@@ -85,7 +85,7 @@ class Ledger:
         self, claims: Sequence[tuple[int, str, bytes, int, bool]]
     ) -> set[bytes]:
         """Claim (facility, key, id, month, tombstone); the ids that were first."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("claim_settle_keys"), *_transpose(sorted(claims), 5)
             )
@@ -99,7 +99,7 @@ class Ledger:
         self, claims: Sequence[tuple[int, str, bytes, int]]
     ) -> set[bytes]:
         """Claim (facility, key, id, month) of reversals; the ids that were first."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("claim_reversal_keys"), *_transpose(sorted(claims), 4)
             )
@@ -109,14 +109,14 @@ class Ledger:
         self, keys: Sequence[tuple[int, str]]
     ) -> dict[tuple[int, str], rows.StoredKey]:
         """What stands under settle keys, committed by others before."""
-        with _our_errors():
+        with our_errors():
             return await read_settlements(self._connection, keys)
 
     async def stored_reversals(
         self, keys: Sequence[tuple[int, str]]
     ) -> dict[tuple[int, str], rows.StoredAnswer]:
         """What stands under reversal keys."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("stored_reversals"), *_transpose(keys, 2)
             )
@@ -126,7 +126,7 @@ class Ledger:
         self, settle_ids: Sequence[bytes], reversal_ids: Sequence[bytes]
     ) -> None:
         """Give up keys claimed in this transaction."""
-        with _our_errors():
+        with our_errors():
             await self._connection.execute(
                 statement("release_keys"), list(settle_ids), list(reversal_ids)
             )
@@ -135,7 +135,7 @@ class Ledger:
         self, cards: Sequence[bytes]
     ) -> dict[bytes, RosterPerson]:
         """Persons as the roster has them now, by card token or person token."""
-        with _our_errors():
+        with our_errors():
             persons = await person_of_cards(self._connection, cards)
             missing = [card for card in cards if card not in persons]
             return persons | await read_persons(self._connection, missing)
@@ -144,7 +144,7 @@ class Ledger:
         self, claims: Sequence[tuple[bytes, int, bytes]]
     ) -> set[bytes]:
         """Claim (identity, ordinal, id); the ids that hold their visit now."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("claim_visits"), *_transpose(sorted(claims), 3)
             )
@@ -154,7 +154,7 @@ class Ledger:
         self, identities: Sequence[bytes]
     ) -> dict[bytes, list[rows.VisitInForce]]:
         """Who holds identities, lowest ordinal first."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("visits_in_force"), list(identities)
             )
@@ -178,7 +178,7 @@ class Ledger:
 
     async def release_visits(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
         """Give (identity, id) up; a further bill of the visit moves to the front."""
-        with _our_errors():
+        with our_errors():
             identities, ids = _transpose(sorted(claims), 2)
             await self._connection.execute(statement("release_visits"), identities, ids)
             await self._connection.execute(statement("promote_visits"), identities)
@@ -190,7 +190,7 @@ class Ledger:
         order = sorted(set(wanted))
         if not order:
             return {}
-        with _our_errors():
+        with our_errors():
             used = await self._lock_existing(order)
             missing = [key for key in order if key not in used]
             if missing:
@@ -213,7 +213,7 @@ class Ledger:
 
     async def lock_originals(self, ids: Iterable[bytes]) -> dict[bytes, rows.Original]:
         """The settlements to reverse, locked."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("lock_originals"), sorted(set(ids))
             )
@@ -223,7 +223,7 @@ class Ledger:
         self, settlement_ids: Sequence[bytes], reversal_ids: Sequence[bytes]
     ) -> list[rows.FirstReversal]:
         """First reversals by the settlement they undid, or by their own id."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("reversals_of"), list(settlement_ids), list(reversal_ids)
             )
@@ -238,7 +238,7 @@ class Ledger:
 
     async def postings_of(self, indexes: Sequence[int]) -> list[rows.PostingRow]:
         """What the leaves at these indexes posted."""
-        with _our_errors():
+        with our_errors():
             found = await self._connection.fetch(
                 statement("postings_of"), list(indexes)
             )
@@ -256,7 +256,7 @@ class Ledger:
 
     async def tombstones_since(self, facility_id: int, day_start: Any) -> int:
         """How many keys the facility has stopped since the instant."""
-        with _our_errors():
+        with our_errors():
             count: int = await self._connection.fetchval(
                 "SELECT count(*) FROM reversal WHERE facility_id = $1"
                 " AND settlement_id IS NULL AND reversed_at >= $2",
@@ -270,7 +270,7 @@ class Ledger:
 
         Where none is required nothing is written (reliability H3).
         """
-        with _our_errors():
+        with our_errors():
             await self._connection.execute(
                 "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
                 " WHERE current_setting('synchronous_standby_names') <> ''"
@@ -278,7 +278,7 @@ class Ledger:
 
     async def lock_head(self) -> rows.LogHead:
         """The log's head, locked until the transaction ends."""
-        with _our_errors():
+        with our_errors():
             row = await self._connection.fetchrow(statement("lock_head"))
         if row is None:
             raise FatalError("the log has no head row; run `medaid init`")
@@ -297,7 +297,7 @@ class Ledger:
     ) -> None:
         """Write all that the batch made; `FatalError` if the head moved."""
         months, indexes, records, entries, ids = _columns(leaves, rows.LeafRow)
-        with _our_errors():
+        with our_errors():
             status = await self._connection.execute(
                 statement("post_ledger"),
                 *_columns(settlements, rows.SettlementRow),
@@ -318,7 +318,7 @@ class Ledger:
     async def post_reversals(self, reversals: Sequence[rows.ReversalRow]) -> None:
         """Write reversals and mark their settlements, each exactly once."""
         undone = [row.settlement_id for row in reversals if row.settlement_id]
-        with _our_errors():
+        with our_errors():
             marked = await self._connection.fetchval(
                 statement("post_reversals"),
                 *_columns(reversals, rows.ReversalRow),
@@ -329,7 +329,7 @@ class Ledger:
 
     async def post_diagnoses(self, diagnoses: Sequence[tuple[bytes, str]]) -> None:
         """Write diagnosis codes apart: (settlement id, codes by spaces)."""
-        with _our_errors():
+        with our_errors():
             await self._connection.execute(
                 statement("post_diagnoses"), *_transpose(diagnoses, 2)
             )
@@ -376,7 +376,7 @@ async def known_settlement(
     database: Database, facility_id: int, key: str
 ) -> rows.StoredKey | None:
     """What stands under one settle key; raises `StoreUnavailableError`."""
-    with _our_errors():
+    with our_errors():
         async with database.pool.acquire() as connection:
             found = await read_settlements(connection, [(facility_id, key)])
     return found.get((facility_id, key))
@@ -391,15 +391,22 @@ async def ledger_transaction(connection: Connection) -> AsyncIterator[Ledger]:
     one whose wait for a synchronous standby was cancelled, are not committed for
     us (reliability H1, H2).
     """
-    with _our_errors():
+    with our_errors():
         await connection.execute("BEGIN")
     try:
         yield Ledger(connection)
     except BaseException:
-        with contextlib.suppress(Exception):
-            await connection.execute("ROLLBACK")
+        await _roll_back(connection)
         raise
     await asyncio.shield(_commit(connection))
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Leave nothing open: a connection that cannot roll back is thrown away."""
+    try:
+        await connection.execute("ROLLBACK")
+    except Exception:  # noqa: BLE001  # whatever it was, the connection is not clean
+        connection.terminate()
 
 
 async def _commit(connection: Connection) -> None:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
 
 from settlement.store.database import Database
-
-
-def month_number(day: date) -> int:
-    """The partition of a Shanghai day: year times 100 plus month."""
-    return day.year * 100 + day.month
+from settlement.store.ledger import our_errors
 
 
 class Months:
@@ -21,9 +16,17 @@ class Months:
         self.database = database
         self._known: set[int] = set()
 
+    def lacks(self, month: int) -> bool:
+        """Whether `ensure` has to be awaited first."""
+        return month not in self._known
+
     async def ensure(self, months: Iterable[int]) -> None:
-        """Make missing partitions, each in its own database transaction."""
+        """Make missing partitions, each in its own database transaction.
+
+        Raises `StoreUnavailableError` or `BatchConflictError`.
+        """
         for month in set(months) - self._known:
-            async with self.database.pool.acquire() as connection:
-                await connection.execute("SELECT ensure_month($1)", month)
+            with our_errors():
+                async with self.database.pool.acquire() as connection:
+                    await connection.execute("SELECT ensure_month($1)", month)
             self._known.add(month)

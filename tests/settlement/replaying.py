@@ -79,8 +79,8 @@ def _settle(
     assert result.patient_pays_fen == claims["patient_pays_fen"]
     made = []
     for posting in result.postings:
-        key = (person, posting.key.year, posting.key.pot)
-        totals[key] += posting.amount_fen
-        assert posting.cap_fen is None or totals[key] <= posting.cap_fen
-        made.append((key, posting.amount_fen))
+        place = (person, posting.key.year, posting.key.pot)
+        totals[place] += posting.amount_fen
+        assert posting.cap_fen is None or totals[place] <= posting.cap_fen
+        made.append((place, posting.amount_fen))
     return made

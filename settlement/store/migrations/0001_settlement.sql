@@ -171,6 +171,8 @@ CREATE FUNCTION ensure_month(wanted integer) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('ensure_month'));
+    -- In the order in which a batch writes them, so that neither waits in a circle.
+    LOCK TABLE answer, record IN ACCESS EXCLUSIVE MODE;
     EXECUTE format(
         'CREATE TABLE IF NOT EXISTS record_%s PARTITION OF record FOR VALUES IN (%s)'
         ' WITH (toast_tuple_target = 8160)', wanted, wanted);
