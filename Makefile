@@ -10,10 +10,11 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test slow fmt lint cov lock clean
+.PHONY: always help demo test slow fmt lint cov bench lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
+	@echo "  Not in this version yet: bench-full, loadtest, docs."
 
 demo: $(VENV)/.runtime ## replay the pilot's three months and verify them (ARGS=--once: end by itself)
 	@$(BIN)/medaid demo $(ARGS)
@@ -38,6 +39,9 @@ cov: $(VENV)/.dev ## demand full branch coverage of the pure core and of crypto
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/domain tests/crypto tests/policy tests/roster $(ARGS)
 	@$(BIN)/coverage report
+
+bench: $(VENV)/.dev ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: $(VENV)/.dev ## pin the newest allowed versions into requirements/, with hashes
 	@sh tools/lock $(BIN)

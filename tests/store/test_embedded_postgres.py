@@ -272,6 +272,12 @@ def test_long_and_odd_paths_get_a_short_socket_folder(data_dir: Path) -> None:
     assert not socket_folder.exists()
 
 
+def test_server_is_content_with_less_memory(data_dir: Path) -> None:
+    """Where the system grants no such shared memory, a smaller one will do."""
+    with EmbeddedPostgres(data_dir, shared_buffers="4000GB") as server:
+        assert query(server.dsn, "SHOW shared_buffers") == "128MB"
+
+
 def test_erase_leaves_nothing_and_refuses_while_in_use(
     server: EmbeddedPostgres, data_dir: Path
 ) -> None:
