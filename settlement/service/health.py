@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import asyncpg
-
 from settlement.service.policy_shelf import PolicyShelf
 from settlement.service.ports import EligibilitySource
 from settlement.service.sequencer import Sequencer
@@ -40,15 +36,6 @@ class Health:
             found.append("no policy pack is installed")
         if self._cache.roster_version() is None:
             found.append("no roster has been imported")
-        if not await self._database_answers():
+        if not await self._database.answers(within_s=_PROBE_TIMEOUT_S):
             found.append("PostgreSQL does not answer")
         return found
-
-    async def _database_answers(self) -> bool:
-        try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                async with self._database.pool.acquire() as connection:
-                    await connection.fetchval("SELECT 1")
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            return False
-        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -88,6 +89,15 @@ class Database:
         connection = await asyncpg.connect(self.dsn, server_settings=_SESSION_SETTINGS)
         await check_durable(connection)
         return connection
+
+    async def answers(self, *, within_s: float) -> bool:
+        """Whether the server answers a question of nothing in this time."""
+        try:
+            async with asyncio.timeout(within_s), self.pool.acquire() as connection:
+                await connection.fetchval("SELECT 1")
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            return False
+        return True
 
     async def close(self) -> None:
         """Close every connection of the pool."""
