@@ -44,7 +44,10 @@ def _require_key_bytes(octets: bytes) -> None:
 
 
 def _decompress(public: bytes) -> _Point:
-    """The point of an Ed25519 public key (RFC 8032 section 5.1.3), or raise."""
+    """The point of an Ed25519 public key (RFC 8032 section 5.1.3), or raise.
+
+    The sign of x = 0 is not looked at: both such points are of small order.
+    """
     sign, y = public[31] >> 7, int.from_bytes(public, "little") % 2**255
     if y >= _FIELD:
         raise WeakKeyError("the public key is not canonical")
@@ -52,7 +55,7 @@ def _decompress(public: bytes) -> _Point:
     x = pow(x_squared, (_FIELD + 3) // 8, _FIELD)
     if x * x % _FIELD != x_squared:
         x = x * pow(2, (_FIELD - 1) // 4, _FIELD) % _FIELD
-    if x * x % _FIELD != x_squared or (x == 0 and sign):
+    if x * x % _FIELD != x_squared:
         raise WeakKeyError("the public key is no point of the curve")
     return (_FIELD - x if x & 1 != sign else x), y
 

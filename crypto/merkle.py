@@ -241,7 +241,7 @@ def _consistent_roots(
 
 
 def _require_hashes(hashes: Sequence[bytes]) -> None:
-    if any(len(each) != HASH_BYTES for each in hashes):
+    if not {*map(len, hashes)} <= {HASH_BYTES}:
         raise MalformedProofError("a hash does not have 32 bytes")
 
 

@@ -114,7 +114,7 @@ def parse_entry_bundle(octets: bytes) -> tuple[bytes, ...]:
     while start < len(octets):
         begin = start + _LENGTH_BYTES
         start = begin + int.from_bytes(octets[start:begin], "big")
-        if begin > len(octets) or start > len(octets):
+        if start > len(octets):
             raise MalformedProofError("the bundle ends inside an entry")
         entries.append(octets[begin:start])
     if not 1 <= len(entries) <= TILE_WIDTH:

@@ -103,6 +103,22 @@ def test_a_second_spelling_of_a_point_is_refused(point: str) -> None:
         VerifyingKey(bytes.fromhex(point), Role.PARTY)
 
 
+def test_no_coordinate_beyond_the_field_is_accepted() -> None:
+    """Each of the 19 has a twin within the field; some twins are sound keys."""
+    twins = 0
+    for number in range(19):
+        for sign in (0, 2**255):
+            with pytest.raises(WeakKeyError):
+                VerifyingKey((FIELD + number + sign).to_bytes(32, "little"), Role.PARTY)
+            try:
+                VerifyingKey((number + sign).to_bytes(32, "little"), Role.PARTY)
+            except WeakKeyError:
+                continue
+            twins += 1
+
+    assert twins > 0
+
+
 def test_octets_that_are_no_point_are_refused() -> None:
     """About half of all octet strings are no point of the curve."""
     refused = 0

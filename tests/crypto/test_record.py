@@ -391,6 +391,17 @@ def test_content_that_says_something_else_than_the_claims_is_told(
         check_sealed_copies(verify_record(RECORD, TRUST), content)
 
 
+def test_sealed_true_is_not_one_fen() -> None:
+    """Types are compared, not only values."""
+    verified = verify_record(seal(aid_fen=1, patient_pays_fen=8999), TRUST)
+    content = CONTENT.replace(b"5040", b"1").replace(b"3960", b"8999")
+    check_sealed_copies(verified, content)
+    with pytest.raises(SealedMismatchError):
+        check_sealed_copies(
+            verified, content.replace(b'"aid_fen":1', b'"aid_fen":true')
+        )
+
+
 def test_a_second_suite_joins_without_touching_the_callers() -> None:
     """Keys, files, trust and records of a later suite work as those of MA1."""
     second_suite.register_once()
