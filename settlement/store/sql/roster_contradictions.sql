@@ -3,5 +3,5 @@ SELECT DISTINCT a.line, a.person
 FROM roster_in a
 JOIN roster_in b ON b.person = a.person AND b.category = a.category
     AND b.valid_from = a.valid_from
-WHERE false AND (a.removes, a.valid_to, a.subdistrict, a.household)
+WHERE (a.removes, a.valid_to, a.subdistrict, a.household)
     IS DISTINCT FROM (b.removes, b.valid_to, b.subdistrict, b.household)
