@@ -50,7 +50,7 @@ def parse_proof(text: str) -> LogProof:
     if index is None or int(index[1]) > SIZE_MAX:
         raise MalformedProofError("the proof has no index line")
     path = tuple(_octets(line) for line in lines[1:])
-    if len(path) > _PATH_MAX or any(len(each) != HASH_BYTES for each in path):
+    if len(path) > _PATH_MAX or not {*map(len, path)} <= {HASH_BYTES}:
         raise MalformedProofError("a line of the proof is no hash, or there are many")
     return LogProof(int(index[1]), path, checkpoint, extra)
 
