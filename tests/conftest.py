@@ -7,7 +7,7 @@ database         `settlement.store.database.Database` on `database_dsn`
 data_dir         an empty folder for a `--data-dir` of the test's own; a server that
                  was started in it is stopped and erased afterwards
 shared_data      the folder of test data beside the project; skips where it is absent
-chromium         path of the browser; skips without one, fails where CI=true
+browser          a headless browser; skips without chromium, fails where CI=true
 loop_guard       fails the test when our code blocks the event loop
 """
 
@@ -22,7 +22,7 @@ from blockbuster import BlockBuster
 from settlement.store.database import Database
 from settlement.store.embedded import EmbeddedPostgres
 from tests.support import postgres
-from tests.support.browser import find_chromium
+from tests.support.browser import Browser, find_chromium
 
 PROJECT = Path(__file__).resolve().parents[1]
 _OUR_PACKAGES = ["gateway", "settlement", "eligibility_cache", "crypto"]
@@ -122,6 +122,12 @@ def chromium() -> str:
     if program is None:
         pytest.skip("no chromium: apt-get install chromium")
     return program
+
+
+@pytest.fixture
+def browser(chromium: str, tmp_path: Path) -> Browser:
+    """Give a browser with an empty profile."""
+    return Browser(chromium, tmp_path / "profile")
 
 
 @pytest.fixture
