@@ -50,10 +50,12 @@ def holds_identity(text: str, card_number: str | None) -> bool:
 
     Letters compare without case. API.md, "Personal data".
     """
-    if card_number is not None and len(text) >= len(card_number):
-        plain = text.upper()
-        if card_number.upper() in plain:
-            return True
+    if (
+        card_number is not None
+        and len(text) >= len(card_number)
+        and card_number.upper() in text.upper()
+    ):
+        return True
     if len(text) < _LENGTH:
         return False
     return any(

@@ -9,14 +9,19 @@ value that was sent stands in any of them.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from gateway.identity import check_digit_holds, holds_identity
-from gateway.wire_faults import DAYS, INSTANTS, Faults, duplicate_keys
+from gateway.wire_faults import DAYS, INSTANTS, Faults, duplicate_keys, shown_name
 from gateway.wire_models import (
+    CODE_PATTERN,
+    INSTANT_PATTERN,
+    KEY_PATTERN,
     BillIn,
     CardIn,
     EligibilityIn,
@@ -25,7 +30,8 @@ from gateway.wire_models import (
     SessionIn,
     Strict,
 )
-from settlement.domain.bill import Bill, Card, CardKind
+from settlement.domain.bill import Bill, BillFault, Card, CardKind
+from settlement.domain.errors import RequestRefused
 from settlement.service.ports import ReversalRequest
 
 _Model = TypeVar("_Model", bound=Strict)
@@ -36,6 +42,10 @@ _COLON = b":"
 _FIELDS_OF_CARD = 2
 _COLONS_OF_INSTANT = 2
 _OPAQUE = frozenset({"visit_no", "bill_no", "original_idempotency_key", "operator"})
+
+_KEY = re.compile(KEY_PATTERN)
+_INSTANT = re.compile(INSTANT_PATTERN)
+_LOOKUPS = {"idempotency_key": _KEY, "visit_no": re.compile(CODE_PATTERN)}
 
 _validate_bill = BillIn.__pydantic_validator__.validate_json
 _validate_eligibility = EligibilityIn.__pydantic_validator__.validate_json
@@ -61,7 +71,7 @@ def parse_bill(
     values["service_end"] = _day(parsed.service_end, "service_end", faults)
     if parsed.occurred_at is not None:
         values["occurred_at"] = _instant(parsed.occurred_at, "occurred_at", faults)
-    number = parsed.card.number
+    number = values["card"].number
     for path, text in (
         ("visit_no", parsed.visit_no),
         ("bill_no", parsed.bill_no),
@@ -122,7 +132,7 @@ def parse_reversal(
         faults.add("card", "MA-1120")
     elif original is None and card is not None:
         faults.add("card", "MA-1131")
-    number = None if parsed.card is None else parsed.card.number
+    number = None if card is None else card.number
     for path, text in (
         ("original_idempotency_key", original),
         ("Idempotency-Key", key),
@@ -204,9 +214,11 @@ def _note_what_pydantic_cannot(raw: bytes, faults: Faults) -> None:
 
 
 def _card(card: CardIn, faults: Faults) -> Card:
-    if card.kind is CardKind.RESIDENT_ID and not check_digit_holds(card.number):
+    """The card with its letters in upper case, so that one card has one spelling."""
+    number = card.number.upper()
+    if card.kind is CardKind.RESIDENT_ID and not check_digit_holds(number):
         faults.add("card.number", "MA-1129")
-    return Card(kind=card.kind, number=card.number)
+    return Card(kind=card.kind, number=number)
 
 
 def _day(text: str, path: str, faults: Faults) -> date:
@@ -229,3 +241,40 @@ def _instant(text: str, path: str, faults: Faults) -> datetime | None:
         faults.add(path, "MA-1125")
         return None
     return instant
+
+
+def parse_key_header(text: str | None) -> str:
+    """An `Idempotency-Key`; raises MA-1103 when missing or malformed."""
+    if text is None or _KEY.fullmatch(text) is None:
+        raise RequestRefused("MA-1103")
+    return text
+
+
+def parse_instant_header(name: str, text: str) -> datetime:
+    """An instant in a header; raises MA-1107."""
+    faults = Faults()
+    instant = _instant(text, name, faults) if _INSTANT.fullmatch(text) else None
+    if instant is None:
+        raise RequestRefused("MA-1107", faults=(BillFault(name, "MA-1125"),))
+    return instant
+
+
+def parse_lookup(query: Mapping[str, str]) -> tuple[str, str]:
+    """Which one of `idempotency_key` and `visit_no` is asked for, and its value.
+
+    Raises MA-1102 for none, both, others, and malformed values.
+    """
+    faults = Faults()
+    for name in query:
+        if name not in _LOOKUPS:
+            faults.add(shown_name(name), "MA-1121")
+    asked = [name for name in _LOOKUPS if name in query]
+    if len(asked) != 1 or len(query) != 1:
+        if not faults:
+            faults.add("idempotency_key", "MA-1131")
+        raise faults.refusal()
+    name = asked[0]
+    if _LOOKUPS[name].fullmatch(query[name]) is None:
+        faults.add(name, "MA-1126")
+        raise faults.refusal()
+    return name, query[name]

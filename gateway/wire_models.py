@@ -22,7 +22,9 @@ CODE_PATTERN = r"^[A-Za-z0-9._:/-]{1,64}$"
 KEY_PATTERN = r"^[A-Za-z0-9._:-]{1,64}$"
 OPERATOR_PATTERN = r"^[A-Za-z0-9._-]{1,32}$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+INSTANT_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+)
 MAX_DIAGNOSES = 64
 MAX_PRESCRIPTION_DAYS = 366
 MAX_SEARCH_LIMIT = 200
@@ -36,7 +38,7 @@ Day = Annotated[
 ]
 Instant = Annotated[
     str,
-    StringConstraints(pattern=_INSTANT),
+    StringConstraints(pattern=INSTANT_PATTERN),
     Field(json_schema_extra={"format": "date-time"}),
 ]
 Fen = Annotated[int, Field(ge=0, le=MAX_AMOUNT_FEN)]

@@ -1,0 +1,108 @@
+"""The door: from headers to a caller that the use cases may trust."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from crypto.http_signature import HttpRequest
+from settlement.domain.errors import RequestRefused
+from settlement.service.access import OpenedSession, token_hash
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from settlement.service.access import Admission, Sessions
+    from settlement.service.ports import Caller
+    from settlement.service.signatures import Signatures
+
+FACILITY = frozenset({"facility"})
+ANY_ROLE = frozenset({"facility", "bureau", "officer", "auditor"})
+_SCHEME = "Bearer "
+#: 32 bytes in base64url without padding.
+_TOKEN_LENGTH = 43
+
+
+class Door:
+    """Recognises callers. One for each worker."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        signatures: Signatures,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`now` is the wall clock; sandbox time plays no part in access."""
+        self._sessions = sessions
+        self._signatures = signatures
+        self._now = now
+
+    async def sign_in(
+        self, request: web.BaseRequest, body: bytes, operator: str
+    ) -> OpenedSession:
+        """Open a session for a signed request; raises MA-3102, MA-3103, MA-5105."""
+        now = self._now()
+        signer, signature = await self._signatures.verify(
+            _as_signed(request, body), now=now, covers_idempotency_key=False
+        )
+        return await self._sessions.open(
+            key_id=signer.key_id,
+            nonce=signature.nonce,
+            party=signer.code,
+            operator=operator,
+            now=now,
+        )
+
+    async def caller(self, request: web.BaseRequest, roles: frozenset[str]) -> Caller:
+        """Who calls, if their role may; raises MA-3101, MA-3104, MA-5105."""
+        return (await self.admission(request, roles)).caller
+
+    async def admission(
+        self, request: web.BaseRequest, roles: frozenset[str]
+    ) -> Admission:
+        """As `caller`, and whether settlements and reversals must be signed."""
+        value = request.headers.get("Authorization")
+        if (
+            value is None
+            or len(value) != len(_SCHEME) + _TOKEN_LENGTH
+            or value[: len(_SCHEME)].lower() != "bearer "
+            or not value.isascii()
+        ):
+            raise RequestRefused("MA-3101")
+        hashed = token_hash(value[len(_SCHEME) :])
+        now = self._now()
+        admission = self._sessions.remembered(hashed, now)
+        if admission is None:
+            admission = await self._sessions.look_up(hashed, now)
+        if admission.caller.role not in roles:
+            raise RequestRefused("MA-3104")
+        return admission
+
+    async def require_signature(
+        self, request: web.BaseRequest, body: bytes, caller: Caller
+    ) -> None:
+        """Check the message signature of a settlement or reversal.
+
+        It must be by the key of the caller's session and cover the idempotency key.
+        Raises as `sign_in` does.
+        """
+        now = self._now()
+        signer, signature = await self._signatures.verify(
+            _as_signed(request, body), now=now, covers_idempotency_key=True
+        )
+        if signer.key_id != caller.key_id:
+            raise RequestRefused("MA-3102")
+        await self._sessions.take_nonce(signer.key_id, signature.nonce, now)
+
+
+def _as_signed(request: web.BaseRequest, body: bytes) -> HttpRequest:
+    """The parts that a signature can cover, as they stood on the wire."""
+    names = {name.lower() for name in request.headers}
+    return HttpRequest(
+        method=request.method,
+        authority=request.headers.get("Host", ""),
+        path=request.raw_path.partition("?")[0],
+        headers={name: ", ".join(request.headers.getall(name)) for name in names},
+        body=body,
+    )

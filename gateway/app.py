@@ -1,0 +1,110 @@
+"""The HTTP side of one worker: routes each request, answers every fault, counts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway.answers import refusal
+from gateway.calls import CALLS, METRICS_CALL
+from gateway.edge import Edge
+from gateway.problems import INTERNAL
+from gateway.routing import Call, MethodRefused, Router
+from settlement.domain.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http import RawRequestMessage
+    from aiohttp.streams import StreamReader
+    from aiohttp.web_protocol import RequestHandler
+
+MAX_BODY_BYTES = 64 * 1024
+_UNROUTED = "unknown"
+
+_log = logging.getLogger(__name__)
+
+
+def build_server(edge: Edge, *, max_body_bytes: int = MAX_BODY_BYTES) -> web.Server:
+    """The server of one worker's main listener.
+
+    Exceptions never leave it: what no handler expected is answered as MA-5107.
+    """
+    calls = (*CALLS, METRICS_CALL) if edge.gateway.sandbox else CALLS
+    return _server(edge, calls, max_body_bytes)
+
+
+def build_metrics_server(edge: Edge) -> web.Server:
+    """The server of the loopback listener: metrics and nothing else."""
+    return _server(edge, [METRICS_CALL], MAX_BODY_BYTES)
+
+
+def _server(edge: Edge, calls: Iterable[Call], max_body_bytes: int) -> web.Server:
+    loop = asyncio.get_running_loop()
+
+    def request_of(
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        return web.BaseRequest(
+            message,
+            payload,
+            protocol,
+            writer,
+            task,
+            loop,
+            client_max_size=max_body_bytes,
+        )
+
+    return web.Server(
+        guarded(edge, Router(calls)),
+        request_factory=request_of,
+        access_log=None,
+        logger=_log,
+        auto_decompress=False,
+        # A client that hangs up does not take a commit under way with it.
+        handler_cancellation=False,
+    )
+
+
+def guarded(
+    edge: Edge, router: Router
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    """The one function that every request passes through."""
+    observe = edge.metrics.observe
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        started = perf_counter()
+        name = _UNROUTED
+        response: web.StreamResponse
+        try:
+            call, parameter = router.resolve(request.method, request.raw_path)
+            name = call.name
+            response = await call.handler(edge, request, parameter)
+        except RequestRefused as refused:
+            response = _refuse(edge, request, name, refused)
+        except Exception as bug:  # noqa: BLE001  # the last resort of every request
+            # Without its message, which might quote what was sent.
+            _log.error("bug in %s", name, exc_info=bug)
+            response = _refuse(edge, request, name, RequestRefused(INTERNAL))
+        observe(name, response.status, perf_counter() - started)
+        return response
+
+    return serve
+
+
+def _refuse(
+    edge: Edge, request: web.BaseRequest, name: str, refused: RequestRefused
+) -> web.Response:
+    edge.metrics.refused(name, refused.reason)
+    response = refusal(request, refused)
+    if isinstance(refused, MethodRefused):
+        response.headers["Allow"] = refused.allowed
+    return response
