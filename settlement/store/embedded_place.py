@@ -59,15 +59,25 @@ class Place:
     @property
     def account(self) -> Account:
         """The account that owns the folder, which is the one the server runs under."""
-        return account_of(self.folder.stat().st_uid)
+        uid = self.folder.stat().st_uid
+        if uid == 0:
+            raise EmbeddedPostgresError(
+                f"{self.folder} belongs to root, under whom PostgreSQL does not run;"
+                " give it back to the user whose it was"
+            )
+        return account_of(uid)
 
     def save(self, data_dir: Path) -> None:
         """Write the record, whole or not at all."""
         record = {name: os.fspath(path) for name, path in asdict(self).items()}
         text = json.dumps({"major_version": MAJOR_VERSION, **record}, indent=2) + "\n"
-        draft = data_dir / f"{RECORD_NAME}.{os.getpid()}"
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(data_dir / RECORD_NAME)
+        # A new file under a name of its own: in another user's folder root follows
+        # no link that stands ready.
+        handle, draft = tempfile.mkstemp(prefix=f"{RECORD_NAME}.", dir=data_dir)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(handle, 0o644)
+        Path(draft).replace(data_dir / RECORD_NAME)
 
     @classmethod
     def load(cls, data_dir: Path) -> Place | None:

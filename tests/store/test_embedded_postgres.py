@@ -329,6 +329,27 @@ def test_root_keeps_a_closed_folders_database_elsewhere(data_dir: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to root")
+def test_record_that_names_a_folder_of_root_is_refused(data_dir: Path) -> None:
+    """A record can make root neither serve nor erase what is root's own."""
+    precious = data_dir / "precious"
+    precious.mkdir(parents=True)
+    (precious / "file").touch()
+    record = {
+        "major_version": 18,
+        "folder": str(precious),
+        "socket_folder": str(precious / "socket"),
+    }
+    (data_dir / "postgres.json").write_text(json.dumps(record), encoding="utf-8")
+    try:
+        for use in (EmbeddedPostgres(data_dir).start, EmbeddedPostgres(data_dir).erase):
+            with pytest.raises(EmbeddedPostgresError, match="belongs to root"):
+                use()
+        assert (precious / "file").exists()
+    finally:
+        (data_dir / "postgres.json").unlink()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_told_whose_the_folder_is(data_dir: Path) -> None:
     """An ordinary user after root gets one sentence that says what to do."""
