@@ -118,11 +118,21 @@ class GatewayClient:
         self._signing_in = asyncio.Lock()
 
     async def token(self) -> str:
-        """The session's token, signing in first where there is none."""
-        async with self._signing_in:
-            if not self._token:
-                self._token = await self._sign_in()
-            return self._token
+        """The session's token, signing in first where there is none.
+
+        Raises `OutcomeUnknownError` when the gateway opens no session in time, and
+        `SignInRefusedError` when it refuses the key.
+        """
+        pause_s = self._patience.first_pause_s
+        for _ in range(self._patience.attempts):
+            try:
+                return await self._session()
+            except (_NoSessionYetError, *_TRANSPORT_FAULTS):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        raise OutcomeUnknownError(
+            f"no session in {self._patience.attempts} attempts; nothing was sent"
+        )
 
     async def eligibility(self, card: Mapping[str, str], service_date: date) -> Reply:
         """Ask whether the card's person may receive aid on the day."""
@@ -183,6 +193,13 @@ class GatewayClient:
         await asyncio.sleep(linger_s)
         writer.transport.abort()
 
+    async def _session(self) -> str:
+        """The token of the one session that all calls of this desk share."""
+        async with self._signing_in:
+            if not self._token:
+                self._token = await self._sign_in()
+            return self._token
+
     async def _sign_in(self) -> str:
         body = orjson.dumps({"operator": self._operator})
         request = HttpRequest(
@@ -202,6 +219,7 @@ class GatewayClient:
             f"{self._base_url}/v1/sessions",
             data=body,
             headers={"Content-Type": _JSON} | signature,
+            timeout=self._timeout(),
         ) as answer:
             document = orjson.loads(await answer.read())
             if answer.status in _ASK_AGAIN:
@@ -260,7 +278,7 @@ class GatewayClient:
         attempt: int,
     ) -> tuple[Reply, float | None]:
         """One attempt: the answer, and how long to wait if it is not final."""
-        token = await self.token()
+        token = await self._session()
         all_headers = {"Authorization": f"Bearer {token}", **headers}
         if content is not None:
             all_headers["Content-Type"] = _JSON
@@ -269,7 +287,7 @@ class GatewayClient:
             self._base_url + path,
             data=content,
             headers=all_headers,
-            timeout=aiohttp.ClientTimeout(total=self._patience.answer_within_s),
+            timeout=self._timeout(),
         ) as answer:
             reply = Reply(
                 answer.status,
@@ -284,6 +302,9 @@ class GatewayClient:
         if reply.status in _ASK_AGAIN and reply.code not in _NOT_SOON:
             return reply, wait_s
         return reply, None
+
+    def _timeout(self) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=self._patience.answer_within_s)
 
     def _forget(self, token: str) -> None:
         """Drop a token that was refused, unless another task has renewed it."""

@@ -71,7 +71,7 @@ class Verdict:
         """Say one check's result."""
         self.held = self.held and holds
         mark = "[green]holds[/green]" if holds else "[bold red]FAILS[/bold red]"
-        self._console.print(f"  {mark}  {sentence}", highlight=False)
+        self._console.print(f"  {mark}  {sentence}", highlight=False, soft_wrap=True)
 
 
 async def run_demo(options: DemoOptions, console: Console) -> bool:
@@ -91,7 +91,9 @@ async def run_demo(options: DemoOptions, console: Console) -> bool:
         pilot = await making
         keys = await _prepare(sandbox, pilot, console)
         async with serving(sandbox, port=options.port, workers=_WORKERS) as base_url:
-            console.print(f"The gateway is up at {base_url}", highlight=False)
+            console.print(
+                f"The gateway is up at {base_url}", highlight=False, soft_wrap=True
+            )
             async with line_to(base_url, connections=_CONNECTIONS) as line:
                 tally = await _play(line, keys, pilot, console)
                 await _audit(sandbox, tally, verdict, console)
@@ -137,6 +139,7 @@ async def _prepare(
         f"{len(HOSPITALS)} hospitals registered; roster of {persons:,} persons in"
         f" {len(SUBDISTRICTS)} sub-districts signed and taken in ({rows:,} rows)",
         highlight=False,
+        soft_wrap=True,
     )
     return keys
 
@@ -180,6 +183,7 @@ async def _play(
         f" {len(pilot.steps) / seconds:,.0f} a second,"
         f" {len(pilot.hospitals)} hospitals side by side",
         highlight=False,
+        soft_wrap=True,
     )
     return tally
 
@@ -187,7 +191,7 @@ async def _play(
 async def _audit(
     sandbox: Sandbox, tally: Tally, verdict: Verdict, console: Console
 ) -> None:
-    console.print("\nVerifying every record offline:", highlight=False)
+    console.print("\nVerifying every record offline:", highlight=False, soft_wrap=True)
     verdict.check(
         not tally.unexpected,
         "; ".join(tally.first_unexpected())

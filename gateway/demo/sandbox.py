@@ -48,11 +48,11 @@ class Sandbox:
     database: Database
 
     async def command(self, *arguments: str) -> bytes:
-        """Run `medaid ARGUMENTS --data-dir ...`; return what it printed.
+        """Run `medaid ARGUMENTS` on this sandbox; return what it printed.
 
         Raises `CommandFailedError` when it ends non-zero.
         """
-        return await _run(self.data_dir, arguments)
+        return await _run((*arguments, *_at(self.data_dir)))
 
     async def import_roster(self, rows: Iterable[Sequence[str]]) -> int:
         """Write, sign and take in a full roster; return how many rows were taken.
@@ -68,10 +68,11 @@ class Sandbox:
             writer.writerows(rows)
         manifest = folder / "manifest.json"
         key = self.data_dir / "bureau" / "roster-key.json"
-        await self.command(
+        # Signing is the bureau's, and needs no gateway's folder.
+        await _run((
             "roster", "sign", str(path), "--kind", "full", "--version", "1",
             "--key", str(key), "--out", str(manifest),
-        )  # fmt: skip
+        ))  # fmt: skip
         printed = await self.command("roster", "import", str(manifest), "--json")
         return int(orjson.loads(printed)["rows"])
 
@@ -94,14 +95,14 @@ async def open_sandbox(data_dir: Path) -> AsyncIterator[Sandbox]:
     """Start the embedded server in an empty folder and make a sandbox in it."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(server_dsn(data_dir, None))
-        await _run(data_dir, ("init", "--sandbox"))
+        await _run(("init", "--sandbox", *_at(data_dir)))
         database = await stack.enter_async_context(open_database(data_dir, None))
         yield Sandbox(data_dir, database)
 
 
-async def _run(data_dir: Path, arguments: Sequence[str]) -> bytes:
+async def _run(arguments: Sequence[str]) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *_medaid(data_dir, arguments),
+        *_medaid(arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -130,7 +131,7 @@ async def serving(sandbox: Sandbox, *, port: int, workers: int) -> AsyncIterator
     arguments = ("serve", "--port", str(port), "--workers", str(workers))
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *_medaid(sandbox.data_dir, arguments),
+            *_medaid((*arguments, *_at(sandbox.data_dir))),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
@@ -213,12 +214,13 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _medaid(data_dir: Path, arguments: Sequence[str]) -> list[str]:
+def _medaid(arguments: Sequence[str]) -> list[str]:
     """The command line, for the very Python that runs this."""
-    return [
-        sys.executable, "-m", "gateway.cli.main", *arguments,
-        "--data-dir", str(data_dir),
-    ]  # fmt: skip
+    return [sys.executable, "-m", "gateway.cli.main", *arguments]
+
+
+def _at(data_dir: Path) -> tuple[str, str]:
+    return ("--data-dir", str(data_dir))
 
 
 def _environment() -> dict[str, str]:

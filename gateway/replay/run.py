@@ -137,6 +137,7 @@ async def _prepare(
         f"{len(keys):,} facilities registered; {rows:,} of {len(chains):,} persons"
         " are on the roster",
         highlight=False,
+        soft_wrap=True,
     )
     return keys
 
