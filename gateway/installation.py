@@ -1,0 +1,103 @@
+"""What `medaid init` decides once for a data folder: sandbox or not, and the origin.
+
+Kept in `<data-dir>/installation.json`; the trust file beside it is for verifiers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from crypto.errors import CryptoError
+from crypto.key_files import PublicKey
+from crypto.trust import Trust, TrustedKey, parse_trust_file, trust_file
+
+_FILE = "installation.json"
+_TRUST = "trust.json"
+
+
+class InstallationFault(Exception):
+    """The data folder is not what a command needs; the text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One gateway installation; several machines of one district share it."""
+
+    origin: str
+    """Name of the log in checkpoints and receipts; never changes."""
+    sandbox: bool
+    """A sandbox honours `Medaid-Sandbox-Time`, and its records say so."""
+
+    def save(self, data_dir: Path) -> None:
+        """Write it, whole or not at all."""
+        _replace(data_dir / _FILE, json.dumps(asdict(self), indent=2).encode() + b"\n")
+
+    @classmethod
+    def find(cls, data_dir: Path) -> Installation | None:
+        """Read it; `None` before the first init. Raises `InstallationFault`."""
+        path = data_dir / _FILE
+        try:
+            members = json.loads(path.read_bytes())
+            return cls(str(members["origin"]), members["sandbox"] is True)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InstallationFault(
+                f"{path} cannot be read; restore it from a backup of the data folder"
+            ) from error
+
+    @classmethod
+    def load(cls, data_dir: Path) -> Installation:
+        """Read it; raises `InstallationFault` where init has not been run."""
+        found = cls.find(data_dir)
+        if found is None:
+            raise InstallationFault(
+                f"{data_dir} holds no gateway; run medaid init --data-dir {data_dir}"
+                " first"
+            )
+        return found
+
+
+def load_trust(data_dir: Path) -> Trust:
+    """The trust file of this installation; raises `InstallationFault`."""
+    path = data_dir / _TRUST
+    try:
+        return parse_trust_file(path.read_bytes())
+    except FileNotFoundError:
+        raise InstallationFault(
+            f"there is no trust file {path}; run medaid init with the same --data-dir"
+        ) from None
+    except (OSError, CryptoError) as error:
+        raise InstallationFault(
+            f"the trust file {path} cannot be used: {error}"
+        ) from error
+
+
+def trust_keys(
+    data_dir: Path, origin: str, keys: list[PublicKey], not_before: date | None
+) -> Trust:
+    """Add keys to the trust file, valid from a day; those that stand stay as they are.
+
+    Nothing is ever taken out: old records must still verify.
+    """
+    standing: tuple[TrustedKey, ...] = ()
+    if (data_dir / _TRUST).exists():
+        standing = load_trust(data_dir).keys
+    known = {trusted.kid for trusted in standing}
+    added = [TrustedKey(key, not_before) for key in keys if key.kid not in known]
+    trust = Trust(origin, (*standing, *added))
+    _replace(data_dir / _TRUST, trust_file(trust))
+    return trust
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
