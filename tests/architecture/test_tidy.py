@@ -24,9 +24,17 @@ TEST_FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 40
 
 #: Files above the limit: the path, and the reason why it reads better whole.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES = {
+    "settlement/store/ledger.py": "one short method for each statement of a batch, in"
+    " the order in which a batch makes them",
+}
 #: Functions above the limit: "path:name", and the reason why it reads better whole.
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS = {
+    "gateway/wiring.py:open_gateway": "each part is made once, in the order in which"
+    " they need each other",
+    "settlement/domain/policy/pack.py:CompiledPack.__init__": "one assignment for each"
+    " table that a bill is looked up in",
+}
 
 # Written in pieces, so that this file is not found by its own search.
 _UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME)\b")

@@ -53,7 +53,7 @@ class Function:
     path: Path
     name: str
     lines: int
-    """Without its docstring, which is welcome to be long."""
+    """Of its body: signature and docstring are welcome to be long."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.name} ({self.lines} lines)"
@@ -76,10 +76,8 @@ def _functions(path: Path, node: ast.AST, prefix: str) -> Iterator[Function]:
 
 
 def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    first = function.body[0]
     is_documented = ast.get_docstring(function, clean=False) is not None
-    end = function.end_lineno or function.lineno
-    docstring = 0
-    if is_documented:
-        docstring = (first.end_lineno or first.lineno) - first.lineno + 1
-    return end - function.lineno + 1 - docstring
+    body = function.body[1:] if is_documented else function.body
+    if not body:
+        return 0
+    return (body[-1].end_lineno or body[-1].lineno) - body[0].lineno + 1
