@@ -18,15 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from crypto.errors import CryptoError
 from crypto.tokens import Tokenizer
-from crypto.trust import Trust, parse_trust_file
+from crypto.trust import Trust
 from eligibility_cache.environment import CacheMeta, read_meta
 from eligibility_cache.follower import Follower
 from eligibility_cache.packing import CacheCorruptError
 from eligibility_cache.store import EligibilityCache
 from eligibility_cache.verification import Comparison, Tally, verify
 from gateway.cli.roster_files import generate, sign
+from gateway.installation import InstallationFault, load_trust
 from gateway.keyfiles import KeyFileFault, load_keys
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
@@ -43,6 +43,7 @@ from settlement.service.roster import (
     by_spelling,
     import_roster,
     installed_spellings,
+    roster_trust,
 )
 from settlement.store.errors import CommitUnknownError, StoreUnavailableError
 from settlement.store.roster import RosterStatus, read_categories, read_status
@@ -156,7 +157,7 @@ async def _import(
                 " run medaid policy list"
             )
         rules = ImportRules(
-            trust=trust,
+            trust=await roster_trust(database, trust),
             tokenizer=tokenizer,
             categories=by_spelling(spellings),
             now=wall_clock(),
@@ -213,18 +214,10 @@ def _tokenizer(data_dir: Path) -> Tokenizer:
 
 
 def _trust(data_dir: Path) -> Trust:
-    path = data_dir / "trust.json"
     try:
-        return parse_trust_file(path.read_bytes())
-    except OSError as error:
-        raise click.ClickException(
-            f"the trust file {path} cannot be read ({error.strerror}); run medaid init"
-            " with the same --data-dir"
-        ) from error
-    except CryptoError as error:
-        raise click.ClickException(
-            f"the trust file {path} cannot be used: {error}"
-        ) from error
+        return load_trust(data_dir)
+    except InstallationFault as fault:
+        raise click.ClickException(str(fault)) from fault
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from crypto.errors import CryptoError, MalformedManifestError
+from crypto.keys import Role, VerifyingKey
 from crypto.manifest import VerifiedManifest, verify_manifest
 from crypto.tokens import Tokenizer
-from crypto.trust import Trust
+from crypto.trust import Trust, TrustedKey
 from eligibility_cache.roster_file import DataRow, RosterFile, sha256_of
 from eligibility_cache.store import key_check
 from settlement.domain.calendar import SHANGHAI, shanghai_day
@@ -25,6 +26,7 @@ from settlement.domain.roster import (
     RosterRefusedError,
     RosterRow,
 )
+from settlement.store.access import AccessStore
 from settlement.store.database import Database
 from settlement.store.policies import read_packs
 from settlement.store.roster_import import RosterImport, open_import
@@ -56,6 +58,7 @@ class ImportRules:
     """By what a file is read and judged."""
 
     trust: Trust
+    """See `roster_trust`."""
     tokenizer: Tokenizer
     categories: Mapping[str, str]
     """Spelling to category id, from the policy packs."""
@@ -108,6 +111,33 @@ async def import_roster(
             imported_at=rules.now,
         )
     return RosterImported(manifest=manifest, counts=counts, refused=tuple(refused))
+
+
+async def roster_trust(database: Database, trust: Trust) -> Trust:
+    """The keys by which rosters are believed now.
+
+    Those of the trust file and those that a party with role bureau has registered
+    since; never one that has been revoked.
+    """
+    access = AccessStore(database)
+    bureaus = {party.id for party in await access.parties() if party.role == "bureau"}
+    registered = [
+        key
+        for key in await access.keys()
+        if key.key_id.startswith(Role.BUREAU_ROSTER.prefix)
+    ]
+    revoked = {key.key_id for key in registered if key.revoked_at is not None}
+    in_file = trust.keys_of(Role.BUREAU_ROSTER)
+    known = revoked | {key.kid for key in in_file}
+    added = [
+        TrustedKey(
+            VerifyingKey(key.public_key, Role.BUREAU_ROSTER),
+            not_before=shanghai_day(key.not_before),
+        )
+        for key in registered
+        if key.key_id not in known and key.party_id in bureaus and key.public_key
+    ]
+    return Trust(trust.origin, [k for k in in_file if k.kid not in revoked] + added)
 
 
 async def installed_spellings(database: Database) -> dict[str, list[str]]:

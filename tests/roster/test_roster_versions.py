@@ -10,12 +10,13 @@ from crypto.keys import Role, SigningKey
 from crypto.tokens import Tokenizer
 from crypto.trust import Trust, TrustedKey
 from settlement.domain.roster import RosterRefusedError
-from settlement.service.roster import ImportRules, import_roster
+from settlement.service.parties import register_bureau_key, revoke
+from settlement.service.roster import ImportRules, import_roster, roster_trust
 from settlement.store.database import Database
 from settlement.store.errors import CommitUnknownError, StoreUnavailableError
 from settlement.store.roster import head_version, read_status
 from settlement.store.roster_import import RosterImport
-from tests.roster.bureau import CATEGORIES, NOW, TRUST, Bureau, row
+from tests.roster.bureau import CATEGORIES, KEY, NOW, TRUST, Bureau, row
 
 
 async def version(database: Database) -> int | None:
@@ -109,6 +110,24 @@ async def test_untrusted_key_is_refused(bureau: Bureau) -> None:
     bureau.version = 1
 
     assert await refusal(bureau, signed(bureau), trust) == "MA-6102"
+
+
+async def test_key_of_a_registered_bureau_is_trusted_until_revoked(
+    bureau: Bureau,
+) -> None:
+    """A bureau's registered roster key counts, and revoking it ends that at once."""
+    nobody = Trust("tests.example", [])
+    assert not (await roster_trust(bureau.database, nobody)).keys
+    await register_bureau_key(bureau.database, code="BUREAU", key=KEY.public, now=NOW)
+    trust = await roster_trust(bureau.database, nobody)
+    bureau.version = 1
+    await bureau.take(signed(bureau), trust=trust)
+    await revoke(bureau.database, KEY.kid, now=NOW)
+    bureau.version = 2
+
+    for before in (nobody, TRUST):
+        revoked = await roster_trust(bureau.database, before)
+        assert await refusal(bureau, signed(bureau), revoked) == "MA-6102"
 
 
 @pytest.mark.parametrize("member", ["version", "rows", "as_of", "kind"])
