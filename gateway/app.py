@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.answers import refusal
+from gateway.answers import public, refusal
 from gateway.calls import CALLS, METRICS_CALL
 from gateway.edge import Edge
+from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.problems import INTERNAL
-from gateway.routing import Call, MethodRefused, Router
+from gateway.routing import MethodRefused, Router
 from settlement.domain.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -24,26 +25,23 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
 MAX_BODY_BYTES = 64 * 1024
+#: Idle connections of a hospital's terminals outlive a cashier's pause.
+KEEPALIVE_S = 75.0
 _UNROUTED = "unknown"
 
 _log = logging.getLogger(__name__)
 
 
-def build_server(edge: Edge, *, max_body_bytes: int = MAX_BODY_BYTES) -> web.Server:
-    """The server of one worker's main listener.
+def build_server(
+    edge: Edge,
+    *,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    keepalive_s: float = KEEPALIVE_S,
+) -> web.Server:
+    """The server of one worker's main listener; needs a running loop.
 
     Exceptions never leave it: what no handler expected is answered as MA-5107.
     """
-    calls = (*CALLS, METRICS_CALL) if edge.gateway.sandbox else CALLS
-    return _server(edge, calls, max_body_bytes)
-
-
-def build_metrics_server(edge: Edge) -> web.Server:
-    """The server of the loopback listener: metrics and nothing else."""
-    return _server(edge, [METRICS_CALL], MAX_BODY_BYTES)
-
-
-def _server(edge: Edge, calls: Iterable[Call], max_body_bytes: int) -> web.Server:
     loop = asyncio.get_running_loop()
 
     def request_of(
@@ -63,15 +61,28 @@ def _server(edge: Edge, calls: Iterable[Call], max_body_bytes: int) -> web.Serve
             client_max_size=max_body_bytes,
         )
 
+    calls = (*CALLS, METRICS_CALL) if edge.gateway.sandbox else CALLS
     return web.Server(
         guarded(edge, Router(calls)),
         request_factory=request_of,
         access_log=None,
         logger=_log,
         auto_decompress=False,
+        keepalive_timeout=keepalive_s,
         # A client that hangs up does not take a commit under way with it.
         handler_cancellation=False,
     )
+
+
+def build_metrics_server(exposition: Callable[[], bytes]) -> web.Server:
+    """The server of the loopback listener: `/metrics` and nothing else."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        if (request.method, request.path) != (METRICS_CALL.method, METRICS_CALL.path):
+            return web.Response(status=404)
+        return public(exposition(), METRICS_TYPE)
+
+    return web.Server(serve, access_log=None, logger=_log)
 
 
 def guarded(

@@ -34,5 +34,4 @@ async def metrics(
     edge: Edge, _request: web.BaseRequest, _parameter: str
 ) -> web.StreamResponse:
     """Prometheus text of all workers."""
-    edge.metrics.settling(edge.settling)
     return public(edge.metrics.exposition(), CONTENT_TYPE)

@@ -1,0 +1,2 @@
+def docs_page() -> tuple[bytes, str]:
+    return b"", "default-src 'none'"

@@ -1,0 +1,2 @@
+def openapi_document() -> bytes:
+    return b"{}"

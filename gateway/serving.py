@@ -1,0 +1,115 @@
+"""`medaid serve` from settings to the last drained request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.app import build_metrics_server
+from gateway.config import ServeSettings
+from gateway.installation import Installation
+from gateway.keyfiles import load_keys
+from gateway.listening import BACKLOG, bound_socket, port_of, reserve, url_of
+from gateway.location import open_database, server_dsn
+from gateway.metrics import Metrics, merged
+from gateway.supervisor import Supervisor
+from gateway.worker import Place, run_worker
+from gateway.worker_process import until_told
+
+_LOOPBACK = "127.0.0.1"
+
+
+async def serve_gateway(
+    settings: ServeSettings,
+    place: Place,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; says `ready URL` when it answers.
+
+    Raises what `run_worker` raises, and `SettingsFault`, each with one sentence.
+    """
+    stop = asyncio.Event()
+    await until_told(stop)
+    # Faults that any worker would meet are found here, once.
+    Installation.load(place.data_dir)
+    load_keys(place.data_dir)
+    if settings.workers == 1:
+        await _serve_alone(settings, place, say, stop)
+    else:
+        await _serve_many(settings, place, say, stop)
+
+
+async def _serve_alone(
+    settings: ServeSettings,
+    place: Place,
+    say: Callable[[str], None],
+    stop: asyncio.Event,
+) -> None:
+    bound = bound_socket(settings.host, settings.port, shared=False)
+    url = url_of(settings.scheme, settings.host, port_of(bound))
+    metrics = Metrics()
+    async with _metrics_listener(settings, metrics.exposition, say):
+        await run_worker(
+            settings,
+            place,
+            bound,
+            metrics=metrics,
+            on_ready=lambda: say(f"ready {url}"),
+            stop=stop,
+        )
+
+
+async def _serve_many(
+    settings: ServeSettings,
+    place: Place,
+    say: Callable[[str], None],
+    stop: asyncio.Event,
+) -> None:
+    held = reserve(settings.host, settings.port)
+    port = port_of(held)
+    url = url_of(settings.scheme, settings.host, port)
+    try:
+        async with server_dsn(place.data_dir, place.dsn) as dsn:
+            # Opened once before the workers, so that one sentence is said, not many.
+            async with open_database(place.data_dir, dsn, max_size=1):
+                pass
+            supervisor = Supervisor(
+                settings.model_copy(update={"port": port}),
+                Place(data_dir=place.data_dir, dsn=dsn),
+            )
+            async with _metrics_listener(
+                settings, lambda: merged(supervisor.metrics_folder), say
+            ):
+                await supervisor.run(on_ready=lambda: say(f"ready {url}"), stop=stop)
+    finally:
+        held.close()
+
+
+@contextlib.asynccontextmanager
+async def _metrics_listener(
+    settings: ServeSettings,
+    exposition: Callable[[], bytes],
+    say: Callable[[str], None],
+) -> AsyncIterator[None]:
+    """Serve `/metrics` on loopback while the block runs, where a port is given."""
+    if settings.metrics_port is None:
+        yield
+        return
+    bound = bound_socket(_LOOPBACK, settings.metrics_port, shared=False)
+    runner = web.ServerRunner(build_metrics_server(exposition), shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, bound, backlog=BACKLOG).start()
+        say(f"metrics {url_of('http', _LOOPBACK, port_of(bound))}/metrics")
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def place_of(data_dir: Path, dsn: str | None) -> Place:
+    """Where the workers find their keys and their database."""
+    return Place(data_dir=data_dir, dsn=dsn)

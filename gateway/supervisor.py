@@ -1,0 +1,168 @@
+"""Several workers on one machine: started together, replaced when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from gateway.config import ServeSettings, SettingsFault
+from gateway.metrics import DIRECTORY_VARIABLE
+from gateway.worker import Place
+from gateway.worker_process import FAILED, READY
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+#: A worker that lived so long was well; the next one need not wait.
+_WELL_AFTER_S = 60.0
+#: After the drain itself, for closing connections and the pool.
+_END_WITHIN_S = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Runs workers until told to stop. They share a port that the caller holds."""
+
+    def __init__(self, settings: ServeSettings, place: Place) -> None:
+        """`settings.port` is the real port; `place.dsn` must be known."""
+        self._settings = settings
+        self._place = place
+        self.metrics_folder = _empty_folder(place.data_dir / "run" / "metrics")
+        order = {
+            "settings": settings.model_dump(mode="json"),
+            "data_dir": str(place.data_dir),
+            "dsn": place.dsn,
+        }
+        self._order = json.dumps(order).encode() + b"\n"
+        self._stopping = False
+
+    async def run(self, *, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
+        """Start all workers, call `on_ready` when every one answers, end on `stop`.
+
+        Raises `SettingsFault` with the first sentence of a worker that cannot start;
+        a worker that dies later is replaced.
+        """
+        workers = [_Worker(self) for _ in range(self._settings.workers)]
+        try:
+            async with asyncio.TaskGroup() as starting:
+                for worker in workers:
+                    starting.create_task(worker.start())
+        except* SettingsFault as faults:
+            await self._end(workers)
+            raise faults.exceptions[0] from None
+        on_ready()
+        keeping = [
+            asyncio.create_task(worker.keep(), name=f"worker-{number}")
+            for number, worker in enumerate(workers)
+        ]
+        await stop.wait()
+        self._stopping = True
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await self._end(workers)
+
+    async def _end(self, workers: list[_Worker]) -> None:
+        self._stopping = True
+        within_s = self._settings.drain_s + _END_WITHIN_S
+        await asyncio.gather(*(worker.end(within_s) for worker in workers))
+
+    async def spawn(self) -> asyncio.subprocess.Process:
+        """A worker process that has been told what to do."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gateway.worker_process",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {DIRECTORY_VARIABLE: str(self.metrics_folder)},
+            # A terminal's Ctrl-C reaches the supervisor alone, which then drains.
+            start_new_session=True,
+        )
+        if process.stdin is not None:
+            process.stdin.write(self._order)
+            await process.stdin.drain()
+        return process
+
+    @property
+    def stopping(self) -> bool:
+        """Whether dead workers are not to be replaced any more."""
+        return self._stopping
+
+
+class _Worker:
+    """One place for a worker, filled by one process after another."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start a process and wait until it answers; raises `SettingsFault`."""
+        self._process = process = await self._supervisor.spawn()
+        line = ""
+        if process.stdout is not None:
+            line = (await process.stdout.readline()).decode().rstrip("\n")
+        if line == READY:
+            return
+        await process.wait()
+        raise SettingsFault(
+            line.removeprefix(FAILED) or "a worker ended before it could serve"
+        )
+
+    async def keep(self) -> None:
+        """Replace the process each time it dies, ever more slowly if it cannot live."""
+        loop = asyncio.get_running_loop()
+        pause_s = _FIRST_PAUSE_S
+        while self._process is not None:
+            began = loop.time()
+            status = await self._process.wait()
+            self._forget_metrics(self._process.pid)
+            if self._supervisor.stopping:
+                return
+            if loop.time() - began >= _WELL_AFTER_S:
+                pause_s = _FIRST_PAUSE_S
+            _log.error(
+                "worker %d ended with status %d; starting another in %.1f s",
+                self._process.pid,
+                status,
+                pause_s,
+            )
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            try:
+                await self.start()
+            except SettingsFault as fault:
+                _log.error("a worker cannot start: %s", fault)
+
+    async def end(self, within_s: float) -> None:
+        """Let the process drain, and end it for sure."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(within_s):
+                await process.wait()
+        except TimeoutError:
+            _log.error("worker %d did not drain in time and is ended", process.pid)
+            process.kill()
+            await process.wait()
+
+    def _forget_metrics(self, pid: int) -> None:
+        """Gauges of a dead process no longer count; its counters stay."""
+        mark_process_dead(pid, str(self._supervisor.metrics_folder))  # type: ignore[no-untyped-call]
+
+
+def _empty_folder(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

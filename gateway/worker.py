@@ -1,0 +1,117 @@
+"""One worker process: its use cases, its door, its listener, from start to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from aiohttp import web
+
+from crypto.trust import trust_file
+from gateway.access import Door
+from gateway.app import build_server
+from gateway.config import ServeSettings
+from gateway.edge import Edge
+from gateway.installation import Installation, load_trust
+from gateway.keyfiles import load_keys
+from gateway.listening import BACKLOG
+from gateway.location import open_database
+from gateway.metrics import Metrics
+from gateway.wiring import Gateway, open_gateway
+from settlement.service.access import Sessions
+from settlement.service.signatures import Signatures
+from settlement.store.access import AccessStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a worker finds its keys and its database."""
+
+    data_dir: Path
+    dsn: str | None
+
+
+async def run_worker(
+    settings: ServeSettings,
+    place: Place,
+    bound: socket.socket,
+    *,
+    metrics: Metrics,
+    on_ready: Callable[[], None],
+    stop: asyncio.Event,
+) -> None:
+    """Serve on a bound socket until `stop`, then finish what is under way.
+
+    `on_ready` is called when the listener answers. Raises `KeyFileFault`,
+    `InstallationFault`, `FatalError`, `PolicyError` or `click.ClickException`, each
+    with one sentence, when the worker cannot start.
+    """
+    async with open_edge(settings, place, metrics) as edge:
+        runner = web.ServerRunner(
+            build_server(edge, max_body_bytes=settings.max_body_bytes),
+            shutdown_timeout=settings.drain_s,
+        )
+        await runner.setup()
+        try:
+            site = web.SockSite(
+                runner, bound, ssl_context=settings.tls_context(), backlog=BACKLOG
+            )
+            await site.start()
+            on_ready()
+            await stop.wait()
+            edge.draining = True
+        finally:
+            # Stops accepting, then waits for the requests under way.
+            await runner.cleanup()
+            await edge.settled()
+
+
+@contextlib.asynccontextmanager
+async def open_edge(
+    settings: ServeSettings, place: Place, metrics: Metrics
+) -> AsyncIterator[Edge]:
+    """The use cases and the door of one process; closed when the block ends."""
+    installation = Installation.load(place.data_dir)
+    keys = load_keys(place.data_dir)
+    trust = load_trust(place.data_dir)
+    async with (
+        open_database(
+            place.data_dir, place.dsn, max_size=settings.database_connections
+        ) as database,
+        open_gateway(
+            data_dir=place.data_dir,
+            database=database,
+            keys=keys,
+            origin=installation.origin,
+            sandbox=installation.sandbox,
+            published_keys=json.loads(trust_file(trust)),
+        ) as gateway,
+    ):
+        store = AccessStore(database)
+        sessions = Sessions(
+            store,
+            random=os.urandom,
+            lifetime=timedelta(hours=settings.session_hours),
+        )
+        door = Door(sessions, Signatures(store, keys.party_secret_key), gateway.now)
+        async with _watching(sessions, gateway):
+            yield Edge(gateway=gateway, door=door, metrics=metrics)
+
+
+@contextlib.asynccontextmanager
+async def _watching(sessions: Sessions, gateway: Gateway) -> AsyncIterator[None]:
+    """Follow revocations while the block runs."""
+    task = asyncio.create_task(sessions.watch(gateway.now), name="access")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,103 @@
+"""A worker as a process of its own: `python -m gateway.worker_process`.
+
+The supervisor writes one line of JSON to standard input and keeps it open; its end
+means that the supervisor is gone, and the worker drains. The worker writes `ready`,
+or `failed` with a sentence, to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+
+from gateway.config import ServeSettings, SettingsFault
+from gateway.installation import InstallationFault
+from gateway.keyfiles import KeyFileFault
+from gateway.listening import bound_socket
+from gateway.logs import configure_logs
+from gateway.metrics import Metrics
+from gateway.worker import Place, run_worker
+from settlement.domain.errors import FatalError
+from settlement.domain.policy import PolicyError
+
+READY = "ready"
+FAILED = "failed "
+START_FAULTS = (
+    click.ClickException,
+    FatalError,
+    InstallationFault,
+    KeyFileFault,
+    PolicyError,
+    SettingsFault,
+)
+
+
+def sentence_of(fault: BaseException) -> str:
+    """What to tell the operator about a fault at start."""
+    return fault.message if isinstance(fault, click.ClickException) else str(fault)
+
+
+async def until_told(stop: asyncio.Event) -> None:
+    """Set `stop` at SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _until_alone(stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends: the supervisor is gone."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    await reader.read()
+    stop.set()
+
+
+async def _run(order: dict[str, object]) -> None:
+    settings = ServeSettings.model_validate(order["settings"])
+    dsn = order["dsn"]
+    place = Place(
+        data_dir=Path(str(order["data_dir"])), dsn=None if dsn is None else str(dsn)
+    )
+    stop = asyncio.Event()
+    await until_told(stop)
+    lonely = asyncio.create_task(_until_alone(stop), name="supervisor")
+    bound = bound_socket(settings.host, settings.port, shared=True)
+    try:
+        await run_worker(
+            settings,
+            place,
+            bound,
+            metrics=Metrics(),
+            on_ready=lambda: _say(READY),
+            stop=stop,
+        )
+    finally:
+        lonely.cancel()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Serve until told to stop; status 1 with a sentence when it cannot start."""
+    configure_logs()
+    order = json.loads(sys.stdin.readline())
+    try:
+        uvloop.run(_run(order))
+    except START_FAULTS as fault:
+        _say(FAILED + sentence_of(fault))
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()
