@@ -223,10 +223,10 @@ FIELD_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "tilt word",
-        cell("tilt", "value: 不限"),
+        cell("tilt", "value: 很多"),
         "MA-7009",
         "tilt.jia.outpatient.value",
-        "    outpatient: {value: 不限, source: s}\n    outpatient_special: {value: 不",
+        "    outpatient: {value: 很多",
     ),
     (
         "tilt rate",
