@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
@@ -11,6 +12,7 @@ from gateway.demo.outcomes import (
     AS_QUOTED,
     ELIGIBLE,
     SAME_BYTES,
+    UNKNOWN,
     WITH_AID,
     Tally,
     declined,
@@ -23,6 +25,11 @@ from gateway.demo.steps import Kind, Step
 #: How long the line still holds after the last byte was sent, in turn: some cuts
 #: come before the gateway has begun, some while it works, some after its answer.
 _LINGER_S = (0.0, 0.002, 0.01, 0.05)
+
+
+#: How often, and after which pause, a question without an answer is put again.
+_ASKING_TIMES = 10
+_ASKING_PAUSE_S = 0.5
 
 
 class Desk:
@@ -63,10 +70,7 @@ class Desk:
 
     async def _ask_first(self, step: Step, bill: dict[str, Any]) -> int | None:
         """Eligibility, then a quote: its aid, which settling must meet."""
-        day = date.fromisoformat(bill["service_end"])
-        answer = await self._client.eligibility(step.card or {}, day)
-        status = str(answer.json().get("status", refused(answer.code)))
-        self._tally.note(Kind.ELIGIBILITY, status)
+        status = await self._eligibility(step, date.fromisoformat(bill["service_end"]))
         quote = await self._client.quote(bill, step.at)
         aid_fen: int | None = quote.json().get("aid_fen")
         if status != ELIGIBLE or aid_fen is None:
@@ -75,6 +79,18 @@ class Desk:
                 f" quote {quote.status}"
             )
         return aid_fen
+
+    async def _eligibility(self, step: Step, day: date) -> str:
+        """Ask; where the gateway cannot tell yet, ask again as a cashier would."""
+        status = UNKNOWN
+        for _ in range(_ASKING_TIMES):
+            answer = await self._client.eligibility(step.card or {}, day)
+            status = str(answer.json().get("status", refused(answer.code)))
+            self._tally.note(Kind.ELIGIBILITY, status)
+            if status != UNKNOWN:
+                break
+            await asyncio.sleep(_ASKING_PAUSE_S)
+        return status
 
     async def _settle_with_lost_answer(self, step: Step) -> str:
         """The line is cut; the same key again, twice, gives one settlement."""

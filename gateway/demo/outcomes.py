@@ -15,6 +15,7 @@ REVERSED = "reversed"
 ALREADY_REVERSED = "was reversed already"
 TOMBSTONE = "tombstone"
 ELIGIBLE = "eligible"
+UNKNOWN = "unknown"
 AS_QUOTED = "settled with the aid quoted"
 
 _WORTH_NAMING = 5

@@ -47,9 +47,15 @@ def month_table(
     table.add_row("  growth", *(_percent(month.aid_growth) for month in months))
     table.add_section()
     known = {figures.month: figures for figures in published}
+    beside = [known.get(month.month) for month in months]
     table.add_row(
-        "published by the pilot",
-        *(_published(known.get(month.month)) for month in months),
+        "published: citizens", *(f"{one.citizens:,}" if one else "-" for one in beside)
+    )
+    table.add_row(
+        "published: visits", *(f"{one.visits:,}" if one else "-" for one in beside)
+    )
+    table.add_row(
+        "published: aid, CNY", *(yuan(one.aid_fen) if one else "-" for one in beside)
     )
     table.add_row(
         "difference",
@@ -79,12 +85,6 @@ def _percent(per_thousand: int | None) -> str:
         return ""
     sign = "-" if per_thousand < 0 else "+"
     return f"{sign}{abs(per_thousand) // 10}.{abs(per_thousand) % 10} %"
-
-
-def _published(figures: MonthFigures | None) -> str:
-    if figures is None:
-        return "none"
-    return f"{figures.citizens:,} / {figures.visits:,} / {yuan(figures.aid_fen)}"
 
 
 def _difference(month: MonthStatistics, figures: MonthFigures | None) -> str:
