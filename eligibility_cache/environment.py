@@ -12,8 +12,6 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -107,14 +105,23 @@ class Generation:
         self.environment.close()
 
 
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """Which generation is in force, and whether some process found it broken."""
+
+    name: str | None
+    is_suspect: bool
+
+
 def read_meta(path: Path) -> CacheMeta | None:
     """What the cache in a folder contains; `None` where there is none.
 
     Raises `lmdb.Error` or `CacheCorruptError` where it cannot be read.
     """
-    generation = CacheFolder(path).open_current() if path.is_dir() else None
-    if generation is None:
+    name = CacheFolder(path).current() if path.is_dir() else None
+    if name is None:
         return None
+    generation = Generation(path / name)
     try:
         with generation.environment.begin() as reader:
             return generation.read_meta(reader)
@@ -129,6 +136,7 @@ class CacheFolder:
         """Take the folder; its parents are made too."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
+        self._lock: int | None = None
 
     def current(self) -> str | None:
         """Name of the generation in force; `None` before the first."""
@@ -137,10 +145,9 @@ class CacheFolder:
         except FileNotFoundError:
             return None
 
-    def open_current(self) -> Generation | None:
-        """The generation in force. Raises `lmdb.Error` where it is broken."""
-        name = self.current()
-        return None if name is None else Generation(self.path / name)
+    def open(self, name: str) -> Generation:
+        """A generation. Raises `lmdb.Error` where it is broken or gone."""
+        return Generation(self.path / name)
 
     def begin(self) -> Generation:
         """A new, empty generation beside the one in force. For the writer alone."""
@@ -171,6 +178,10 @@ class CacheFolder:
         # Processes that still have the old map open keep it until they close it.
         self._remove_all_but(built.name)
 
+    def state(self) -> FolderState:
+        """What every process must know of the folder; reads two small files."""
+        return FolderState(self.current(), self.is_suspect())
+
     def suspect(self) -> None:
         """Tell the writer that the generation in force is broken."""
         (self.path / _SUSPECT).touch(mode=0o600)
@@ -183,22 +194,25 @@ class CacheFolder:
         """After a new generation is in force."""
         (self.path / _SUSPECT).unlink(missing_ok=True)
 
-    @contextmanager
-    def writer_lock(self) -> Iterator[bool]:
-        """Whether this process is the machine's one writer while the block runs.
+    def try_lock(self) -> bool:
+        """Become the machine's one writer; false while another process is.
 
         The system releases the lock when a process dies, however it dies.
         """
         descriptor = os.open(self.path / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def unlock(self) -> None:
+        """Let another process write; does nothing where this one does not."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _remove_all_but(self, name: str | None) -> None:
         for folder in self.path.iterdir():

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ParamSpec, Protocol, TypeVar
 
 import lmdb
 
-from eligibility_cache.environment import CacheMeta
+from eligibility_cache.environment import CacheFolder, CacheMeta
 from eligibility_cache.packing import CacheCorruptError
 from eligibility_cache.store import CacheBuild, EligibilityCache
 from settlement.domain.eligibility import RosterPerson
@@ -33,6 +33,9 @@ _BACKOFF_SECONDS = 0.5
 
 #: The database away, the disk full, a file damaged: tried again until it works.
 _MAY_PASS = (RosterUnreachableError, CacheCorruptError, lmdb.Error, OSError)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -86,11 +89,11 @@ class Follower:
         """Follow for ever; end by cancelling. Nothing is left half applied then."""
         try:
             while True:
-                with self._cache.folder.writer_lock() as is_writer:
+                async with _writer_lock(self._cache.folder) as is_writer:
                     if is_writer:
                         await self._write()
                 # Somebody else writes; look again soon whether they still do.
-                self._cache.refresh()
+                await self._refresh()
                 self._has_looked.set()
                 await asyncio.sleep(WATCH_SECONDS)
         finally:
@@ -108,7 +111,7 @@ class Follower:
 
         Raises `RosterUnreachableError`; the cache then is at some version between.
         """
-        self._cache.refresh()
+        await self._refresh()
         while not await self._advance():
             pass
 
@@ -131,7 +134,7 @@ class Follower:
     async def _advance(self) -> bool:
         """One batch, or a build; whether nothing newer remains."""
         meta = self._cache.meta
-        if meta is None or self._cache.folder.is_suspect():
+        if meta is None:
             return await self._build()
         changes = await self._feed.changes(meta.cursor, BATCH)
         if changes.head.version is None or not _continues(meta, changes.head):
@@ -147,10 +150,8 @@ class Follower:
             if changes.is_complete
             else _at_cursor(meta, changes.cursor)
         )
-        await _to_the_end(
-            asyncio.to_thread(self._cache.apply, new, changes.persons, changes.cards)
-        )
-        self._cache.refresh()
+        await _in_thread(self._cache.apply, new, changes.persons, changes.cards)
+        await self._refresh()
 
     async def _build(self) -> bool:
         """Build a new generation from the whole roster and go over to it.
@@ -160,20 +161,24 @@ class Follower:
         async with self._feed.snapshot() as snapshot:
             if snapshot.head.version is None:
                 return True
-            build = CacheBuild(self._cache.folder)
+            build = await _in_thread(CacheBuild, self._cache.folder)
             try:
                 async for persons in snapshot.persons():
-                    await _to_the_end(asyncio.to_thread(build.put_persons, persons))
+                    await _in_thread(build.put_persons, persons)
                 async for cards in snapshot.cards():
-                    await _to_the_end(asyncio.to_thread(build.put_cards, cards))
+                    await _in_thread(build.put_cards, cards)
                 meta = _meta_of(snapshot.head, snapshot.head.last_change)
-                await _to_the_end(asyncio.to_thread(build.put_in_force, meta))
+                await _in_thread(build.put_in_force, meta)
             finally:
                 build.close()
-        self._cache.refresh()
+        await self._refresh()
         if self._cache.meta is None:
             raise CacheCorruptError("the cache cannot be read after building it anew")
         return False
+
+    async def _refresh(self) -> None:
+        # The files are read in a thread; the cache itself belongs to this one.
+        self._cache.adopt(await _in_thread(self._cache.folder.state))
 
 
 def _continues(meta: CacheMeta, head: RosterHead) -> bool:
@@ -217,14 +222,24 @@ def _at_cursor(meta: CacheMeta, cursor: int) -> CacheMeta:
     )
 
 
-async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+@asynccontextmanager
+async def _writer_lock(folder: CacheFolder) -> AsyncIterator[bool]:
+    """Whether this process is the machine's one writer while the block runs."""
+    try:
+        yield await _in_thread(folder.try_lock)
+    finally:
+        folder.unlock()
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Await a thread's work; when cancelled, only after the thread has ended.
 
     Otherwise a write could go on after the writer's lock was given up.
     """
-    task = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        # What the thread raised is of no interest to somebody who leaves.
+        await asyncio.gather(task, return_exceptions=True)
         raise

@@ -10,7 +10,12 @@ from pathlib import Path
 import lmdb
 
 from crypto.tokens import Tokenizer
-from eligibility_cache.environment import CacheFolder, CacheMeta, Generation
+from eligibility_cache.environment import (
+    CacheFolder,
+    CacheMeta,
+    FolderState,
+    Generation,
+)
 from eligibility_cache.packing import (
     CacheCorruptError,
     pack_card,
@@ -108,16 +113,19 @@ class EligibilityCache:
             return None, False
 
     def refresh(self) -> None:
-        """Go over to the generation in force, and see its newest state.
+        """Go over to the generation in force, and see its newest state."""
+        self.adopt(self.folder.state())
+
+    def adopt(self, state: FolderState) -> None:
+        """As `refresh`, for a state that was read where reading files may wait.
 
         A generation that some process found broken is not opened again.
         """
-        if self.folder.is_suspect():
+        if state.is_suspect or state.name is None:
             self._close()
             return
-        name = self.folder.current()
-        if self._generation is None or self._generation.name != name:
-            self._reopen()
+        if self._generation is None or self._generation.name != state.name:
+            self._reopen(state.name)
         self._see_newest()
 
     @property
@@ -194,12 +202,14 @@ class EligibilityCache:
         except (lmdb.Error, CacheCorruptError):
             self._abandon()
 
-    def _reopen(self) -> None:
+    def _reopen(self, name: str) -> None:
         self._close()
         try:
-            self._generation = self.folder.open_current()
+            self._generation = self.folder.open(name)
         except (lmdb.Error, OSError):
-            self.folder.suspect()
+            # Not broken when it has just been replaced and removed.
+            if self.folder.current() == name:
+                self.folder.suspect()
 
     def _abandon(self) -> None:
         # Not closed here: a write may be under way in another thread.

@@ -197,9 +197,11 @@ async def _bring_up_to_date(feed: RosterFeed, cache: EligibilityCache) -> None:
     async with feed.snapshot() as snapshot:
         wanted = snapshot.head.version
     for _ in range(_CATCH_UP_SECONDS * 4):
-        with cache.folder.writer_lock() as is_writer:
-            if is_writer:
+        if cache.folder.try_lock():
+            try:
                 await Follower(feed, cache).catch_up()
+            finally:
+                cache.folder.unlock()
         cache.refresh()
         if cache.roster_version() == wanted:
             return
