@@ -177,8 +177,10 @@ class Follower:
         return False
 
     async def _refresh(self) -> None:
-        # The files are read in a thread; the cache itself belongs to this one.
-        self._cache.adopt(await _in_thread(self._cache.folder.state))
+        # Files are read in a thread; what serves is changed in this one.
+        state = await _in_thread(self._cache.folder.state)
+        opened = await _in_thread(self._cache.open_beside, state)
+        self._cache.adopt(state, opened)
 
 
 def _continues(meta: CacheMeta, head: RosterHead) -> bool:

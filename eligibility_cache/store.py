@@ -113,19 +113,35 @@ class EligibilityCache:
             return None, False
 
     def refresh(self) -> None:
-        """Go over to the generation in force, and see its newest state."""
-        self.adopt(self.folder.state())
+        """Go over to the generation in force, and see its newest state.
 
-    def adopt(self, state: FolderState) -> None:
-        """As `refresh`, for a state that was read where reading files may wait.
-
-        A generation that some process found broken is not opened again.
+        Reads files; where that must not wait, call the three steps one by one.
         """
-        if state.is_suspect or state.name is None:
+        state = self.folder.state()
+        self.adopt(state, self.open_beside(state))
+
+    def open_beside(self, state: FolderState) -> Generation | None:
+        """Open the generation in force where it is not the one that serves.
+
+        A generation that some process found broken is not opened again. Changes
+        nothing here, so another thread may do it.
+        """
+        serving = None if self._generation is None else self._generation.name
+        if state.name is None or state.name == serving or state.is_suspect:
+            return None
+        try:
+            return self.folder.open(state.name)
+        except (lmdb.Error, OSError):
+            # Not broken when it has just been replaced and removed.
+            if self.folder.current() == state.name:
+                self.folder.suspect()
+            return None
+
+    def adopt(self, state: FolderState, opened: Generation | None) -> None:
+        """Serve from what was opened for this state, and see its newest content."""
+        if opened is not None or state.is_suspect or state.name is None:
             self._close()
-            return
-        if self._generation is None or self._generation.name != state.name:
-            self._reopen(state.name)
+            self._generation = opened
         self._see_newest()
 
     @property
@@ -201,15 +217,6 @@ class EligibilityCache:
             return
         except (lmdb.Error, CacheCorruptError):
             self._abandon()
-
-    def _reopen(self, name: str) -> None:
-        self._close()
-        try:
-            self._generation = self.folder.open(name)
-        except (lmdb.Error, OSError):
-            # Not broken when it has just been replaced and removed.
-            if self.folder.current() == name:
-                self.folder.suspect()
 
     def _abandon(self) -> None:
         # Not closed here: a write may be under way in another thread.

@@ -34,7 +34,7 @@ class RosterPerson:
     household: bytes
     """Keyed token of the household, 16 bytes; empty where the roster has none."""
     windows: tuple[Window, ...]
-    """In the order of the roster file."""
+    """Ascending by first day, then by category; none that covers no day."""
 
 
 @dataclass(frozen=True, slots=True)

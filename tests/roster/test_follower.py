@@ -229,10 +229,12 @@ async def test_bell_wakes_the_follower(
 
 
 async def test_following_does_not_block_the_loop(
-    bureau: Bureau, follower: Follower, cache: EligibilityCache
+    bureau: Bureau, follower: Follower, feed: RosterFeed, cache: EligibilityCache
 ) -> None:
     """Building and applying leave the loop to those who wait at the desk."""
     await bureau.full(row(1))
+    # Connecting looks for a password file, which is the driver's own doing.
+    await feed.changes(0, 1)
     with blockbuster_ctx(["eligibility_cache", "settlement"]):
         await follower.catch_up()
     await bureau.delta(row(2))
