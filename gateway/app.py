@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.answers import public, refusal
 from gateway.calls import CALLS, METRICS_CALL
 from gateway.edge import Edge
+from gateway.handlers import description, desk, health, log, lookups, sessions
 from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.problems import INTERNAL
 from gateway.routing import MethodRefused, Router
@@ -24,6 +25,29 @@ if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
     from aiohttp.web_protocol import RequestHandler
 
+    Handler = Callable[[Edge, web.BaseRequest, str], Awaitable[web.StreamResponse]]
+
+#: Who answers each call, by its name.
+HANDLERS: dict[str, Handler] = {
+    "open_session": sessions.open_session,
+    "eligibility": desk.eligibility,
+    "quote": desk.quote,
+    "settle": desk.settle,
+    "find_settlements": lookups.by_query,
+    "search": lookups.search,
+    "settlement": lookups.by_id,
+    "record": lookups.record,
+    "proof": lookups.proof,
+    "reverse": desk.reverse,
+    "checkpoint": log.checkpoint,
+    "tile": log.tile,
+    "keys": log.keys,
+    "healthz": health.healthz,
+    "readyz": health.readyz,
+    "openapi": description.openapi,
+    "docs": description.docs,
+    "metrics": health.metrics,
+}
 MAX_BODY_BYTES = 64 * 1024
 #: Idle connections of a hospital's terminals outlive a cashier's pause.
 KEEPALIVE_S = 75.0
@@ -98,7 +122,7 @@ def guarded(
         try:
             call, parameter = router.resolve(request.method, request.raw_path)
             name = call.name
-            response = await call.handler(edge, request, parameter)
+            response = await HANDLERS[name](edge, request, parameter)
         except RequestRefused as refused:
             response = _refuse(edge, request, name, refused)
         except Exception as bug:  # noqa: BLE001  # the last resort of every request

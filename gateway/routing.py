@@ -6,29 +6,11 @@ each request, which costs more than parsing the eligibility body does.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from gateway.calls import Call
 from settlement.domain.errors import RequestRefused
-
-if TYPE_CHECKING:
-    from aiohttp import web
-
-    from gateway.edge import Edge
-
-    Handler = Callable[[Edge, web.BaseRequest, str], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of the interface; its name stands in metrics and in OpenAPI."""
-
-    name: str
-    method: str
-    path: str
-    """With at most one parameter, `{id}` for one segment or `{path}` for several."""
-    handler: Handler
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ INSTANT_PATTERN = (
 )
 MAX_DIAGNOSES = 64
 MAX_PRESCRIPTION_DAYS = 366
-MAX_SEARCH_LIMIT = 200
+MAX_SEARCH_LIMIT = 100
 
 Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
@@ -201,6 +201,11 @@ class EligibilityIn(Strict):
         "就诊日期（北京时间）",
         "day of the service, in Shanghai",
         examples=["2026-01-05"],
+    )
+    quota: bool = _say(
+        "是否同时查询剩余额度；不需要时答复更快",
+        "whether to read the remaining quota too; without it the answer is quicker",
+        default=True,
     )
 
 

@@ -1,0 +1,230 @@
+"""What each call is for, takes and gives: the words of `/openapi.json` and `/docs`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway import wire_answers as out
+from gateway import wire_models as wire
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_JSON = "application/json"
+_NOTE = "text/plain"
+_BASE = ("MA-4105", "MA-4106", "MA-5107")
+_BODY = ("MA-1101", "MA-1102", "MA-1105", "MA-1106", "MA-1127")
+_SESSION = ("MA-3101", "MA-3104", "MA-5105")
+_TIME = ("MA-1107", "MA-1108")
+_BILL = ("MA-1104", "MA-1110", "MA-1111", "MA-1112", "MA-1113", "MA-1114", "MA-1115",
+         "MA-1116", "MA-2104", "MA-5106")  # fmt: skip
+_ONCE = ("MA-1103", "MA-3102", "MA-3103", "MA-3105", "MA-4102", "MA-4103", "MA-5101",
+         "MA-5102", "MA-5103", "MA-5104")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One header, query or path parameter."""
+
+    name: str
+    place: str
+    zh: str
+    en: str
+    pattern: str
+    is_required: bool = False
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallText:
+    """One call in words, with its shapes."""
+
+    group: str
+    zh: str
+    en: str
+    detail_zh: str = ""
+    detail_en: str = ""
+    takes: type[BaseModel] | None = None
+    gives: type[BaseModel] | None = None
+    media_type: str = _JSON
+    status: int = 200
+    needs_session: bool = True
+    parameters: tuple[Parameter, ...] = ()
+    problems: tuple[str, ...] = ()
+    may_replay: bool = False
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Every reason code that the call may be refused with."""
+        session = _SESSION if self.needs_session else ()
+        return tuple(sorted({*_BASE, *session, *self.problems}))
+
+
+DEADLINE = Parameter(
+    "Medaid-Deadline-Ms", "header",
+    "在多少毫秒内开始处理，否则返回 503；默认 10000",
+    "begin within so many milliseconds or answer 503; 10000 when left out",
+    "^[0-9]{1,6}$", example="10000",
+)  # fmt: skip
+SANDBOX_TIME = Parameter(
+    "Medaid-Sandbox-Time", "header",
+    "仅沙箱：以此时间结算",
+    "sandbox only: the instant of settling",
+    wire.INSTANT_PATTERN,
+)  # fmt: skip
+KEY = Parameter(
+    "Idempotency-Key", "header",
+    "每一笔业务一个键；重试时用同一个键",
+    "one key for each intent; a retry sends the same",
+    wire.KEY_PATTERN, is_required=True, example="0f8b2c66-1",
+)  # fmt: skip
+SETTLEMENT_ID = Parameter(
+    "id", "path", "结算编号（记录和证明也可用冲正编号）",
+    "id of a settlement; for record and proof also of a reversal",
+    wire.KEY_PATTERN, is_required=True,
+)  # fmt: skip
+SIGNATURE_HEADERS = (
+    Parameter("Content-Digest", "header", "请求体摘要（RFC 9530）",
+              "digest of the body (RFC 9530)", "^sha-256=:.+:$", is_required=True),
+    Parameter("Signature-Input", "header", "签名内容（RFC 9421，标签 sig1）",
+              "what is signed (RFC 9421, label sig1)", "^sig1=.+$", is_required=True),
+    Parameter("Signature", "header", "签名", "the signature", "^sig1=:.+:$",
+              is_required=True),
+)  # fmt: skip
+_DESK = (DEADLINE, SANDBOX_TIME)
+
+TEXTS: dict[str, CallText] = {
+    "open_session": CallText(
+        group="access", zh="签到", en="Sign in",
+        detail_zh="请求须按 RFC 9421 签名，覆盖 @method、@authority、@path、"
+        "content-type、content-digest；created 与服务器时间相差不超过 60 秒，"
+        "每个 nonce 只能用一次。"
+        "令牌最长 12 小时有效。",
+        detail_en="Signed by HTTP Message Signatures (RFC 9421) over @method,"
+        " @authority, @path, content-type and content-digest, with created, nonce,"
+        ' keyid and tag="medaid"; within 60 seconds, each nonce once. Tokens live 12'
+        " hours at most.",
+        takes=wire.SessionIn, gives=out.SessionOut, status=201, needs_session=False,
+        parameters=SIGNATURE_HEADERS,
+        problems=(*_BODY, "MA-1104", "MA-3102", "MA-3103", "MA-5104", "MA-5105"),
+    ),
+    "eligibility": CallText(
+        group="desk", zh="查询救助资格", en="Ask whether a card may receive aid",
+        detail_zh="从缓存回答，不访问数据库；额度仅供参考，不构成承诺。",
+        detail_en="Answered from the cache; the quota advises and does not bind.",
+        takes=wire.EligibilityIn, gives=out.EligibilityOut,
+        parameters=_DESK, problems=(*_BODY, *_TIME, "MA-1112", "MA-5106"),
+    ),
+    "quote": CallText(
+        group="desk", zh="试算", en="Quote a bill",
+        detail_zh="与结算同样的计算，不写入任何内容，不构成承诺。",
+        detail_en="The same computation as settling; binds nobody, writes nothing.",
+        takes=wire.BillIn, gives=out.DecisionOut,
+        parameters=_DESK, problems=(*_BODY, *_TIME, *_BILL),
+    ),
+    "settle": CallText(
+        group="desk", zh="结算", en="Settle a bill",
+        detail_zh="同一个键只结算一次；重试得到逐字节相同的答复，并带 "
+        "Idempotent-Replayed: true。按规则不予救助也是答复（201），会被保留。",
+        detail_en="Exactly once for a key: a retry gets the same bytes with"
+        " Idempotent-Replayed: true. A decline by rule is an answer too (201) and is"
+        " kept.",
+        takes=wire.BillIn, gives=out.DecisionOut, status=201, may_replay=True,
+        parameters=(KEY, *_DESK), problems=(*_BODY, *_TIME, *_BILL, *_ONCE),
+    ),
+    "reverse": CallText(
+        group="desk", zh="冲正", en="Reverse a settlement",
+        detail_zh="全额冲正。结果未知时用 original_idempotency_key 和 card；"
+        "原请求还未到达时会被作废。",
+        detail_en="In full. For an unknown outcome send original_idempotency_key and"
+        " card; an original that has not arrived yet is stopped.",
+        takes=wire.ReversalIn, gives=out.ReversalOut, status=201, may_replay=True,
+        parameters=(KEY, *_DESK),
+        problems=(*_BODY, *_TIME, *_ONCE, "MA-1104", "MA-4101", "MA-4104", "MA-4107"),
+    ),
+    "find_settlements": CallText(
+        group="lookup", zh="按幂等键或就诊号查询", en="Find by key or visit number",
+        detail_zh="须且只能提供一个参数。按键查询得到一笔结算；404 表示尚未结算。"
+        "按就诊号得到 items，新的在前。",
+        detail_en="Exactly one parameter. By key: one settlement, where 404 means not"
+        " yet. By visit: items, newest first.",
+        gives=out.FoundOut,
+        parameters=(
+            Parameter("idempotency_key", "query", "结算请求的幂等键",
+                      "key of the settle request", wire.KEY_PATTERN),
+            Parameter("visit_no", "query", "就诊号", "number of the visit",
+                      wire.CODE_PATTERN),
+        ),
+        problems=("MA-1102", "MA-4101"),
+    ),
+    "search": CallText(
+        group="lookup", zh="搜索结算", en="Search settlements",
+        detail_zh="卡号只能放在请求体中，不能放在网址里。",
+        detail_en="A card belongs into a body, never into a URL.",
+        takes=wire.SearchIn, gives=out.ItemsOut, problems=_BODY,
+    ),
+    "settlement": CallText(
+        group="lookup", zh="查询一笔结算", en="One settlement with its state",
+        gives=out.FoundOut, parameters=(SETTLEMENT_ID,), problems=("MA-4101",),
+    ),
+    "record": CallText(
+        group="lookup", zh="签名并加密的记录", en="The signed, sealed record",
+        media_type="application/jose", parameters=(SETTLEMENT_ID,),
+        problems=("MA-4101",),
+    ),
+    "proof": CallText(
+        group="lookup", zh="包含证明", en="Proof of inclusion",
+        detail_zh="对最新检查点的包含证明（C2SP tlog-proof）。",
+        detail_en="Against the latest checkpoint (C2SP tlog-proof).",
+        media_type=_NOTE, parameters=(SETTLEMENT_ID,), problems=("MA-4101",),
+    ),
+    "checkpoint": CallText(
+        group="log", zh="最新检查点", en="Latest checkpoint",
+        detail_zh="C2SP 签名便条。", detail_en="A C2SP signed note.",
+        media_type=_NOTE, needs_session=False,
+    ),
+    "tile": CallText(
+        group="log", zh="日志分块", en="A tile of the log",
+        detail_zh="路径按 C2SP tlog-tiles。", detail_en="Paths as in C2SP tlog-tiles.",
+        media_type="application/octet-stream", needs_session=False,
+        parameters=(Parameter("path", "path", "分块的路径", "path of the tile",
+                              r"^[0-9x/.p]+$|^entries/[0-9x/.p]+$", is_required=True,
+                              example="0/000"),),
+        problems=("MA-4101",),
+    ),
+    "keys": CallText(
+        group="log", zh="公钥", en="Public keys", gives=out.KeysOut,
+        needs_session=False,
+    ),
+    "healthz": CallText(
+        group="health", zh="进程是否在运行", en="Alive", gives=out.AliveOut,
+        needs_session=False,
+    ),
+    "readyz": CallText(
+        group="health", zh="能否结算；不能时为 503 并给出原因",
+        en="Able to settle; 503 with reasons when not", gives=out.ReadyOut,
+        needs_session=False,
+    ),
+    "metrics": CallText(
+        group="health", zh="Prometheus 指标（沙箱；否则在本机端口）",
+        en="Prometheus metrics (in a sandbox; else on the loopback port)",
+        media_type=_NOTE, needs_session=False,
+    ),
+    "openapi": CallText(
+        group="health", zh="本接口的 OpenAPI 描述", en="This description",
+        needs_session=False,
+    ),
+    "docs": CallText(
+        group="health", zh="本接口的说明页", en="The same as a page",
+        media_type="text/html", needs_session=False,
+    ),
+}  # fmt: skip
+
+GROUPS = {
+    "access": ("签到", "Access"),
+    "desk": ("收费窗口", "At the desk"),
+    "lookup": ("查询", "Look-ups"),
+    "log": ("日志与密钥", "Log and keys"),
+    "health": ("运行", "Operation"),
+}

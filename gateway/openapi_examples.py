@@ -1,0 +1,191 @@
+"""One request and its answer for the calls at the desk, as a sandbox gave them.
+
+Long texts are cut; a test holds the examples to the schemas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What was sent, and what came back."""
+
+    request: dict[str, Any]
+    answer: dict[str, Any]
+
+
+_SESSION = Example(
+    request={"operator": "win-03"},
+    answer={
+        "token": "(43 characters)",
+        "party": "H001",
+        "expires_at": "2026-01-05T14:14:00.000Z",
+    },
+)
+
+_ELIGIBILITY = Example(
+    request={
+        "card": {"kind": "social_security_card", "number": "A12345678"},
+        "service_date": "2026-01-05",
+    },
+    answer={
+        "status": "eligible",
+        "reason": {
+            "code": "MA-2100",
+            "text": {
+                "zh": "在救助对象名册中，就诊日期有效。",
+                "en": "On the assistance roster on the date of service.",
+            },
+        },
+        "next_step": {"zh": "无需其他操作。", "en": "Nothing else to do."},
+        "category": "dibao",
+        "category_text": {
+            "zh": "最低生活保障对象",
+            "en": "Minimum living allowance recipient (dibao)",
+        },
+        "household": "56ada2e12403b8846851b0d03cc5e50e",
+        "valid_from": "2020-01-01",
+        "valid_to": None,
+        "quota": [
+            {
+                "pot": "outpatient",
+                "year": 2026,
+                "cap_fen": 600000,
+                "used_fen": 0,
+                "remaining_fen": 600000,
+            }
+        ],
+        "quota_as_of": "2026-01-05T02:14:07.635Z",
+        "roster": {"version": 1, "as_of": "2026-01-05T02:14:04.000Z", "age_s": 63},
+    },
+)
+
+_SETTLE = Example(
+    request={
+        "card": {"kind": "social_security_card", "number": "A12345678"},
+        "visit_no": "MZ20260105-0001",
+        "bill_no": "1",
+        "care_type": "outpatient",
+        "service_start": "2026-01-05",
+        "service_end": "2026-01-05",
+        "occurred_at": "2026-01-05T02:14:09Z",
+        "diagnoses": ["I10"],
+        "referred": True,
+        "total_fen": 25000,
+        "self_funded_fen": 1000,
+        "over_limit_fen": 0,
+        "pre_selfpay_fen": 800,
+        "in_policy_fen": 23200,
+        "basic_insurance_fen": 16000,
+        "serious_illness_fen": 0,
+        "other_funds_fen": 0,
+        "medical_aid_fen": 0,
+        "personal_account_fen": 0,
+    },
+    answer={
+        "decision": "approved",
+        "reason": {
+            "code": "MA-2000",
+            "text": {"zh": "已按救助政策结算。", "en": "Settled under the aid policy."},
+        },
+        "next_step": {"zh": "无需其他操作。", "en": "Nothing else to do."},
+        "retry": {"allowed": False, "same_key": False},
+        "settlement_id": "265efc44827a19e7620952d04d3079a0",
+        "settled_at": "2026-01-05T02:14:07.669Z",
+        "aid_fen": 5760,
+        "aid": [{"kind": "basic", "amount_fen": 5760}],
+        "aidable_base_fen": 7200,
+        "patient_pays_fen": 3240,
+        "cash_fen": 3240,
+        "account_return_fen": 0,
+        "policy": {
+            "id": "demo-district",
+            "version": "2000.1",
+            "sha256": "dfdef750d303eb99268bb14df1083ba7"
+            "2fe85b1eb165cdb96256402f75818b89",
+        },
+        "category": "dibao",
+        "category_text": {
+            "zh": "最低生活保障对象",
+            "en": "Minimum living allowance recipient (dibao)",
+        },
+        "explanation": [
+            {
+                "rule": "base",
+                "text": {
+                    "zh": "政策范围内费用 232.00 元，医保等已付 160.00 元，"
+                    "可救助负担 72.00 元",
+                    "en": "In-policy costs 232.00, insurers and others paid 160.00,"
+                    " aidable burden 72.00 yuan",
+                },
+                "input_fen": 23200,
+                "result_fen": 7200,
+                "source": "示范医救〔2000〕1号（虚构） 第三条",
+            },
+            {
+                "rule": "rate",
+                "text": {
+                    "zh": "低保门诊救助 80%：72.00 元 → 57.60 元",
+                    "en": "Dibao outpatient aid 80 %: 72.00 -> 57.60 yuan",
+                },
+                "input_fen": 7200,
+                "result_fen": 5760,
+                "source": "示范医救〔2000〕1号（虚构） 第五条第二款",
+            },
+        ],
+        "quota": [
+            {
+                "pot": "outpatient",
+                "year": 2026,
+                "cap_fen": 600000,
+                "used_fen": 5760,
+                "remaining_fen": 594240,
+            }
+        ],
+        "roster": {"version": 1, "as_of": "2026-01-05T02:14:04.000Z", "age_s": 63},
+        "alerts": [],
+        "duplicate_of": None,
+        "receipt": {
+            "record": "eyJhbGciOiJFZDI1NTE5Iiwi…",
+            "origin": "medaid/sandbox/cs-5279451d0164a6f4",
+            "index": 0,
+            "tree_size": 1,
+            "path": [],
+            "checkpoint": "medaid/sandbox/cs-527945…",
+        },
+    },
+)
+
+_REVERSE = Example(
+    request={"settlement_id": "265efc44827a19e7620952d04d3079a0", "reason": "refund"},
+    answer={
+        "reversal_id": "265e6e4381b280626b409f620a8de80f",
+        "settlement_id": "265efc44827a19e7620952d04d3079a0",
+        "aid_fen": 5760,
+        "state": "reversed",
+        "alerts": [],
+        "already": False,
+        "receipt": {
+            "record": "eyJhbGciOiJFZDI1NTE5Iiwi…",
+            "origin": "medaid/sandbox/cs-5279451d0164a6f4",
+            "index": 1,
+            "tree_size": 2,
+            "path": ["bGSvqcYuXE1DWTgtrHj1v2E8kABwoQKW8nOx6b1UEC8="],
+            "checkpoint": "medaid/sandbox/cs-527945…",
+        },
+    },
+)
+
+EXAMPLES: dict[str, Example] = {
+    "open_session": _SESSION,
+    "eligibility": _ELIGIBILITY,
+    "quote": Example(
+        _SETTLE.request,
+        _SETTLE.answer | {"settlement_id": None, "settled_at": None, "receipt": None},
+    ),
+    "settle": _SETTLE,
+    "reverse": _REVERSE,
+}
