@@ -100,8 +100,8 @@ def _colons_of_bill(parsed: BillIn) -> int:
     return count
 
 
-def parse_eligibility(raw: bytes) -> tuple[Card, date]:
-    """Read the body of an eligibility call: the card and the day of service."""
+def parse_eligibility(raw: bytes) -> tuple[Card, date, bool]:
+    """Read the body of an eligibility call: card, day of service, quota wanted."""
     try:
         parsed = _validate_eligibility(raw)
     except ValidationError as invalid:
@@ -114,7 +114,7 @@ def parse_eligibility(raw: bytes) -> tuple[Card, date]:
     day = _day(parsed.service_date, "service_date", faults)
     if faults:
         raise faults.refusal()
-    return card, day
+    return card, day, parsed.quota
 
 
 def parse_reversal(

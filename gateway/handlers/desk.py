@@ -16,9 +16,13 @@ async def eligibility(
 ) -> web.StreamResponse:
     """Whether the card's person may receive aid on a day."""
     caller = await edge.door.caller(request, FACILITY)
-    card, service_date = parse_eligibility(await json_body(request))
+    card, service_date, quota = parse_eligibility(await json_body(request))
     when = edge.when(request)
-    return answer(await edge.gateway.eligibility(caller, card, service_date, when))
+    return answer(
+        await edge.gateway.eligibility(
+            caller, card, service_date, when, with_quota=quota
+        )
+    )
 
 
 async def quote(

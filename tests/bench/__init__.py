@@ -1,0 +1,1 @@
+"""`make bench`: what the cashier waits for, as ratios measured within one run."""

@@ -1,0 +1,104 @@
+"""Prepared requests: every bill is another visit of another person, every key new."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from tests.bench.raw_client import request
+
+_VISIT = "BENCHVISIT"
+
+
+def bill_body(card: str, visit_no: str, day: str) -> bytes:
+    """The BILL of API.md: 250 yuan, 232 in policy, insurers paid 160."""
+    return orjson.dumps(
+        {
+            "card": {"kind": "social_security_card", "number": card},
+            "visit_no": visit_no,
+            "bill_no": "1",
+            "care_type": "outpatient",
+            "service_start": day,
+            "service_end": day,
+            "diagnoses": ["I10"],
+            "referred": True,
+            "total_fen": 25_000,
+            "self_funded_fen": 1_000,
+            "over_limit_fen": 0,
+            "pre_selfpay_fen": 800,
+            "in_policy_fen": 23_200,
+            "basic_insurance_fen": 16_000,
+            "serious_illness_fen": 0,
+            "other_funds_fen": 0,
+            "personal_account_fen": 0,
+        }
+    )
+
+
+def settlements(
+    cards: Sequence[str], day: str, token: str, run: str
+) -> Iterator[bytes]:
+    """Endless settle requests; `run` keeps the keys of two runs apart."""
+    head = (
+        request(
+            "POST",
+            "/v1/settlements",
+            b"x" * len(bill_body(cards[0], f"{_VISIT}{0:09d}", day)),
+            {
+                "Authorization": f"Bearer {token}",
+                "Idempotency-Key": f"{run}-{0:09d}",
+            },
+        ).split(b"\r\n\r\n", 1)[0]
+        + b"\r\n\r\n"
+    )
+    head_start, head_end = head.split(f"{run}-{0:09d}".encode(), 1)
+    parts = []
+    for card in cards:
+        body = bill_body(card, f"{run}{_VISIT}", day)
+        before, after = body.split(f"{run}{_VISIT}".encode(), 1)
+        # The visit number takes the placeholder's length, so lengths stay equal.
+        parts.append((before, after))
+    width = len(_VISIT) + 9 - len(run)
+    for number in itertools.count():
+        before, after = parts[number % len(parts)]
+        key = b"%s-%09d" % (run.encode(), number)
+        visit = b"%s%0*d" % (run.encode(), width, number)
+        yield b"".join((head_start, key, head_end, before, visit, after))
+
+
+def eligibility(
+    cards: Sequence[str], day: str, token: str, *, with_quota: bool
+) -> Iterator[bytes]:
+    """Endless eligibility requests over all cards."""
+    prepared = [
+        request(
+            "POST",
+            "/v1/eligibility",
+            orjson.dumps(
+                {
+                    "card": {"kind": "social_security_card", "number": card},
+                    "service_date": day,
+                    "quota": with_quota,
+                }
+            ),
+            {"Authorization": f"Bearer {token}"},
+        )
+        for card in cards
+    ]
+    return itertools.cycle(prepared)
+
+
+def echoes(cards: Sequence[str], day: str, token: str) -> Iterator[bytes]:
+    """The same bills, to the yardstick."""
+    prepared = [
+        request(
+            "POST",
+            "/echo",
+            bill_body(card, f"{_VISIT}{number:09d}", day),
+            {"Authorization": f"Bearer {token}", "Idempotency-Key": f"e-{number:09d}"},
+        )
+        for number, card in enumerate(cards)
+    ]
+    return itertools.cycle(prepared)
