@@ -125,10 +125,10 @@ def within(amount_fen: int, cap_fen: int | None, used_fen: int) -> int:
 
 
 def reason_of(steps: Steps) -> str:
-    """The reason of an approved bill, from what the steps came to."""
+    """The reason of an approved bill with a base above 0."""
     if steps.aid > 0:
         return "MA-2000"
-    if steps.after_deductible == 0 and steps.deducted > 0:
+    if steps.after_deductible == 0:
         return "MA-2003"
     if steps.rated > 0:
         return "MA-2002"

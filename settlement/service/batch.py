@@ -109,23 +109,21 @@ class Batch:
             nodes=page.nodes,
             postings=totals.postings(index_of),
             accumulators=totals.rows(),
+            diagnoses=settling.diagnoses,
             head=page.head,
         )
-        await self._post_rest(ledger, settling, reversing, index_of)
+        await self._post_reversals(ledger, reversing, index_of)
         self.head = page.head
 
-    async def _post_rest(
+    async def _post_reversals(
         self,
         ledger: Ledger,
-        settling: Settling,
         reversing: Reversing,
         index_of: dict[bytes, int],
     ) -> None:
-        """What most batches do not have."""
+        """Reversals, and the visits that they set free."""
         reversals = reversing.rows(index_of.__getitem__)
         if reversals:
             await ledger.post_reversals(reversals)
         if reversing.released_visits:
             await ledger.release_visits(reversing.released_visits)
-        if settling.diagnoses:
-            await ledger.post_diagnoses(settling.diagnoses)

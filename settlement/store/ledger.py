@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -293,9 +293,13 @@ class Ledger:
         nodes: Sequence[rows.NodeRow],
         postings: Sequence[rows.PostingRow],
         accumulators: Sequence[rows.AccumulatorRow],
+        diagnoses: Sequence[tuple[bytes, str]],
         head: rows.NewHead,
     ) -> None:
-        """Write all that the batch made; `FatalError` if the head moved."""
+        """Write all that the batch made; `FatalError` if the head moved.
+
+        `diagnoses`: settlement id and codes, joined by spaces; they stand apart.
+        """
         months, indexes, records, entries, ids = _columns(leaves, rows.LeafRow)
         with our_errors():
             status = await self._connection.execute(
@@ -310,7 +314,12 @@ class Ledger:
                 *_columns(nodes, rows.NodeRow),
                 *_columns(postings, rows.PostingRow),
                 *_columns(accumulators, rows.AccumulatorRow),
-                *astuple(head),
+                head.size,
+                head.root,
+                head.edge,
+                head.checkpoint,
+                head.old_size,
+                *_transpose(diagnoses, 2),
             )
         if status != "UPDATE 1":
             raise FatalError("the log's head moved although it was locked")
@@ -326,13 +335,6 @@ class Ledger:
             )
         if marked != len(undone):
             raise FatalError("a settlement changed its state while it was locked")
-
-    async def post_diagnoses(self, diagnoses: Sequence[tuple[bytes, str]]) -> None:
-        """Write diagnosis codes apart: (settlement id, codes by spaces)."""
-        with our_errors():
-            await self._connection.execute(
-                statement("post_diagnoses"), *_transpose(diagnoses, 2)
-            )
 
 
 def _transpose(table: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

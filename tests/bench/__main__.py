@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -135,8 +136,8 @@ async def _one_worker(bench: Bench, steady: float, rounds: int) -> list[Measure]
                 )  # fmt: skip
                 await _round(
                     bench, echo_port, port, settle,
-                    lambda run=f"s{number}": bodies.settlements(
-                        bench.cards, bench.day, token, run
+                    partial(
+                        bodies.settlements, bench.cards, bench.day, token, f"s{number}"
                     ),
                 )  # fmt: skip
             sustained = Measure("settle_steady", 0.20, True, f"{steady:.0f} s")

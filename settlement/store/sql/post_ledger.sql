@@ -31,6 +31,10 @@ WITH settled AS (
     SELECT * FROM unnest(
         $42::bigint[], $43::bytea[], $44::smallint[], $45::text[], $46::bigint[],
         $47::bigint[])
+), diagnosed AS (
+    INSERT INTO clinical.diagnosis (settlement_id, codes)
+    SELECT id, string_to_array(codes, ' ')
+    FROM unnest($58::bytea[], $59::text[]) AS d(id, codes)
 ), added AS (
     UPDATE accumulator a SET used_fen = n.used_fen, cap_fen = n.cap_fen
     FROM unnest($48::bytea[], $49::smallint[], $50::text[], $51::bigint[],
