@@ -1,0 +1,39 @@
+"""Recognising personal numbers in texts."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.identity import check_digit_holds, holds_identity
+from tests.gateway.bodies import RESIDENT_ID
+
+_SURROUNDINGS = st.text(alphabet="0123456789AZaz._:-", max_size=20)
+
+
+@given(_SURROUNDINGS, _SURROUNDINGS)
+def test_identity_number_is_found_wherever_it_stands(before: str, after: str) -> None:
+    """Also inside longer runs of digits, at any offset."""
+    assert holds_identity(before + RESIDENT_ID + after, None)
+
+
+@given(st.integers(0, 10**17 - 1))
+def test_only_one_check_character_holds(digits: int) -> None:
+    """Of the eleven possible check characters exactly one is right."""
+    number = f"{digits:017d}"
+
+    holding = [last for last in "0123456789X" if check_digit_holds(number + last)]
+
+    assert len(holding) == 1
+
+
+def test_numbers_that_are_no_identity_pass() -> None:
+    """Wrong check digit, no such province, no such day, or too short."""
+    assert not holds_identity(RESIDENT_ID[:-1] + "0", None)
+    assert not holds_identity("99" + RESIDENT_ID[2:], None)
+    assert not holds_identity("000000000000000000", None)
+    assert not holds_identity("MZ20260105-0001", None)
+
+
+def test_card_number_is_found_without_case() -> None:
+    """The bill's own card counts in any case and anywhere."""
+    assert holds_identity("x-a12345678", "A12345678")
+    assert not holds_identity("x-a1234567", "A12345678")
