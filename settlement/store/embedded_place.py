@@ -35,6 +35,8 @@ OUTSIDE_ROOTS = (Path("/var/lib/medaid-embedded"), Path("/var/tmp/medaid-embedde
 SOCKET_PATH_BYTES_MAX = 103
 SOCKET_NAME = ".s.PGSQL.5432"
 RECORD_NAME = "postgres.json"
+#: In a folder below `OUTSIDE_ROOTS`: the data folder whose database it holds.
+ORIGIN_NAME = "data-folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +143,28 @@ def _make_folder(data_dir: Path, account: Account) -> Path:
         return inside
     # A new name each time: a data folder that was removed and made again must not
     # wake up with the database of the former one.
+    root = _outside_root()
+    _remove_abandoned(root)
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    outside = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=_outside_root()))
+    outside = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=root))
+    (outside / ORIGIN_NAME).write_bytes(os.fsencode(data_dir))
     os.chown(outside, account.uid, account.gid)
     return outside
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove databases of data folders in the temporary folder that are gone.
+
+    Only of those: who lets a data folder vanish anywhere else may have lost a disk,
+    and wants the database back.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for origin in root.glob(f"*/{ORIGIN_NAME}"):
+        data_dir = Path(os.fsdecode(origin.read_bytes()))
+        is_scratch = data_dir.is_relative_to(temporary) and not data_dir.exists()
+        is_running = (origin.parent / "pgdata" / "postmaster.pid").exists()
+        if is_scratch and not is_running:
+            shutil.rmtree(origin.parent, ignore_errors=True)
 
 
 def _socket_folder(folder: Path, recorded: Path | None = None) -> Path:

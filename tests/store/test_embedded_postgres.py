@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -327,6 +328,23 @@ def test_root_keeps_a_closed_folders_database_elsewhere(data_dir: Path) -> None:
     finally:
         EmbeddedPostgres(inside).erase()
     assert not folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can close a folder to others")
+def test_database_of_a_vanished_scratch_folder_is_removed(tmp_path: Path) -> None:
+    """What a thrown-away folder leaves elsewhere goes when the next one comes."""
+    places = []
+    for name in ("first", "second"):
+        data_dir = tmp_path / name
+        with EmbeddedPostgres(data_dir, shared_buffers=SMALL) as server:
+            places.append(server.place.folder)
+        if name == "first":
+            shutil.rmtree(data_dir)
+    try:
+        assert not places[0].exists()
+        assert places[1].exists()
+    finally:
+        EmbeddedPostgres(tmp_path / "second").erase()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to root")
