@@ -15,8 +15,16 @@ from settlement.service.ports import Answer
 from settlement.service.reversing import Reversing
 from settlement.service.settling import Settling
 from settlement.service.totals import Totals
-from settlement.store import rows
 from settlement.store.ledger import Ledger
+from settlement.store.rows import (
+    AnswerRow,
+    BatchRows,
+    KeyRow,
+    LeafRow,
+    NewHead,
+    RecordRow,
+    ReversalKeyRow,
+)
 
 
 class Batch:
@@ -34,7 +42,7 @@ class Batch:
         #: Ids that exist in the database once this is committed.
         self.new_ids: set[bytes] = set()
         #: The log's new head, where the batch has added leaves.
-        self.head: rows.NewHead | None = None
+        self.head: NewHead | None = None
 
     async def run(self, ledger: Ledger) -> None:
         """All steps up to, and without, COMMIT."""
@@ -58,12 +66,16 @@ class Batch:
         self, ledger: Ledger, settling: Settling, reversing: Reversing
     ) -> None:
         """Every key of the batch, sorted; the UNIQUE index decides who is first."""
-        own = [(*claim.key_id, claim.id, claim.month) for claim in self._reversals]
+        own = [
+            ReversalKeyRow(*claim.key_id, claim.id, claim.month)
+            for claim in self._reversals
+        ]
         first_reversals = await ledger.claim_reversal_keys(own) if own else set()
         claims = [
-            (*claim.key_id, claim.id, claim.month, False) for claim in self._settles
+            KeyRow(*claim.key_id, claim.id, claim.month, tombstone=False)
+            for claim in self._settles
         ] + [
-            (*claim.original_key_id, claim.id, claim.month, True)
+            KeyRow(*claim.original_key_id, claim.id, claim.month, tombstone=True)
             for claim in self._reversals
             if claim.original_key_id is not None and claim.id in first_reversals
         ]
@@ -90,27 +102,29 @@ class Batch:
         entries = [sha256(leaf.record).digest() for leaf in leaves]
         page = self._desk.logbook.extend(head, entries)
         index_of: dict[bytes, int] = {}
-        leaf_rows = []
+        records, leaf_rows = [], []
         for offset, (leaf, entry) in enumerate(zip(leaves, entries, strict=True)):
             claim, index = leaf.claim, head.size + offset
             index_of[claim.id] = index
             before, after = page.around(offset, leaf.record, leaf.body)
-            leaf_rows.append(
-                rows.LeafRow(claim.month, index, leaf.record, entry, claim.id)
-            )
+            records.append(RecordRow(claim.month, index, leaf.record))
+            leaf_rows.append(LeafRow(index, entry, claim.id, claim.month))
             answers.append(
-                rows.AnswerRow(claim.month, claim.id, claim.request, before, after)
+                AnswerRow(claim.month, claim.id, claim.request, before, after)
             )
             self.answers[claim] = Answer(201, before + leaf.record + after)
         await ledger.post(
-            settlements=settling.rows(index_of.get),
-            answers=answers,
-            leaves=leaf_rows,
-            nodes=page.nodes,
-            postings=totals.postings(index_of),
-            accumulators=totals.rows(),
-            diagnoses=settling.diagnoses,
-            head=page.head,
+            BatchRows(
+                settlements=settling.rows(index_of.get),
+                answers=answers,
+                records=records,
+                leaves=leaf_rows,
+                nodes=page.nodes,
+                postings=totals.postings(index_of),
+                diagnoses=settling.diagnoses,
+                accumulators=totals.rows(),
+                head=page.head,
+            )
         )
         await self._post_reversals(ledger, reversing, index_of)
         self.head = page.head

@@ -123,9 +123,11 @@ class CheckEligibility:
         if service_date > shanghai_day(when.settled_at):
             raise RequestRefused("MA-1112")
         person, can_tell = self._cache.person_of_card(card)
+        # In the same step: later the cache may hold a newer version than the person's.
+        roster = self._cache.roster_version()
         windows = windows_on(person, service_date) if person and can_tell else ()
         if person is None or not windows:
-            return self._no(person, service_date, when, can_tell=can_tell)
+            return self._no(person, roster, service_date, when, can_tell=can_tell)
         pack = self._book.in_force_on(service_date, when.settled_at).pack
         categories = [window.category for window in windows]
         quota, as_of = (
@@ -142,7 +144,7 @@ class CheckEligibility:
             category_text=Text(*pack.category_text(best)),
             quota=quota,
             quota_as_of=as_of,
-            roster=self._cache.roster_version(),
+            roster=roster,
             asked_at=when.settled_at,
         )
         return Answer(200, self._renderer.eligibility(outcome))
@@ -150,6 +152,7 @@ class CheckEligibility:
     def _no(
         self,
         person: RosterPerson | None,
+        roster: RosterVersion | None,
         service_date: date,
         when: When,
         *,
@@ -163,7 +166,7 @@ class CheckEligibility:
             category_text=None,
             quota=None,
             quota_as_of=None,
-            roster=self._cache.roster_version(),
+            roster=roster,
             asked_at=when.settled_at,
         )
         return Answer(200, self._renderer.eligibility(outcome))

@@ -75,7 +75,7 @@ class Settling:
         self.answers: dict[Claim, Answer | Exception] = {}
         self.answered: list[rows.AnswerRow] = []
         self.deferred: list[Claim] = []
-        self.diagnoses: list[tuple[bytes, str]] = []
+        self.diagnoses: list[rows.DiagnosisRow] = []
 
     async def sort_by_key(self, first: set[bytes]) -> None:
         """A known key ends here: its stored answer, or what differs."""
@@ -128,7 +128,7 @@ class Settling:
         if not wanted:
             return set()
         return await self._ledger.claim_visits(
-            [(u.identity, ordinal, u.claim.id) for u, ordinal in wanted]
+            [rows.VisitRow(u.identity, ordinal, u.claim.id) for u, ordinal in wanted]
         )
 
     async def _settle_visit_conflicts(self, late: list[_Undecided]) -> None:
@@ -261,7 +261,8 @@ class Settling:
 
     def _note_diagnoses(self, claim: SettleClaim) -> None:
         if claim.bill.diagnoses:
-            self.diagnoses.append((claim.id, " ".join(claim.bill.diagnoses)))
+            codes = list(claim.bill.diagnoses)
+            self.diagnoses.append(rows.DiagnosisRow(claim.id, codes))
 
     def rows(self, index_of: Callable[[bytes], int | None]) -> list[rows.SettlementRow]:
         """One row for each decided claim, declines included."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -25,7 +23,7 @@ from settlement.store.errors import (
     CommitUnknownError,
     StoreUnavailableError,
 )
-from settlement.store.roster import person_of_cards, read_persons
+from settlement.store.roster import person_of_cards
 from settlement.store.statements import statement
 
 if TYPE_CHECKING:
@@ -63,15 +61,6 @@ def our_errors() -> Iterator[None]:
         ) from error
 
 
-def _columns(table: Sequence[Any], row_type: type) -> list[list[Any]]:
-    """Rows turned into one list for each column, also when there are none."""
-    names = [field.name for field in fields(row_type)]
-    if not table:
-        return [[] for _ in names]
-    getter = attrgetter(*names)
-    return [list(column) for column in zip(*map(getter, table), strict=True)]
-
-
 class Ledger:
     """The statements of one batch, on one connection inside one transaction."""
 
@@ -81,13 +70,11 @@ class Ledger:
         #: The roster's version as of this transaction's keys; `None` before them.
         self.roster: RosterVersion | None = None
 
-    async def claim_settle_keys(
-        self, claims: Sequence[tuple[int, str, bytes, int, bool]]
-    ) -> set[bytes]:
-        """Claim (facility, key, id, month, tombstone); the ids that were first."""
+    async def claim_settle_keys(self, claims: Sequence[rows.KeyRow]) -> set[bytes]:
+        """Claim settle keys; the ids that were first."""
         with our_errors():
             found = await self._connection.fetch(
-                statement("claim_settle_keys"), *_transpose(sorted(claims), 5)
+                statement("claim_settle_keys"), sorted(claims)
             )
         if found and found[0]["roster_as_of"] is not None:
             self.roster = RosterVersion(
@@ -96,12 +83,12 @@ class Ledger:
         return {row["id"] for row in found}
 
     async def claim_reversal_keys(
-        self, claims: Sequence[tuple[int, str, bytes, int]]
+        self, claims: Sequence[rows.ReversalKeyRow]
     ) -> set[bytes]:
-        """Claim (facility, key, id, month) of reversals; the ids that were first."""
+        """Claim the keys of reversals; the ids that were first."""
         with our_errors():
             found = await self._connection.fetch(
-                statement("claim_reversal_keys"), *_transpose(sorted(claims), 4)
+                statement("claim_reversal_keys"), sorted(claims)
             )
         return {row["id"] for row in found}
 
@@ -136,17 +123,13 @@ class Ledger:
     ) -> dict[bytes, RosterPerson]:
         """Persons as the roster has them now, by card token or person token."""
         with our_errors():
-            persons = await person_of_cards(self._connection, cards)
-            missing = [card for card in cards if card not in persons]
-            return persons | await read_persons(self._connection, missing)
+            return await person_of_cards(self._connection, cards)
 
-    async def claim_visits(
-        self, claims: Sequence[tuple[bytes, int, bytes]]
-    ) -> set[bytes]:
-        """Claim (identity, ordinal, id); the ids that hold their visit now."""
+    async def claim_visits(self, claims: Sequence[rows.VisitRow]) -> set[bytes]:
+        """Claim visits; the ids that hold theirs now."""
         with our_errors():
             found = await self._connection.fetch(
-                statement("claim_visits"), *_transpose(sorted(claims), 3)
+                statement("claim_visits"), sorted(claims)
             )
         return {row["id"] for row in found}
 
@@ -284,42 +267,25 @@ class Ledger:
             raise FatalError("the log has no head row; run `medaid init`")
         return rows.LogHead(*row.values())
 
-    async def post(
-        self,
-        *,
-        settlements: Sequence[rows.SettlementRow],
-        answers: Sequence[rows.AnswerRow],
-        leaves: Sequence[rows.LeafRow],
-        nodes: Sequence[rows.NodeRow],
-        postings: Sequence[rows.PostingRow],
-        accumulators: Sequence[rows.AccumulatorRow],
-        diagnoses: Sequence[tuple[bytes, str]],
-        head: rows.NewHead,
-    ) -> None:
-        """Write all that the batch made; `FatalError` if the head moved.
-
-        `diagnoses`: settlement id and codes, joined by spaces; they stand apart.
-        """
-        months, indexes, records, entries, ids = _columns(leaves, rows.LeafRow)
+    async def post(self, page: rows.BatchRows) -> None:
+        """Write all that the batch made; `FatalError` if the head moved."""
+        head = page.head
         with our_errors():
             status = await self._connection.execute(
                 statement("post_ledger"),
-                *_columns(settlements, rows.SettlementRow),
-                *_columns(answers, rows.AnswerRow),
-                months,
-                indexes,
-                records,
-                entries,
-                ids,
-                *_columns(nodes, rows.NodeRow),
-                *_columns(postings, rows.PostingRow),
-                *_columns(accumulators, rows.AccumulatorRow),
+                page.settlements,
+                page.answers,
+                page.records,
+                page.leaves,
+                page.nodes,
+                page.postings,
+                page.diagnoses,
+                page.accumulators,
                 head.size,
                 head.root,
                 head.edge,
                 head.checkpoint,
                 head.old_size,
-                *_transpose(diagnoses, 2),
             )
         if status != "UPDATE 1":
             raise FatalError("the log's head moved although it was locked")
@@ -330,7 +296,7 @@ class Ledger:
         with our_errors():
             marked = await self._connection.fetchval(
                 statement("post_reversals"),
-                *_columns(reversals, rows.ReversalRow),
+                list(reversals),
                 undone,
             )
         if marked != len(undone):

@@ -1,9 +1,15 @@
-"""Rows that a batch reads and writes: plain values, no behaviour."""
+"""Rows that a batch reads and writes: plain values, no behaviour.
+
+Those that are written are tuples in the order of their table's columns: asyncpg
+sends them as arrays of the table's own row type, at a third of the cost of one array
+for each column.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,7 @@ class LogHead:
     edge: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SettlementRow:
+class SettlementRow(NamedTuple):
     """One row of `settlement`, in the order of its columns."""
 
     id: bytes
@@ -125,8 +130,7 @@ class SettlementRow:
     log_index: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReversalRow:
+class ReversalRow(NamedTuple):
     """One row of `reversal`, in the order of its columns."""
 
     id: bytes
@@ -144,8 +148,7 @@ class ReversalRow:
     log_index: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRow:
+class AnswerRow(NamedTuple):
     """One row of `answer`."""
 
     month: int
@@ -155,19 +158,58 @@ class AnswerRow:
     tail: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LeafRow:
-    """One record with its place in the log."""
+class RecordRow(NamedTuple):
+    """One row of `sealed_record`."""
 
     month: int
     log_index: int
     record: bytes
+
+
+class LeafRow(NamedTuple):
+    """One row of `log_leaf`: the record's hash and what it stands for."""
+
+    log_index: int
     entry: bytes
+    id: bytes
+    month: int
+
+
+class DiagnosisRow(NamedTuple):
+    """One row of `clinical.diagnosis`."""
+
+    settlement_id: bytes
+    codes: list[str]
+
+
+class KeyRow(NamedTuple):
+    """One row of `settle_key`."""
+
+    facility_id: int
+    key: str
+    id: bytes
+    month: int
+    tombstone: bool
+
+
+class ReversalKeyRow(NamedTuple):
+    """One row of `reversal_key`."""
+
+    facility_id: int
+    key: str
+    id: bytes
+    month: int
+
+
+class VisitRow(NamedTuple):
+    """One row of `visit`."""
+
+    identity: bytes
+    ordinal: int
     id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRow:
+class NodeRow(NamedTuple):
     """The root of a full tile."""
 
     level: int
@@ -175,8 +217,7 @@ class NodeRow:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PostingRow:
+class PostingRow(NamedTuple):
     """What one leaf adds to one accumulator; negative for a reversal."""
 
     log_index: int
@@ -187,8 +228,7 @@ class PostingRow:
     cap_fen: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AccumulatorRow:
+class AccumulatorRow(NamedTuple):
     """A running total after the batch."""
 
     person: bytes
@@ -207,3 +247,18 @@ class NewHead:
     edge: bytes
     checkpoint: str
     old_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRows:
+    """Everything that one batch writes."""
+
+    settlements: list[SettlementRow]
+    answers: list[AnswerRow]
+    records: list[RecordRow]
+    leaves: list[LeafRow]
+    nodes: list[NodeRow]
+    postings: list[PostingRow]
+    diagnoses: list[DiagnosisRow]
+    accumulators: list[AccumulatorRow]
+    head: NewHead

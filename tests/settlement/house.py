@@ -166,7 +166,8 @@ class House:
         """Wait until the cache holds the version."""
         async with asyncio.timeout(20):
             while True:
-                self.gateway.cache.refresh()
+                # A look-up shows the version; `refresh` belongs to the follower.
+                self.gateway.cache.person_of_card(bill().card)
                 held = self.gateway.cache.roster_version()
                 if held is not None and held.version >= version:
                     return

@@ -31,12 +31,12 @@ DAMAGE = {
         "caps: accumulator differs from the sum of its postings",
     ),
     "a bit of a record flipped": (
-        """UPDATE record SET record =
+        """UPDATE sealed_record SET record =
            set_byte(record, 700, get_byte(record, 700) # 1) WHERE log_index = 2""",
         "log: entry is not the hash of its record",
     ),
     "a record and its entry replaced": (
-        """WITH r AS (UPDATE record SET record =
+        """WITH r AS (UPDATE sealed_record SET record =
            set_byte(record, 700, get_byte(record, 700) # 1) WHERE log_index = 2
            RETURNING record)
            UPDATE log_leaf SET entry = sha256(r.record) FROM r WHERE log_index = 2""",

@@ -250,7 +250,7 @@ async def test_start_on_a_rewritten_log_is_refused(
         await house.settle(bill("C1"))
     async with database.pool.acquire() as connection:
         await connection.execute(
-            "TRUNCATE settle_key, settlement, visit, posting, record, answer,"
+            "TRUNCATE settle_key, settlement, visit, posting, sealed_record, answer,"
             " log_leaf, log_head"
         )
         await connection.execute("UPDATE accumulator SET used_fen = 0")

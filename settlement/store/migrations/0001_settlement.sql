@@ -117,7 +117,7 @@ CREATE TABLE posting (
     PRIMARY KEY (log_index, year, pot)
 );
 
-CREATE TABLE record (
+CREATE TABLE sealed_record (
     month integer NOT NULL,
     log_index bigint NOT NULL,
     record bytea NOT NULL,
@@ -172,12 +172,13 @@ LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('ensure_month'));
     -- In the order in which a batch writes them, so that neither waits in a circle.
-    LOCK TABLE answer, record IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE answer, sealed_record IN ACCESS EXCLUSIVE MODE;
     EXECUTE format(
-        'CREATE TABLE IF NOT EXISTS record_%s PARTITION OF record FOR VALUES IN (%s)'
+        'CREATE TABLE IF NOT EXISTS sealed_record_%s PARTITION OF sealed_record'
+        ' FOR VALUES IN (%s)'
         ' WITH (toast_tuple_target = 8160)', wanted, wanted);
     EXECUTE format(
-        'ALTER TABLE record_%s ALTER record SET STORAGE EXTERNAL', wanted);
+        'ALTER TABLE sealed_record_%s ALTER record SET STORAGE EXTERNAL', wanted);
     EXECUTE format(
         'CREATE TABLE IF NOT EXISTS answer_%s PARTITION OF answer FOR VALUES IN (%s)'
         ' WITH (toast_tuple_target = 8160)', wanted, wanted);

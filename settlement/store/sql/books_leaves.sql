@@ -7,7 +7,7 @@ SELECT l.log_index, l.entry, l.id, r.record, a.head, a.tail,
        coalesce(s.aid_fen, v.aid_fen) AS aid_fen,
        coalesce(s.patient_pays_fen, o.patient_pays_fen, 0) AS patient_pays_fen
 FROM log_leaf l
-LEFT JOIN record r ON r.month = l.month AND r.log_index = l.log_index
+LEFT JOIN sealed_record r ON r.month = l.month AND r.log_index = l.log_index
 LEFT JOIN answer a ON a.month = l.month AND a.id = l.id
 LEFT JOIN settlement s ON s.id = l.id
 LEFT JOIN reversal v ON v.id = l.id

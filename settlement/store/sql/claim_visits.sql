@@ -1,5 +1,4 @@
 -- Claim the bills' identities; one bill of a visit is in force at a time.
-INSERT INTO visit (identity, ordinal, id)
-SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::bytea[])
+INSERT INTO visit SELECT * FROM unnest($1::visit[])
 ON CONFLICT DO NOTHING
 RETURNING id

@@ -5,5 +5,5 @@ FROM (
     UNION ALL
     SELECT month, log_index, facility_id FROM reversal WHERE id = $1
 ) AS found
-JOIN record r ON r.month = found.month AND r.log_index = found.log_index
+JOIN sealed_record r ON r.month = found.month AND r.log_index = found.log_index
 WHERE $2::int IS NULL OR found.facility_id = $2

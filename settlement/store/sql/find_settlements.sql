@@ -4,10 +4,10 @@ SELECT s.state, a.head, r.record, a.tail,
        va.tail AS reversal_tail
 FROM settlement s
 JOIN answer a ON a.month = s.month AND a.id = s.id
-LEFT JOIN record r ON r.month = s.month AND r.log_index = s.log_index
+LEFT JOIN sealed_record r ON r.month = s.month AND r.log_index = s.log_index
 LEFT JOIN reversal v ON v.settlement_id = s.id
 LEFT JOIN answer va ON va.month = v.month AND va.id = v.id
-LEFT JOIN record vr ON vr.month = v.month AND vr.log_index = v.log_index
+LEFT JOIN sealed_record vr ON vr.month = v.month AND vr.log_index = v.log_index
 WHERE ($1::int IS NULL OR s.facility_id = $1)
   AND ($2::bytea IS NULL OR s.id = $2)
   AND ($3::text IS NULL OR s.key = $3)

@@ -3,5 +3,5 @@ SELECT v.id, v.settlement_id, v.facility_id, v.original_key,
        a.head, r.record, a.tail
 FROM reversal v
 JOIN answer a ON a.month = v.month AND a.id = v.id
-JOIN record r ON r.month = v.month AND r.log_index = v.log_index
+JOIN sealed_record r ON r.month = v.month AND r.log_index = v.log_index
 WHERE v.settlement_id = ANY($1::bytea[]) OR v.id = ANY($2::bytea[])

@@ -5,4 +5,4 @@ FROM unnest($1::bytea[]) AS wanted(identity)
 JOIN visit v USING (identity)
 LEFT JOIN settlement s ON s.id = v.id
 LEFT JOIN answer a ON a.month = s.month AND a.id = s.id
-LEFT JOIN record r ON r.month = s.month AND r.log_index = s.log_index
+LEFT JOIN sealed_record r ON r.month = s.month AND r.log_index = s.log_index
