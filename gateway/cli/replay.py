@@ -75,7 +75,7 @@ def replay(
         click.echo(orjson.dumps(summary.document()))
     else:
         console.print(summary.table())
-        _print_books(summary)
+    _print_books(summary, is_quiet=as_json)
     if not summary.holds:
         raise SystemExit(1)
 
@@ -87,10 +87,10 @@ def _run(options: ReplayOptions, console: Console) -> Summary:
         raise click.ClickException(str(error)) from error
 
 
-def _print_books(summary: Summary) -> None:
+def _print_books(summary: Summary, *, is_quiet: bool) -> None:
     for violation in summary.violations[:_SHOWN]:
         click.echo(f"VIOLATION {violation}", err=True)
-    if summary.holds:
-        click.echo("check-books: every invariant holds")
-    else:
+    if not summary.holds:
         click.echo(f"check-books: {len(summary.violations):,} violations", err=True)
+    elif not is_quiet:
+        click.echo("check-books: every invariant holds")

@@ -22,7 +22,7 @@ def outcome_table(tally: Tally) -> Table:
         counts = tally.counts.get(kind)
         if counts:
             outcomes = ", ".join(
-                f"{outcome} {count:,}" for outcome, count in counts.most_common()
+                f"{outcome} {count:,}" for outcome, count in sorted(counts.items())
             )
             table.add_row(kind.value, f"{tally.total(kind):,}", outcomes)
     return table

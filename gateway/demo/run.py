@@ -178,9 +178,10 @@ async def _play(
             tally = await play(line, keys, pilot.steps, advance)
     seconds = time.monotonic() - started
     console.print(outcome_table(tally))
+    bills = sum(step.bill is not None for step in pilot.steps)
     console.print(
-        f"{len(pilot.steps):,} steps in {seconds:.1f} s:"
-        f" {len(pilot.steps) / seconds:,.0f} a second,"
+        f"{len(pilot.steps):,} steps with {bills:,} bills in {seconds:.1f} s:"
+        f" {bills / seconds:,.0f} bills a second,"
         f" {len(pilot.hospitals)} hospitals side by side",
         highlight=False,
         soft_wrap=True,

@@ -83,6 +83,7 @@ async def run_replay(options: ReplayOptions, console: Console) -> Summary:
             with progress(console, "settling", total) as show:
                 desks = _Desks(line, keys)
                 await _settle_all(chains, desks, options.concurrency, summary, show)
+                show(total, f"{summary.settled:,} settled")
             summary.seconds = time.monotonic() - started
         summary.violations = (await audit_books(sandbox)).violations
     return summary
