@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from settlement.store.database import Database
 
 CHANNEL = "medaid_access"
+_CLOSE_WITHIN_S = 2
 
 _UNREACHABLE = (
     asyncpg.PostgresConnectionError,
@@ -216,4 +217,7 @@ class AccessStore:
                 await connection.add_listener(CHANNEL, lambda *_: on_change())
             yield
         finally:
-            connection.terminate()
+            try:
+                await connection.close(timeout=_CLOSE_WITHIN_S)
+            except (*_UNREACHABLE, TimeoutError):
+                connection.terminate()

@@ -87,7 +87,12 @@ class Database:
     async def connect(self) -> Connection:
         """One connection of its own outside the pool, checked likewise."""
         connection = await asyncpg.connect(self.dsn, server_settings=_SESSION_SETTINGS)
-        await check_durable(connection)
+        try:
+            await check_durable(connection)
+        except BaseException:
+            # Whoever is refused or cancelled here leaves no connection behind.
+            connection.terminate()
+            raise
         return connection
 
     async def answers(self, *, within_s: float) -> bool:
