@@ -53,7 +53,7 @@ def bill_of(**changes: Any) -> Bill:
 def bills(draw: st.DrawFn) -> Bill:
     """Sound bills of all kinds of care, places and payers, in the year 2026."""
     parts = {
-        "in_policy_fen": draw(FEN),
+        "in_policy_fen": draw(st.integers(1, 300) | FEN),
         "pre_selfpay_fen": draw(FEN),
         "self_funded_fen": draw(st.integers(0, 5000)),
         "over_limit_fen": draw(st.integers(0, 5000)),
@@ -61,18 +61,19 @@ def bills(draw: st.DrawFn) -> Bill:
     if not any(parts.values()):
         parts["in_policy_fen"] = 1
     total = sum(parts.values())
-    basic = draw(st.integers(0, total))
-    serious = draw(st.integers(0, total - basic))
-    other = draw(st.integers(0, total - basic - serious))
-    aid_before = draw(st.sampled_from([0, 0, 0, 0, 1]))
-    aid_before = min(aid_before, total - basic - serious - other)
+    insured = draw(st.integers(0, 110))
+    basic = min(total, parts["in_policy_fen"] * insured // 100)
+    serious = draw(st.just(0) | st.integers(0, (total - basic) // 2))
+    other = draw(st.just(0) | st.integers(0, (total - basic - serious) // 2))
+    rest = total - basic - serious - other
+    aid_before = min(rest, draw(st.sampled_from([0] * 19 + [1])))
     owed = total - basic - serious - other - aid_before
     return bill_of(
         **parts,
         on=date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 364))),
         care_type=draw(st.sampled_from(CareType)),
-        place=draw(st.sampled_from(Place)),
-        referred=draw(st.booleans()),
+        place=draw(st.sampled_from([Place.LOCAL, *Place])),
+        referred=draw(st.sampled_from([True, True, True, False])),
         basic_insurance_fen=basic,
         serious_illness_fen=serious,
         other_funds_fen=other,

@@ -201,3 +201,41 @@ def test_a_cap_without_a_limit_has_no_sentence_but_is_counted() -> None:
     ]
     [posting] = result.postings
     assert (posting.amount_fen, posting.cap_fen) == (10_000, None)
+
+
+def test_the_yearly_deductible_is_a_running_total_of_the_person() -> None:
+    """It is read, posted with its own limit and named in the sentence."""
+    pack = compile_pack(policies.read("demo-district.yaml"))
+    bill = bill_of(care_type=CareType.OUTPATIENT_SPECIAL, in_policy_fen=50_000)
+    key = AccumulatorKey(2026, "deductible")
+    assert pack.accumulator_keys(bill, ["dishouru"]) == (
+        key,
+        AccumulatorKey(2026, "inpatient"),
+        AccumulatorKey(2026, "outpatient"),
+    )
+    assert key not in pack.accumulator_keys(bill, ["dibao"])
+    assert key in pack.accumulator_keys(bill, ["dibao", "dishouru"])
+    result = pack.adjudicate(bill, ["dishouru"], {key: 70_000}, None)
+    [counted, paid] = result.postings
+    assert (counted.key, counted.amount_fen, counted.cap_fen) == (key, 30_000, 100_000)
+    assert (paid.key.pot, paid.amount_fen, paid.cap_fen) == (
+        "inpatient",
+        12_000,
+        5_000_000,
+    )
+    assert result.explanation[1].text.zh == (
+        "年度起付标准 1,000.00 元，此前已计 700.00 元：500.00 元 → 200.00 元"
+    )
+
+
+def test_the_sentence_of_a_cap_says_what_was_used_before() -> None:
+    """Cap, used before, what the bill would get and what is left for it."""
+    pack = compile_pack(policies.read("demo-district.yaml"))
+    used = {AccumulatorKey(2026, "outpatient"): 599_000}
+    result = pack.adjudicate(bill_of(), ["dibao"], used, None)
+    assert result.explanation[3].text.zh == (
+        "门诊年度救助限额 6,000.00 元，此前已用 5,990.00 元：80.00 元 → 10.00 元"
+    )
+    assert result.explanation[3].text.en == (
+        "Yearly cap (outpatient) 6,000.00, used before 5,990.00: 80.00 -> 10.00 yuan"
+    )
