@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,20 +87,26 @@ async def run_demo(options: DemoOptions, console: Console) -> bool:
     verdict = Verdict(console)
     # Calibration is computed while the database comes up.
     making = asyncio.create_task(asyncio.to_thread(_make_pilot))
-    async with open_sandbox(options.data_dir) as sandbox:
-        pilot = await making
-        keys = await _prepare(sandbox, pilot, console)
-        async with serving(sandbox, port=options.port, workers=_WORKERS) as base_url:
-            console.print(
-                f"The gateway is up at {base_url}", highlight=False, soft_wrap=True
-            )
-            async with line_to(base_url, connections=_CONNECTIONS) as line:
-                tally = await _play(line, keys, pilot, console)
-                await _audit(sandbox, tally, verdict, console)
-                await _show_months(sandbox, verdict, console)
-                _say_verdict(verdict, console)
-                if not options.once:
-                    await _stay_up(line, keys, pilot, options.data_dir, console)
+    async with AsyncExitStack() as stack:
+        with console.status("Starting PostgreSQL, making roster and bills"):
+            sandbox = await stack.enter_async_context(open_sandbox(options.data_dir))
+            pilot = await making
+            keys = await _prepare(sandbox, pilot, console)
+        base_url = await stack.enter_async_context(
+            serving(sandbox, port=options.port, workers=_WORKERS)
+        )
+        console.print(
+            f"The gateway is up at {base_url}", highlight=False, soft_wrap=True
+        )
+        line = await stack.enter_async_context(
+            line_to(base_url, connections=_CONNECTIONS)
+        )
+        tally = await _play(line, keys, pilot, console)
+        await _audit(sandbox, tally, verdict, console)
+        await _show_months(sandbox, verdict, console)
+        _say_verdict(verdict, console)
+        if not options.once:
+            await _stay_up(line, keys, pilot, options.data_dir, console)
     return verdict.held
 
 
@@ -200,7 +206,10 @@ async def _audit(
     )
     checked = 0
     months = [figures.month for figures in PUBLISHED]
-    async for month in audit_months(sandbox, months):
+    with console.status("Exporting and verifying"):
+        audits = [month async for month in audit_months(sandbox, months)]
+        books = await audit_books(sandbox)
+    for month in audits:
         checked += month.checked
         verdict.check(
             not month.findings and month.opened == month.checked,
@@ -209,7 +218,6 @@ async def _audit(
             f" tombstones), aid {yuan(month.aid_fen)} CNY by month of record"
             + "".join(f"; {finding}" for finding in month.findings[:3]),
         )
-    books = await audit_books(sandbox)
     verdict.check(
         checked == books.leaves,
         f"the log has {books.leaves:,} entries, and {checked:,} records were verified",
