@@ -16,15 +16,11 @@ from gateway.edge import Edge
 from gateway.handlers import description, desk, health, log, lookups, sessions
 from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.problems import INTERNAL
+from gateway.protocol import HttpServer
 from gateway.routing import MethodRefused, Router
 from settlement.domain.errors import RequestRefused
 
 if TYPE_CHECKING:
-    from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.http import RawRequestMessage
-    from aiohttp.streams import StreamReader
-    from aiohttp.web_protocol import RequestHandler
-
     Handler = Callable[[Edge, web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 #: Who answers each call, by its name.
@@ -66,35 +62,13 @@ def build_server(
 
     Exceptions never leave it: what no handler expected is answered as MA-5107.
     """
-    loop = asyncio.get_running_loop()
-
-    def request_of(
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message,
-            payload,
-            protocol,
-            writer,
-            task,
-            loop,
-            client_max_size=max_body_bytes,
-        )
-
     calls = (*CALLS, METRICS_CALL) if edge.gateway.sandbox else CALLS
-    return web.Server(
+    return HttpServer(
         guarded(edge, Router(calls)),
-        request_factory=request_of,
-        access_log=None,
+        loop=asyncio.get_running_loop(),
         logger=_log,
-        auto_decompress=False,
-        keepalive_timeout=keepalive_s,
-        # A client that hangs up does not take a commit under way with it.
-        handler_cancellation=False,
+        max_body_bytes=max_body_bytes,
+        keepalive_s=keepalive_s,
     )
 
 

@@ -7,10 +7,11 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -28,6 +29,8 @@ from gateway.wiring import Gateway, open_gateway
 from settlement.service.access import Sessions
 from settlement.service.signatures import Signatures
 from settlement.store.access import AccessStore
+
+_REPORT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +104,37 @@ async def open_edge(
             lifetime=timedelta(hours=settings.session_hours),
         )
         door = Door(sessions, Signatures(store, keys.party_secret_key), gateway.now)
-        async with _watching(sessions, gateway):
+        async with (
+            _running(sessions.watch(gateway.now), name="access"),
+            _running(_report(gateway, metrics), name="metrics"),
+        ):
             yield Edge(gateway=gateway, door=door, metrics=metrics)
 
 
+async def _report(gateway: Gateway, metrics: Metrics) -> None:
+    """Say every second how settlement and cache stand, until cancelled."""
+    sequencer = gateway.sequencer
+    batches = batched = 0
+    while True:
+        metrics.settlement_state(
+            waiting=sequencer.waiting,
+            is_stopped=sequencer.stopped is not None,
+            batches=sequencer.batches - batches,
+            batched=sequencer.batched - batched,
+        )
+        batches, batched = sequencer.batches, sequencer.batched
+        roster = gateway.cache.roster_version()
+        if roster is not None:
+            metrics.roster_state(roster.version, datetime.fromisoformat(roster.as_of))
+        await asyncio.sleep(_REPORT_EVERY_S)
+
+
 @contextlib.asynccontextmanager
-async def _watching(sessions: Sessions, gateway: Gateway) -> AsyncIterator[None]:
-    """Follow revocations while the block runs."""
-    task = asyncio.create_task(sessions.watch(gateway.now), name="access")
+async def _running(
+    work: Coroutine[Any, Any, None], *, name: str
+) -> AsyncIterator[None]:
+    """Run something beside the block, and end it with the block."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:

@@ -393,3 +393,28 @@ async def test_old_http_and_closing_clients_are_answered(running: RunningEdge) -
 
         assert expected in answer
         assert answer.endswith(b'{"status":"alive"}')
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"A12345678\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA12345678\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: A12345678\r\n\r\n",
+        b"GET /" + b"A12345678" * 2000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_answered_without_quoting_it(
+    running: RunningEdge, sent: bytes
+) -> None:
+    """A problem with its code; nothing that was sent comes back."""
+    host, port = running.authority.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+
+    assert answer.split(b" ")[1] == b"400"
+    assert b'"MA-1107"' in answer
+    assert b"A12345678" not in answer
