@@ -49,3 +49,13 @@ class CheckpointMark:
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._path)
+            _sync_folder(self._path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last: the name stands in the folder, not in the file."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

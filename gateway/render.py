@@ -99,9 +99,7 @@ def decision_members(outcome: Outcome) -> dict[str, Any]:
             {"kind": part.kind, "amount_fen": part.amount_fen} for part in result.aid
         ],
         "aidable_base_fen": result.base_fen,
-        "patient_pays_fen": result.patient_pays_fen,
-        "cash_fen": result.cash_fen,
-        "account_return_fen": result.account_return_fen,
+        **_collect(outcome),
         "policy": _policy(outcome),
         "category": result.category,
         "category_text": (
@@ -123,6 +121,28 @@ def decision_members(outcome: Outcome) -> dict[str, Any]:
         "duplicate_of": _duplicate(outcome),
     }
     return members
+
+
+def _collect(outcome: Outcome) -> dict[str, int]:
+    """What the cashier collects; for a bill settled before, the first one's amounts.
+
+    A system that reads nothing else of a repeated bill's answer must not charge the
+    patient for the aid that the first settlement already took off.
+    """
+    result, first = outcome.adjudication, outcome.duplicate_of
+    if first is None or not first.is_same_bill:
+        return {
+            "patient_pays_fen": result.patient_pays_fen,
+            "cash_fen": result.cash_fen,
+            "account_return_fen": result.account_return_fen,
+        }
+    # What the personal account holds against what is owed; the bills are the same.
+    account = result.patient_pays_fen - result.cash_fen + result.account_return_fen
+    return {
+        "patient_pays_fen": first.patient_pays_fen,
+        "cash_fen": max(0, first.patient_pays_fen - account),
+        "account_return_fen": max(0, account - first.patient_pays_fen),
+    }
 
 
 def _policy(outcome: Outcome) -> dict[str, str] | None:

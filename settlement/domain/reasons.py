@@ -137,7 +137,7 @@ REASONS = _reasons(
     _bad("MA-1131", "须在两种写法中选择且只能选择一种。",
          "Give exactly one of the two alternatives."),
     # 2xxx: decided by rule
-    _decided("MA-2000", "已按救助政策结算。", "Settled under the aid policy.", _NONE),
+    _decided("MA-2000", "按救助政策给予救助。", "Aid is given under the policy.", _NONE),
     _decided("MA-2001", "没有可救助的金额。", "There is nothing that aid may touch.",
              _PATIENT_PAYS),
     _decided("MA-2002", "本年度救助限额已用完。", "The year's aid cap is used up.",

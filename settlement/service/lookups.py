@@ -9,6 +9,7 @@ import orjson
 
 from settlement.domain.bill import Card
 from settlement.domain.errors import RequestRefused
+from settlement.domain.reasons import reason
 from settlement.service.ids import parse_id
 from settlement.service.ports import Answer, Caller
 from settlement.service.request import Tokenizer
@@ -43,18 +44,19 @@ class Lookups:
         identity = await find.id_of_key(self._database, caller.party_id, key)
         if identity is None:
             raise RequestRefused("MA-4101")
-        stopped = await find.stopped_key(self._database, caller.party_id, key)
-        if stopped is not None:
-            return Answer(200, _stopped_body(stopped))
         return await self._one(caller.party_id, identity)
 
     async def _one(self, facility_id: int | None, identity: bytes) -> Answer:
         found = await find.settlements(
             self._database, Wanted(facility_id=facility_id, id=identity)
         )
-        if not found:
+        if found:
+            return Answer(200, _body(found[0]))
+        # The id that a late original is given is its tombstone's.
+        stopped = await find.tombstone(self._database, facility_id, identity)
+        if stopped is None:
             raise RequestRefused("MA-4101")
-        return Answer(200, _body(found[0]))
+        return Answer(200, _stopped_body(identity, stopped))
 
     async def by_visit(self, caller: Caller, visit_no: str) -> Answer:
         """All settlements of a visit, newest first; an empty list is an answer."""
@@ -111,13 +113,20 @@ def _body(row: find.FoundSettlement) -> bytes:
     return body
 
 
-def _stopped_body(reversal: bytes) -> bytes:
+def _stopped_body(identity: bytes, reversal: bytes) -> bytes:
     """A key that was stopped before its settlement arrived."""
+    stopped = reason("MA-2205")
     return orjson.dumps(
         {
             "state": "declined",
             "decision": "declined",
-            "settlement_id": None,
+            "reason": {
+                "code": stopped.code,
+                "text": {"zh": stopped.text.zh, "en": stopped.text.en},
+            },
+            "next_step": {"zh": stopped.next_step.zh, "en": stopped.next_step.en},
+            "settlement_id": identity.hex(),
+            "aid_fen": 0,
             "reversal": orjson.Fragment(reversal),
         }
     )

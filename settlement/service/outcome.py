@@ -31,6 +31,8 @@ class DuplicateOf:
     patient_pays_fen: int
     receipt: bytes
     """JSON, exactly as the first answer had it."""
+    is_same_bill: bool
+    """Same dates and amounts: what is to be collected is the first one's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

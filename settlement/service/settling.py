@@ -167,6 +167,7 @@ class Settling:
             holder.aid_fen,
             holder.patient_pays_fen,
             holder.answer.receipt,
+            is_same_bill=same,
         )
         self._decline(claim, "MA-2202" if same else "MA-2203", duplicate)
 

@@ -100,10 +100,14 @@ async def id_of_key(database: Database, facility_id: int, key: str) -> bytes | N
     return identity
 
 
-async def stopped_key(database: Database, facility_id: int, key: str) -> bytes | None:
+async def tombstone(
+    database: Database, facility_id: int | None, identity: bytes
+) -> bytes | None:
     """The reversal that stopped a key before its settlement came, as answered."""
     async with _reading(database) as connection:
-        row = await connection.fetchrow(statement("find_stopped_key"), facility_id, key)
+        row = await connection.fetchrow(
+            statement("find_tombstone"), identity, facility_id
+        )
     return None if row is None else row["head"] + row["record"] + row["tail"]
 
 

@@ -72,6 +72,11 @@ async def test_reverse_before_original_stops_the_late_one(house: House) -> None:
     late = await house.settle(bill("C1", visit_no="V1"), "k1")
     assert body(late)["reason"]["code"] == "MA-2205"
     assert (await house.settle(bill("C1", visit_no="V1"), "k1")).body == late.body
+    gateway = house.gateway
+    by_key = body(await gateway.settlement_by_key(caller(), "k1"))
+    by_id = body(await gateway.settlement_by_id(caller(), body(late)["settlement_id"]))
+    assert by_key == by_id
+    assert (by_id["state"], by_id["reversal"]["state"]) == ("declined", "tombstone")
     assert await house.used(token) == 0
     assert body(await house.settle(bill("C1", visit_no="V1")))["aid_fen"] == 5_760
     await assert_books_clean(house)

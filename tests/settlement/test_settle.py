@@ -65,6 +65,9 @@ async def test_settle_same_bill_new_key_shows_the_first(house: House) -> None:
     assert duplicate["settlement_id"] == first["settlement_id"]
     assert duplicate["aid_fen"] == first["aid_fen"]
     assert duplicate["receipt"] == first["receipt"]
+    # What a system reads that knows no duplicates: the first one's amounts.
+    assert second["patient_pays_fen"] == first["patient_pays_fen"]
+    assert second["cash_fen"] == first["cash_fen"]
     assert second["receipt"] is None
     assert await house.used(token) == 5_760
 
