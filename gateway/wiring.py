@@ -18,6 +18,7 @@ from eligibility_cache.follower import Follower
 from eligibility_cache.store import EligibilityCache
 from gateway.mark_file import CheckpointMark
 from gateway.render import JsonRenderer
+from settlement.domain.bill import Card, CardKind
 from settlement.service.claims import month_number
 from settlement.service.desk import Desk
 from settlement.service.eligibility import CheckEligibility, QuotaReader
@@ -36,6 +37,7 @@ from settlement.store.line import Line
 from settlement.store.log_nodes import LogNodes
 from settlement.store.months import Months
 from settlement.store.policies import read_packs
+from settlement.store.roster import head_version
 from settlement.store.roster_feed import RosterFeed
 
 if TYPE_CHECKING:
@@ -43,12 +45,17 @@ if TYPE_CHECKING:
     from datetime import date
 
     from gateway.keyfiles import GatewayKeys
-    from settlement.domain.bill import Bill, Card
+    from settlement.domain.bill import Bill
     from settlement.service.ports import Answer, Caller, ReversalRequest, When
     from settlement.store.database import Database
 
 #: Keys that one facility may stop on a day before their settlement arrives.
 TOMBSTONES_PER_DAY = 100
+#: How long a start waits for the roster: a city's is built within minutes.
+_ROSTER_WITHIN_S = 120.0
+_ROSTER_PAUSE_S = 0.05
+#: Nobody's card: a look-up that only asks for the version.
+_NOBODY = Card(kind=CardKind.RESIDENT_ID, number="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +233,7 @@ async def open_gateway(
     follower = Follower(RosterFeed(database), cache)
     async with _following(follower), running(sequencer):
         await follower.looked_once()
+        await _has_the_roster(database, cache)
         yield gateway
     await publisher.flush()
     cache.close()
@@ -234,6 +242,25 @@ async def open_gateway(
 def _this_month_and_next(now: datetime) -> set[int]:
     """So that no settlement at midnight waits for a partition."""
     return {month_number(now), month_number(now + timedelta(days=31))}
+
+
+async def _has_the_roster(database: Database, cache: EligibilityCache) -> None:
+    """Wait until this process' cache holds the roster in force, within bounds.
+
+    Another worker may be writing the machine's cache just now. Past the bound the
+    gateway starts all the same and says of eligibility that it cannot tell.
+    """
+    async with database.pool.acquire() as connection:
+        head = await head_version(connection)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_ROSTER_WITHIN_S):
+            while head is not None and not _holds(cache, head.version):
+                await asyncio.sleep(_ROSTER_PAUSE_S)
+
+
+def _holds(cache: EligibilityCache, version: int) -> bool:
+    held = cache.look_up(_NOBODY).version
+    return held is not None and held.version >= version
 
 
 @contextlib.asynccontextmanager
