@@ -254,7 +254,7 @@ async def _has_the_roster(database: Database, cache: EligibilityCache) -> None:
         head = await head_version(connection)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_ROSTER_WITHIN_S):
-            while head is not None and not _holds(cache, head.version):
+            while head is not None and not _holds(cache, head.version):  # noqa: ASYNC110  # another process writes it
                 await asyncio.sleep(_ROSTER_PAUSE_S)
 
 
