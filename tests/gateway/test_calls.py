@@ -418,3 +418,25 @@ async def test_what_is_no_http_is_answered_without_quoting_it(
     assert answer.split(b" ")[1] == b"400"
     assert b'"MA-1107"' in answer
     assert b"A12345678" not in answer
+
+
+@pytest.mark.parametrize("cut", [b"zz\r\nabc", b"5\r\nabc"])
+async def test_body_that_breaks_off_is_no_bug(
+    running: RunningEdge, bearer: str, cut: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A malformed or unfinished body ends the request, not the worker's good name."""
+    host, port = running.authority.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"POST /v1/quotes HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        + cut
+    )
+    writer.write_eof()
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+
+    assert b"MA-5107" not in answer
+    assert "bug in" not in caplog.text
+    assert running.use_cases.seen == []
