@@ -195,9 +195,11 @@ def test_sign_refuses_what_could_not_be_imported(desk: Desk, tmp_path: Path) -> 
     assert not (desk.drill / "m.json").exists()
 
 
-def test_import_without_a_gateway_says_what_to_do(tmp_path: Path) -> None:
+def test_import_without_a_gateway_says_what_to_do(
+    tmp_path: Path, data_dir: Path
+) -> None:
     """Where init has not been run, the sentence says so."""
-    result = run("roster", "import", tmp_path / "m.json", "--data-dir", tmp_path)
+    result = run("roster", "import", tmp_path / "m.json", "--data-dir", data_dir)
 
     assert result.exit_code == 1
     assert "medaid init" in result.stderr
