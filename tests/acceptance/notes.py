@@ -105,9 +105,8 @@ class Client:
 
     async def _once(self, note: Note) -> bool:
         """Send it once more; whether there is a definite answer now."""
-        send = self.desk.settle if note.kind == "settle" else self.desk.reverse
         try:
-            answer = await send(note.key, note.sent)
+            answer = await self.send(note)
         except _NO_ANSWER as error:
             self.refused[type(error).__name__] += 1
             return False
@@ -119,6 +118,12 @@ class Client:
         note.answer = answer
         self.news.set()
         return True
+
+    async def send(self, note: Note) -> Answer:
+        """Send what the note says, under its key."""
+        if note.kind == "settle":
+            return await self.desk.settle(note.key, note.sent)
+        return await self.desk.reverse(note.key, note.sent)
 
     async def has_news(self) -> None:
         """Wait until an answer has come to a request that is sent from now on."""
@@ -145,10 +150,7 @@ class Audit:
         for client in self.clients:
             for note in client.notes:
                 assert note.answer is not None
-                send = client.desk.settle
-                if note.kind == "reverse":
-                    send = client.desk.reverse
-                again = await send(note.key, note.sent)
+                again = await client.send(note)
                 assert again.body == note.answer.body
                 assert again.status == 201
                 # That a late original's answer says so is the contract's test.

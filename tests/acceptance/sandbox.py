@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crypto.key_files import PrivateKey, parse_private_key_file
+from crypto.key_files import parse_private_key_file
 from crypto.keys import OpeningKey
 from crypto.trust import Trust, parse_trust_file
 from settlement.store.embedded import EmbeddedPostgres
+from tests.acceptance.desk import PartyKey
 from tests.acceptance.gateway_process import must
 from tests.roster import bureau
 
@@ -27,7 +28,7 @@ class Sandbox:
 
     data_dir: Path
     server: EmbeddedPostgres
-    keys: dict[str, PrivateKey] = field(default_factory=dict)
+    keys: dict[str, PartyKey] = field(default_factory=dict)
     """Of the parties, by code."""
     tokens: dict[str, str] = field(default_factory=dict)
     _dibao: Iterator[int] = field(default_factory=lambda: iter(_DIBAO))
@@ -63,7 +64,9 @@ class Sandbox:
         path = self.data_dir.parent / f"{code}.key.json"
         verb = ("party", "add") if "--role" in options else ("facility", "add")
         self.command(*verb, code, "--key-out", str(path), *options)
-        self.keys[code] = parse_private_key_file(path.read_bytes())
+        key = parse_private_key_file(path.read_bytes())
+        assert not isinstance(key, OpeningKey)
+        self.keys[code] = key
 
     def add_parties(self, *parties: tuple[str, ...]) -> None:
         """Register several side by side: each is a process of its own."""

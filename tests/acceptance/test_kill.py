@@ -253,6 +253,33 @@ async def test_postmaster_killed(
     assert ready.json() == {"ready": True, "reasons": []}
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="API.md, eligibility: quota is null with a reason when PostgreSQL does not"
+    " answer; no member of the answer gives one",
+)
+async def test_quota_that_cannot_be_read_has_a_reason(shot_sandbox: Sandbox) -> None:
+    """Who sees no quota is told why."""
+    gateway = GatewayProcess(shot_sandbox.data_dir, workers=1)
+    gateway.start()
+    postmaster = shot_sandbox.server.postmaster_pid
+    assert postmaster is not None
+    try:
+        async with aiohttp.ClientSession() as http:
+            desk = Desk(http, gateway.url, shot_sandbox.keys["K001"])
+            await desk.eligibility(401)
+            os.kill(postmaster, signal.SIGKILL)
+            await _until_status(desk, 503)
+            document = (await desk.eligibility(401)).json()
+    finally:
+        shot_sandbox.server.start()
+        gateway.stop()
+
+    assert (document["status"], document["quota"]) == ("eligible", None)
+    told = {name for name in document if name.startswith("quota")}
+    assert told > {"quota", "quota_as_of"}
+
+
 async def _while_away(scene: Scene) -> dict[str, Answer]:
     """What a desk is told while the database is gone."""
     desk, person = scene.desk, scene.clients[0].person
