@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPMessage
+from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,7 +27,7 @@ class Reply:
     """Status, headers and bytes."""
 
     status: int
-    headers: HTTPMessage
+    headers: Message
     body: bytes
 
     @property

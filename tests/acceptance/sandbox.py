@@ -31,7 +31,9 @@ class Sandbox:
     keys: dict[str, PartyKey] = field(default_factory=dict)
     """Of the parties, by code."""
     tokens: dict[str, str] = field(default_factory=dict)
-    _dibao: Iterator[int] = field(default_factory=lambda: iter(_DIBAO))
+    # The first one is for requests that settle nothing, and for the key that was
+    # refused before there was a roster.
+    _dibao: Iterator[int] = field(default_factory=lambda: iter(_DIBAO[1:]))
     _tekun: Iterator[int] = field(default_factory=lambda: iter(_TEKUN))
 
     @property

@@ -224,9 +224,10 @@ def _export_month(operator: Operator) -> None:
 def _verify(operator: Operator, answer: Reply) -> None:
     """Offline, with nothing but the folder and the trust file."""
     month = operator.folder / "january"
-    trust = shutil.copy(operator.data_dir / "trust.json", operator.folder)
+    trust = str(operator.folder / "trust.json")
+    shutil.copy(operator.data_dir / "trust.json", trust)
     key = operator.data_dir / "bureau" / "bureau-key.json"
-    plain = ("--trust", str(trust), "--json")
+    plain = ("--trust", trust, "--json")
 
     without_key = json.loads(must("verify", str(month), *plain).raw)
     with_key = json.loads(
@@ -245,12 +246,12 @@ def _verify(operator: Operator, answer: Reply) -> None:
     opened = operator.run("verify", str(saved), "--bureau-key", str(key)).out
     assert '"bill"' in opened
 
-    _every_flipped_byte_is_found(month, trust)
+    _flipped_bytes_are_found(month, trust)
     _other_faults_are_found(month, trust)
 
 
-def _every_flipped_byte_is_found(month: Path, trust: str) -> None:
-    """One byte anywhere in a record, a proof or the checkpoint."""
+def _flipped_bytes_are_found(month: Path, trust: str) -> None:
+    """One byte in a record, in a proof, and in the checkpoint."""
     for path in (
         next((month / "records").iterdir()),
         next((month / "proofs").iterdir()),
