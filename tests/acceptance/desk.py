@@ -55,7 +55,7 @@ class Answer:
         """The reason's code, of a decision or of a problem."""
         document = self.json()
         reason = document.get("reason")
-        return str(reason["code"] if reason else document["code"])
+        return str(reason["code"] if reason else document.get("code", ""))
 
 
 class Desk:

@@ -21,7 +21,8 @@ class Nullable:
 
 def assert_fits(value: Any, shape: Any) -> None:
     """Fail with every place where the value does not have the shape."""
-    assert misfits(value, shape, "$") == []
+    found = misfits(value, shape, "$")
+    assert not found, "; ".join(found)
 
 
 def misfits(value: Any, shape: Any, path: str) -> list[str]:
