@@ -58,6 +58,7 @@ _ELIGIBILITY = Example(
                 "remaining_fen": 600000,
             }
         ],
+        "quota_reason": None,
         "quota_as_of": "2026-01-05T02:14:07.635Z",
         "roster": {"version": 1, "as_of": "2026-01-05T02:14:04.000Z", "age_s": 63},
     },

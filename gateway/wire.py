@@ -37,6 +37,10 @@ from settlement.service.ports import ReversalRequest
 _Model = TypeVar("_Model", bound=Strict)
 
 _FIRST_DAY = date(1900, 1, 1)
+#: No settlement, of a sandbox neither, is older than the ids' first day.
+_FIRST_SANDBOX_DAY = date(2000, 1, 1)
+#: Ids count days in two bytes; no instant lies behind this.
+_LAST_DAY = date(2150, 12, 31)
 _BACKSLASH = b"\\"
 _COLON = b":"
 _FIELDS_OF_CARD = 2
@@ -237,7 +241,7 @@ def _instant(text: str, path: str, faults: Faults) -> datetime | None:
         instant = datetime.fromisoformat(text)
     except ValueError:
         instant = None
-    if instant is None or instant.date() < _FIRST_DAY:
+    if instant is None or not _FIRST_DAY <= instant.date() <= _LAST_DAY:
         faults.add(path, "MA-1125")
         return None
     return instant
@@ -254,7 +258,7 @@ def parse_instant_header(name: str, text: str) -> datetime:
     """An instant in a header; raises MA-1107."""
     faults = Faults()
     instant = _instant(text, name, faults) if _INSTANT.fullmatch(text) else None
-    if instant is None:
+    if instant is None or instant.date() < _FIRST_SANDBOX_DAY:
         raise RequestRefused("MA-1107", faults=(BillFault(name, "MA-1125"),))
     return instant
 

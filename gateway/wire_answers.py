@@ -79,6 +79,9 @@ class EligibilityOut(_Answer):
         "本年度额度；数据库未应答时为空",
         "pots of the year; null when the database did not answer",
     )
+    quota_reason: ReasonOut | None = _say(
+        "没有额度的原因", "why there is no quota although it was asked for"
+    )
     quota_as_of: Instant | None = _say("额度的时间", "when the quota was read")
     roster: RosterOut | None = _say("名册", "roster used; null before the first")
 

@@ -182,7 +182,11 @@ async def open_gateway(
     logbook = Logbook(CheckpointSigner(origin, keys.checkpoint_sign))
     nodes = LogNodes(database)
     publisher = Publisher(CheckpointMark(data_dir / "checkpoint"))
-    await publisher.check(await ensure_head(database, logbook.empty()), nodes)
+
+    async def check_log() -> None:
+        await publisher.check(await ensure_head(database, logbook.empty()), nodes)
+
+    await check_log()
     shelf = PolicyShelf(await read_packs(database))
     cache = EligibilityCache(data_dir / "cache", tokenizer)
     months = Months(database)
@@ -196,7 +200,7 @@ async def open_gateway(
         tombstones_per_day=TOMBSTONES_PER_DAY,
     )
     sequencer = Sequencer(
-        desk, Line(database), publisher, months, limits or SequencerLimits()
+        desk, Line(database, check_log), publisher, months, limits or SequencerLimits()
     )
     gateway = Gateway(
         database=database,
@@ -214,7 +218,6 @@ async def open_gateway(
             cache=cache,
             tokenizer=tokenizer,
             sequencer=sequencer,
-            database=database,
             random=os.urandom,
         ),
         quote_use_case=Quote(
@@ -224,24 +227,33 @@ async def open_gateway(
             cache=cache, book=shelf, quotas=QuotaReader(database), renderer=renderer
         ),
         lookups=Lookups(database, tokenizer),
-        log=LogReader(nodes),
-        health=Health(database=database, sequencer=sequencer, shelf=shelf, cache=cache),
+        log=LogReader(nodes, publisher.guard),
+        health=Health(
+            database=database,
+            sequencer=sequencer,
+            publisher=publisher,
+            shelf=shelf,
+            cache=cache,
+        ),
         sequencer=sequencer,
         cache=cache,
         published_keys=published_keys,
     )
     follower = Follower(RosterFeed(database), cache)
-    async with _following(follower), running(sequencer):
-        await follower.looked_once()
-        await _has_the_roster(database, cache)
-        yield gateway
-    await publisher.flush()
-    cache.close()
+    try:
+        async with _following(follower), running(sequencer):
+            await follower.looked_once()
+            await _has_the_roster(database, cache)
+            yield gateway
+    finally:
+        await publisher.close()
+        cache.close()
 
 
 def _this_month_and_next(now: datetime) -> set[int]:
     """So that no settlement at midnight waits for a partition."""
-    return {month_number(now), month_number(now + timedelta(days=31))}
+    first_of_next = now.replace(day=1) + timedelta(days=32)
+    return {month_number(now), month_number(first_of_next.replace(day=2))}
 
 
 async def _has_the_roster(database: Database, cache: EligibilityCache) -> None:

@@ -254,6 +254,11 @@ REASONS = _reasons(
            Text("请用原幂等键重试；若仍失败请联系网关管理员。",
                 "Retry with the same key; if it persists, ask the operator."),
            retry_allowed=True, same_key=True),
+    Reason("MA-5108", Text("剩余额度暂时无法查询。",
+                           "The remaining quota cannot be read at the moment."),
+           Text("救助资格不受影响；结算时按实际额度计算。",
+                "Eligibility stands; settling computes with the true quota."),
+           retry_allowed=True, same_key=True),
     # 61xx: a roster file that is not taken in
     _file("MA-6101", "清单文件格式不符。", "The manifest is malformed."),
     _file("MA-6102", "清单签名无效，或签名密钥不受信任。",

@@ -57,7 +57,7 @@ class Batch:
                 settling.accumulators() | reversing.accumulators()
             )
         )
-        leaves = reversing.undo(totals) + await settling.adjudicate(totals)
+        leaves = reversing.undo(totals) + settling.adjudicate(totals)
         self.answers |= settling.answers | reversing.answers
         self.deferred += settling.deferred
         await self._post(ledger, settling, reversing, totals, leaves)
@@ -126,18 +126,10 @@ class Batch:
                 head=page.head,
             )
         )
-        await self._post_reversals(ledger, reversing, index_of)
-        self.head = page.head
-
-    async def _post_reversals(
-        self,
-        ledger: Ledger,
-        reversing: Reversing,
-        index_of: dict[bytes, int],
-    ) -> None:
-        """Reversals, and the visits that they set free."""
         reversals = reversing.rows(index_of.__getitem__)
         if reversals:
             await ledger.post_reversals(reversals)
-        if reversing.released_visits:
-            await ledger.release_visits(reversing.released_visits)
+        released = settling.released_visits + reversing.released_visits
+        if released or settling.repeated_visits:
+            await ledger.release_visits(released, settling.repeated_visits)
+        self.head = page.head

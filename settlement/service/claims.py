@@ -66,7 +66,7 @@ class ReversalClaim:
     """The settlement, where the request names it by id."""
     card_token: bytes | None
     person: bytes | None
-    """Token of the person behind the card, where there is one."""
+    """Token of the person behind the card, where the cache knows one."""
     request: bytes
     answer: asyncio.Future[Answer] = field(repr=False)
 

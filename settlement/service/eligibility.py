@@ -43,6 +43,8 @@ class EligibilityOutcome:
     category_text: Text | None
     quota: tuple[PotQuota, ...] | None
     quota_as_of: datetime | None
+    quota_failed: bool
+    """Asked for, but PostgreSQL did not answer."""
     roster: RosterVersion | None
     asked_at: datetime
 
@@ -83,7 +85,7 @@ class QuotaReader:
                 found = await read_used(
                     self._database, {key for wanted, _ in waiting for key in wanted}
                 )
-            except StoreUnavailableError as error:
+            except Exception as error:  # noqa: BLE001  # everybody who waits is told
                 for _, future in waiting:
                     if not future.done():
                         future.set_exception(error)
@@ -144,6 +146,7 @@ class CheckEligibility:
             category_text=Text(*pack.category_text(best)),
             quota=quota,
             quota_as_of=as_of,
+            quota_failed=with_quota and quota is None,
             roster=roster,
             asked_at=when.settled_at,
         )
@@ -166,6 +169,7 @@ class CheckEligibility:
             category_text=None,
             quota=None,
             quota_as_of=None,
+            quota_failed=False,
             roster=roster,
             asked_at=when.settled_at,
         )

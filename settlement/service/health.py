@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settlement.service.policy_shelf import PolicyShelf
 from settlement.service.ports import EligibilitySource
+from settlement.service.publish import Publisher
 from settlement.service.sequencer import Sequencer
 from settlement.store.database import Database
 
@@ -18,12 +19,14 @@ class Health:
         *,
         database: Database,
         sequencer: Sequencer,
+        publisher: Publisher,
         shelf: PolicyShelf,
         cache: EligibilitySource,
     ) -> None:
         """Everything comes from outside."""
         self._database = database
         self._sequencer = sequencer
+        self._publisher = publisher
         self._shelf = shelf
         self._cache = cache
 
@@ -32,6 +35,8 @@ class Health:
         found = []
         if self._sequencer.stopped is not None:
             found.append(f"settlement stopped: {self._sequencer.stopped}")
+        if self._publisher.fault is not None:
+            found.append(self._publisher.fault)
         if self._shelf.is_empty:
             found.append("no policy pack is installed")
         if self._cache.roster_version() is None:

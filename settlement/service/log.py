@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crypto.errors import MalformedProofError
 from crypto.merkle import NodeReader, Path, inclusion_proof
 from crypto.proof import LogProof
 from crypto.tiles import Tile, entry_bundle, parse_tile_path, tile_bytes
-from settlement.domain.errors import RequestRefused
+from settlement.domain.errors import FatalError, RequestRefused
 from settlement.store.find import reading_faults
 from settlement.store.log_nodes import LogNodes
+from settlement.store.rows import LogHead
 
 
 class LogReader:
     """Everything that a verifier may fetch; tells nothing of any hospital."""
 
-    def __init__(self, nodes: LogNodes) -> None:
-        """Reads what is committed, which is what may be shown."""
+    def __init__(self, nodes: LogNodes, guard: Callable[[LogHead], None]) -> None:
+        """Read what is committed; `guard` refuses less than was shown before."""
         self._nodes = nodes
+        self._guard = guard
 
     async def checkpoint(self) -> bytes:
         """The latest checkpoint, a signed note."""
@@ -58,4 +62,8 @@ class LogReader:
         if found is None:
             raise RequestRefused("MA-5104", retry_after_s=30)
         head, checkpoint = found
+        try:
+            self._guard(head)
+        except FatalError:
+            raise RequestRefused("MA-5104", retry_after_s=30) from None
         return head.size, checkpoint

@@ -8,6 +8,7 @@ settlement.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
 
 from crypto.errors import CryptoError
@@ -29,6 +30,8 @@ class MarkFile(Protocol):
         ...
 
 
+_log = logging.getLogger(__name__)
+
 #: The file may lag by this much; in between the process's own memory guards.
 _SAVE_DELAY_S = 0.1
 
@@ -43,9 +46,11 @@ class Publisher:
         self._root = b""
         self._latest: NewHead | None = None
         self._saving: asyncio.Task[None] | None = None
+        #: Why the mark could not be written the last time, or `None`.
+        self.fault: str | None = None
 
     async def check(self, head: LogHead, nodes: LogNodes) -> None:
-        """At start: the database must extend what this machine has seen.
+        """At start and on each new connection: the database extends what was seen.
 
         Raises `FatalError` saying what to do.
         """
@@ -75,10 +80,14 @@ class Publisher:
                     " machine has seen: its past was rewritten, or it is another"
                     " database. Keep both for the auditor and do not settle"
                 ) from error
+        self.guard(head)
         self._size, self._root = head.size, head.root
 
     def guard(self, head: LogHead) -> None:
-        """In each batch, under the head's lock: never behind what was shown."""
+        """Never behind what was shown; in each batch, under the head's lock.
+
+        Raises `FatalError`.
+        """
         if head.size < self._size or (
             head.size == self._size and self._root and head.root != self._root
         ):
@@ -92,13 +101,28 @@ class Publisher:
             self._saving = asyncio.create_task(self._save_soon(), name="mark")
 
     async def _save_soon(self) -> None:
-        await asyncio.sleep(_SAVE_DELAY_S)
-        await self.flush()
+        while self._latest is not None:
+            await asyncio.sleep(_SAVE_DELAY_S)
+            await self._save()
 
-    async def flush(self) -> None:
-        """Write the mark now; also at the end of the process."""
-        if self._latest is not None:
-            latest, self._latest = self._latest, None
+    async def close(self) -> None:
+        """Write the mark for the last time."""
+        if self._saving is not None:
+            await self._saving
+        await self._save()
+
+    async def _save(self) -> None:
+        """Keep the largest; what could not be kept is tried again, and said."""
+        if self._latest is None:
+            return
+        latest, self._latest = self._latest, None
+        try:
             await asyncio.to_thread(
                 self._file.save, latest.size, latest.root, latest.checkpoint
             )
+        except OSError as error:
+            self.fault = f"the checkpoint file cannot be written: {error.strerror}"
+            _log.error("%s", self.fault)  # the sentence says it all
+            # The next publication tries again; the process's memory guards meanwhile.
+        else:
+            self.fault = None

@@ -7,6 +7,7 @@ content, and where they differ the differing fields can be named.
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import orjson
@@ -41,6 +42,8 @@ _SAME_BILL = slice(BILL_FIELDS.index("total_fen"), BILL_FIELDS.index("charity_fe
 _SERVICE_DATES = slice(
     BILL_FIELDS.index("service_start"), BILL_FIELDS.index("service_end") + 1
 )
+#: Where, in a visit's identity without bill_no, the personal account would stand.
+_OWN_MONEY = 4 + 2 + BILL_FIELDS.index("personal_account_fen") - _SAME_BILL.start
 REVERSAL_FIELDS = ("reason", "settlement_id", "original_idempotency_key", "card")
 
 
@@ -94,14 +97,24 @@ def canonical(values: list[Any]) -> bytes:
 
 
 def differing(stored: bytes, sent: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the fields in which two canonical requests differ."""
-    pairs = zip(names, orjson.loads(stored), orjson.loads(sent), strict=True)
-    return tuple(name for name, old, new in pairs if old != new)
+    """Names of the fields in which two canonical requests differ.
+
+    A field that one of them does not know counts as left out.
+    """
+    old, new = orjson.loads(stored or b"[]"), orjson.loads(sent)
+    pairs = zip_longest(names, old, new)
+    return tuple(name for name, before, after in pairs if before != after)
+
+
+def card_token_of(stored: bytes) -> bytes | None:
+    """The token of the card that a stored settle request came with."""
+    values = orjson.loads(stored or b"[]")
+    return bytes.fromhex(values[0]) if values else None
 
 
 def same_bill(stored: bytes, sent: bytes) -> bool:
     """Whether dates and amounts of two bills are the same."""
-    old, new = orjson.loads(stored), orjson.loads(sent)
+    old, new = orjson.loads(stored or b"[]"), orjson.loads(sent)
     return bool(
         old[_SAME_BILL] == new[_SAME_BILL]
         and old[_SERVICE_DATES] == new[_SERVICE_DATES]
@@ -111,10 +124,12 @@ def same_bill(stored: bytes, sent: bytes) -> bool:
 def visit_identity(facility_id: int, person: bytes, values: list[Any]) -> bytes:
     """What may be in force only once: facility, person, visit_no and bill_no.
 
-    Without a bill_no, dates and amounts belong to the identity. Person, not card.
+    Without a bill_no, dates and amounts belong to the identity, but not what the
+    patient pays from their own account. Person, not card.
     """
     visit_no, bill_no = values[1], values[2]
     content = [facility_id, person.hex(), visit_no, bill_no]
     if bill_no is None:
         content += [*values[_SERVICE_DATES], *values[_SAME_BILL]]
+        content[_OWN_MONEY] = None
     return blake2b(orjson.dumps(content), digest_size=16).digest()

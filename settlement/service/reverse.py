@@ -17,8 +17,6 @@ from settlement.service.ports import (
 )
 from settlement.service.request import Tokenizer, canonical, reversal_values
 from settlement.service.sequencer import Sequencer
-from settlement.store.database import Database
-from settlement.store.find import person_of_card
 
 
 class Reverse:
@@ -30,21 +28,19 @@ class Reverse:
         cache: EligibilitySource,
         tokenizer: Tokenizer,
         sequencer: Sequencer,
-        database: Database,
         random: Callable[[int], bytes],
     ) -> None:
         """Everything comes from outside."""
         self._cache = cache
         self._tokenizer = tokenizer
         self._sequencer = sequencer
-        self._database = database
         self._random = random
 
     async def __call__(
         self, caller: Caller, key: str, order: ReversalRequest, when: When
     ) -> Answer:
         """Answer 201 with the reversal; raises `RequestRefused` as API.md says."""
-        token, person = await self._person(order.card)
+        token, person = self._tokens(order.card)
         claim = ReversalClaim(
             caller=caller,
             key=key,
@@ -62,12 +58,10 @@ class Reverse:
         )
         return await self._sequencer.settle(claim)
 
-    async def _person(self, card: Card | None) -> tuple[bytes | None, bytes | None]:
-        """Tokens of card and person; where the cache cannot tell, PostgreSQL does."""
+    def _tokens(self, card: Card | None) -> tuple[bytes | None, bytes | None]:
+        """Tokens of card and person, as far as the cache can tell."""
         if card is None:
             return None, None
         token = self._tokenizer.card(card.kind, card.number)
-        person, can_tell = self._cache.person_of_card(card)
-        if can_tell:
-            return token, person.token if person else None
-        return token, await person_of_card(self._database, token)
+        person, _ = self._cache.person_of_card(card)
+        return token, person.token if person else None

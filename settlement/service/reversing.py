@@ -15,7 +15,7 @@ from settlement.service.claims import Claim, ReversalClaim
 from settlement.service.desk import ClaimFailedError, Desk, Leaf
 from settlement.service.outcome import Alert, ReversalOutcome, without_receipt
 from settlement.service.ports import Answer
-from settlement.service.request import REVERSAL_FIELDS, differing
+from settlement.service.request import REVERSAL_FIELDS, card_token_of, differing
 from settlement.service.totals import AccumulatorId, Totals
 from settlement.store import rows
 from settlement.store.ledger import Ledger
@@ -87,7 +87,10 @@ class Reversing:
 
     async def _refuse(self, claim: ReversalClaim, reason: str) -> None:
         """Nothing of a refused reversal is kept, its keys neither."""
-        await self._ledger.release_keys([claim.id], [claim.id])
+        stopped = claim.original_key_id
+        await self._ledger.release_keys(
+            [(*stopped, claim.id)] if stopped else [], [(*claim.key_id, claim.id)]
+        )
         self.answers[claim] = RequestRefused(reason)
 
     async def lock_originals(self) -> None:
@@ -134,18 +137,50 @@ class Reversing:
         self, claim: ReversalClaim, original: rows.Original | None
     ) -> None:
         """Another facility's settlement is as unknown as one that never was."""
-        if original is None or original.facility_id != claim.caller.party_id:
+        if original is None:
+            await self._judge_late_original(claim)
+        elif original.facility_id != claim.caller.party_id:
             await self._refuse(claim, "MA-4101")
-        elif _is_other_person(claim, original):
+        elif await self._is_other_person(claim, original):
             await self._refuse(claim, "MA-4104")
         elif original.state == b"d":
-            self._answer_without_leaf(claim, original)
+            self._answer_without_leaf(claim, original.id)
         elif original.state == b"r" or any(
             undo.original.id == original.id for undo in self._undos
         ):
             await self._repeat_first(claim, [original.id], [])
         else:
             self._undos.append(_Undo(claim, original))
+
+    async def _judge_late_original(self, claim: ReversalClaim) -> None:
+        """The id may be a late original's, which is its tombstone's: declined."""
+        wanted = claim.original_id
+        found = [] if wanted is None else await self._ledger.reversals_of([], [wanted])
+        if (
+            wanted is not None
+            and found
+            and found[0].settlement_id is None
+            and found[0].facility_id == claim.caller.party_id
+        ):
+            self._answer_without_leaf(claim, wanted)
+        else:
+            await self._refuse(claim, "MA-4101")
+
+    async def _is_other_person(
+        self, claim: ReversalClaim, original: rows.Original
+    ) -> bool:
+        """Whether the card that came with the key belongs to somebody else.
+
+        The card of the settlement itself never does; of another card the roster in
+        PostgreSQL tells whose it is, because the cache may lag.
+        """
+        if claim.card_token is None or claim.card_token == card_token_of(
+            original.request or b""
+        ):
+            return False
+        persons = await self._ledger.persons_by_card([claim.card_token])
+        person = persons.get(claim.card_token)
+        return person is None or person.token != original.person
 
     async def _repeat_first(
         self,
@@ -161,12 +196,10 @@ class Reversing:
             return
         self._keep(claim, found[0].body.replace(_NOT_YET, _ALREADY, 1))
 
-    def _answer_without_leaf(
-        self, claim: ReversalClaim, original: rows.Original
-    ) -> None:
+    def _answer_without_leaf(self, claim: ReversalClaim, original_id: bytes) -> None:
         outcome = ReversalOutcome(
             reversal_id=claim.id.hex(),
-            settlement_id=original.id.hex(),
+            settlement_id=original_id.hex(),
             aid_fen=0,
             state="declined",
         )
@@ -258,15 +291,6 @@ def _person(claim: ReversalClaim, original: rows.Original | None) -> bytes | Non
     if original is not None:
         return original.person
     return claim.person or claim.card_token
-
-
-def _is_other_person(claim: ReversalClaim, original: rows.Original) -> bool:
-    """Whether the card that came with the key belongs to somebody else."""
-    if claim.card_token is None:
-        return False
-    if original.person is None:
-        return claim.person is not None
-    return claim.person != original.person
 
 
 def _known_key(claim: ReversalClaim, stored: rows.StoredAnswer) -> Answer | Exception:

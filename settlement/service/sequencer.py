@@ -21,7 +21,6 @@ from settlement.service.ports import Answer
 from settlement.service.publish import Publisher
 from settlement.store.errors import (
     BatchConflictError,
-    BatchRefusedError,
     CommitUnknownError,
     StoreUnavailableError,
 )
@@ -66,7 +65,8 @@ class Sequencer:
         self._limits = limits
         self._sweeper: asyncio.TimerHandle | None = None
         self._pool: deque[Claim] = deque()
-        self._under_way: set[tuple[str, int, str]] = set()
+        #: Who holds a key in this process, from `_join` to the answer.
+        self._under_way: dict[tuple[str, int, str], Claim] = {}
         self._wake = asyncio.Event()
         self._draining = False
         #: Why settlement stopped for good, or `None`.
@@ -106,7 +106,7 @@ class Sequencer:
         name = _name(claim)
         if name in self._under_way:
             raise RequestRefused("MA-4102", retry_after_s=1)
-        self._under_way.add(name)
+        self._under_way[name] = claim
         self._pool.append(claim)
         self._wake.set()
         if self._sweeper is None:
@@ -129,45 +129,61 @@ class Sequencer:
         return True
 
     async def run(self) -> None:
-        """Batch after batch until `drain`; a bug ends the process' settling."""
+        """Batch after batch until `drain`."""
         while self._pool or not self._draining:
             if not self._pool:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            claims = self._take()
-            self.batches += 1
-            self.batched += len(claims)
-            try:
+            if await self._is_connected():
+                claims = self._take()
+                self.batches += 1
+                self.batched += len(claims)
                 await self._settle(claims)
-            except Exception as error:  # noqa: BLE001  # a bug: stop, tell, do not guess
-                self._stop(f"{type(error).__name__}: {error}")
-                _log.exception("settlement stopped")
-                self._fail(claims, "MA-5104")
         await self._line.close()
+
+    async def _is_connected(self) -> bool:
+        """Whether there is a database to settle on; those who wait are told if not."""
+        reason = "MA-5104"
+        if self.stopped is None:
+            try:
+                await self._line.connection()
+            except StoreUnavailableError as gone:
+                _log.warning("database unavailable: %s", gone)
+                reason = "MA-5105"
+            except FatalError as fatal:
+                self._stop(fatal)
+            else:
+                return True
+        waiting = list(self._pool)
+        self._pool.clear()
+        self._fail(waiting, reason)
+        return False
 
     def drain(self) -> None:
         """Take no more; `run` returns when everything that waits is answered."""
         self._draining = True
         self._wake.set()
 
-    def _stop(self, why: str) -> None:
-        self.stopped = why
+    def _stop(self, fatal: FatalError) -> None:
+        """No more settling in this process: its sentence says why and what to do."""
+        _log.critical("settlement stopped: %s", fatal)
+        self.stopped = str(fatal)
 
     def _take(self) -> list[Claim]:
         """The next batch: no key twice, and no reversal beside its original."""
         now = asyncio.get_running_loop().time()
         taken: list[Claim] = []
-        keys: set[tuple[int, str]] = set()
+        keys: set[tuple[str, int, str]] = set()
         put_back: list[Claim] = []
         while self._pool and len(taken) < self._limits.batch:
             claim = self._pool.popleft()
             if self._expire(claim, now):
                 continue
             if claim.answer.done():
-                self._under_way.discard(_name(claim))
-            elif keys.isdisjoint(_settle_keys(claim)):
-                keys.update(_settle_keys(claim))
+                self._let_go(claim)
+            elif keys.isdisjoint(_keys(claim)):
+                keys.update(_keys(claim))
                 taken.append(claim)
             else:
                 put_back.append(claim)
@@ -181,25 +197,27 @@ class Sequencer:
         try:
             await self._attempt(claims)
         except ClaimFailedError as failed:
-            _log.error("a claim failed", exc_info=failed.__cause__)
-            self._finish(failed.claim, RequestRefused("MA-5107"))
+            self._give_up(failed.claim, failed.__cause__)
             await self._settle([c for c in claims if c is not failed.claim])
-        except BatchRefusedError as refused:
-            if len(claims) == 1:
-                _log.error("the database refused a claim: %s", refused)
-                self._finish(claims[0], RequestRefused("MA-5107"))
-                return
-            middle = len(claims) // 2
-            await self._settle(claims[:middle])
-            await self._settle(claims[middle:])
         except StoreUnavailableError as gone:
             _log.warning("database unavailable: %s", gone)
             await self._line.drop()
             self._fail(claims, "MA-5105")
         except FatalError as fatal:
-            _log.critical("settlement stopped: %s", fatal)
-            self._stop(str(fatal))
+            self._stop(fatal)
             self._fail(claims, "MA-5104")
+        except Exception as error:  # noqa: BLE001  # one claim's bug stays one claim's
+            if len(claims) == 1:
+                self._give_up(claims[0], error)
+                return
+            middle = len(claims) // 2
+            await self._settle(claims[:middle])
+            await self._settle(claims[middle:])
+
+    def _give_up(self, claim: Claim, why: BaseException | None) -> None:
+        """Tell one caller of a bug; without the message, which may quote values."""
+        _log.error("a claim could not be worked on: %s", type(why).__name__)
+        self._finish(claim, RequestRefused("MA-5107"))
 
     async def _attempt(self, claims: Sequence[Claim]) -> None:
         for attempt in range(_CONFLICT_RETRIES + 1):
@@ -241,13 +259,19 @@ class Sequencer:
         self._pool.extendleft(reversed(batch.deferred))
 
     def _finish(self, claim: Claim, answer: Answer | Exception) -> None:
-        self._under_way.discard(_name(claim))
+        self._let_go(claim)
         if claim.answer.done():
             return
         if isinstance(answer, Answer):
             claim.answer.set_result(answer)
         else:
             claim.answer.set_exception(answer)
+
+    def _let_go(self, claim: Claim) -> None:
+        """Free the key, unless another claim holds it by now."""
+        name = _name(claim)
+        if self._under_way.get(name) is claim:
+            del self._under_way[name]
 
     def _fail(self, claims: Sequence[Claim], reason: str) -> None:
         for claim in claims:
@@ -259,11 +283,11 @@ def _name(claim: Claim) -> tuple[str, int, str]:
     return kind, *claim.key_id
 
 
-def _settle_keys(claim: Claim) -> set[tuple[int, str]]:
-    """The settle keys that a claim will write: its own, or the one it may stop."""
-    if isinstance(claim, ReversalClaim):
-        return {claim.original_key_id} if claim.original_key_id else set()
-    return {claim.key_id}
+def _keys(claim: Claim) -> set[tuple[str, int, str]]:
+    """The keys that a claim will write: its own, and the one that it may stop."""
+    if isinstance(claim, ReversalClaim) and claim.original_key_id is not None:
+        return {_name(claim), ("settle", *claim.original_key_id)}
+    return {_name(claim)}
 
 
 @contextlib.asynccontextmanager

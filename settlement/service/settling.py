@@ -76,6 +76,10 @@ class Settling:
         self.answered: list[rows.AnswerRow] = []
         self.deferred: list[Claim] = []
         self.diagnoses: list[rows.DiagnosisRow] = []
+        #: (identity, id) of visits claimed for bills that came out declined.
+        self.released_visits: list[tuple[bytes, bytes]] = []
+        #: Identities in which a further bill was put.
+        self.repeated_visits: list[bytes] = []
 
     async def sort_by_key(self, first: set[bytes]) -> None:
         """A known key ends here: its stored answer, or what differs."""
@@ -150,6 +154,7 @@ class Settling:
         for undecided, _ in repeats:
             if undecided.claim.id in taken:
                 undecided.alerts = (REPEAT_ALERT,)
+                self.repeated_visits.append(undecided.identity)
                 self._undecided.append(undecided)
             else:
                 postponed.append(undecided)
@@ -157,7 +162,9 @@ class Settling:
 
     async def _postpone(self, claims: list[SettleClaim]) -> None:
         if claims:
-            await self._ledger.release_keys([claim.id for claim in claims], [])
+            await self._ledger.release_keys(
+                [(*claim.key_id, claim.id) for claim in claims], []
+            )
             self.deferred.extend(claims)
 
     def _decline_duplicate(self, claim: SettleClaim, holder: rows.VisitInForce) -> None:
@@ -203,21 +210,18 @@ class Settling:
             for key in undecided.keys
         }
 
-    async def adjudicate(self, totals: Totals) -> list[Leaf]:
+    def adjudicate(self, totals: Totals) -> list[Leaf]:
         """Apply the policy in order of arrival; seal what is approved."""
         leaves = []
-        released = []
         for undecided in self._undecided:
             try:
                 leaf = self._adjudicate(undecided, totals)
             except Exception as error:
                 raise ClaimFailedError(undecided.claim) from error
             if leaf is None:
-                released.append((undecided.identity, undecided.claim.id))
+                self.released_visits.append((undecided.identity, undecided.claim.id))
             else:
                 leaves.append(leaf)
-        if released:
-            await self._ledger.release_visits(released)
         return leaves
 
     def _adjudicate(self, undecided: _Undecided, totals: Totals) -> Leaf | None:

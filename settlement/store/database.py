@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -24,6 +25,11 @@ REQUIRED_SETTINGS = {
     "transaction_read_only": ("off",),
 }
 #: The same on every connection, whatever the server's or the user's defaults are.
+#: A server that lets nobody in within this time cannot be reached.
+CONNECT_TIMEOUT_S = 5.0
+#: A server that says nothing for this long is gone.
+_SILENCE_S = 10
+_KEEPALIVE_EVERY_S = 3
 _SESSION_SETTINGS = {
     "application_name": "medaid",
     "timezone": "UTC",
@@ -32,10 +38,18 @@ _SESSION_SETTINGS = {
 }
 
 
+class UnfitServerError(FatalError, ConnectionError):
+    """A server on which settling would not be safe: a standby, or read-only.
+
+    At start it ends the program. While running it counts as a server that cannot be
+    reached, because during a failover it passes; hence also a `ConnectionError`.
+    """
+
+
 async def check_durable(connection: Connection) -> None:
     """Refuse a server on which an acknowledged settlement could be lost.
 
-    Raises `FatalError` naming the setting; also on a standby in recovery.
+    Raises `UnfitServerError` naming the setting; also on a standby in recovery.
     """
     rows = await connection.fetch(
         "SELECT name, current_setting(name) AS value"
@@ -46,12 +60,29 @@ async def check_durable(connection: Connection) -> None:
     found = {row["name"]: row["value"] for row in rows}
     for name, accepted in REQUIRED_SETTINGS.items():
         if found[name] not in accepted:
-            raise FatalError(
+            raise UnfitServerError(
                 f"PostgreSQL setting {name} is {found[name]!r};"
                 f" settling needs {' or '.join(accepted)}"
             )
     if found["in_recovery"] != "false":
-        raise FatalError("this PostgreSQL server is a standby in recovery")
+        raise UnfitServerError("this PostgreSQL server is a standby in recovery")
+    _notice_silence(connection)
+
+
+def _notice_silence(connection: Connection) -> None:
+    """Have the kernel end a connection whose other side has gone without a word.
+
+    No time-out of ours does that: it would send a cancel into a COMMIT. asyncpg has
+    no setting for it.
+    """
+    transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001
+    link = transport.get_extra_info("socket")
+    if link is None or link.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENCE_S)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_EVERY_S)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_S * 1_000)
 
 
 class Database:
@@ -78,15 +109,20 @@ class Database:
                 max_size=max_size,
                 init=check_durable,
                 command_timeout=None,
+                timeout=CONNECT_TIMEOUT_S,
                 server_settings=_SESSION_SETTINGS,
             )
+        except UnfitServerError:
+            raise
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StoreUnavailableError(str(error) or type(error).__name__) from error
         return cls(pool, dsn)
 
     async def connect(self) -> Connection:
         """One connection of its own outside the pool, checked likewise."""
-        connection = await asyncpg.connect(self.dsn, server_settings=_SESSION_SETTINGS)
+        connection = await asyncpg.connect(
+            self.dsn, timeout=CONNECT_TIMEOUT_S, server_settings=_SESSION_SETTINGS
+        )
         try:
             await check_durable(connection)
         except BaseException:

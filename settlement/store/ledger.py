@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 AccumulatorId = tuple[bytes, int, str]
 
+#: Writes WAL where standbys are required, so that its commit waits for them.
+_FENCE = (
+    "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
+    " WHERE current_setting('synchronous_standby_names') <> ''"
+)
+
 _CONNECTION_FAULTS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -110,12 +116,16 @@ class Ledger:
         return {(row["facility_id"], row["key"]): _answer(row) for row in found}
 
     async def release_keys(
-        self, settle_ids: Sequence[bytes], reversal_ids: Sequence[bytes]
+        self,
+        settles: Sequence[tuple[int, str, bytes]],
+        reversals: Sequence[tuple[int, str, bytes]],
     ) -> None:
-        """Give up keys claimed in this transaction."""
+        """Give up keys (facility, key, id) claimed in this transaction."""
         with our_errors():
             await self._connection.execute(
-                statement("release_keys"), list(settle_ids), list(reversal_ids)
+                statement("release_keys"),
+                *_transpose(settles, 3),
+                *_transpose(reversals, 3),
             )
 
     async def persons_by_card(
@@ -159,12 +169,21 @@ class Ledger:
             )
         return holders
 
-    async def release_visits(self, claims: Sequence[tuple[bytes, bytes]]) -> None:
-        """Give (identity, id) up; a further bill of the visit moves to the front."""
+    async def release_visits(
+        self, claims: Sequence[tuple[bytes, bytes]], repeats: Sequence[bytes]
+    ) -> None:
+        """Give (identity, id) up; a further bill of the visit moves to the front.
+
+        `repeats`: identities in which this batch put a further bill, whose first one
+        may have been reversed meanwhile. Call it under the head's lock, so that
+        batches see each other's bills.
+        """
         with our_errors():
             identities, ids = _transpose(sorted(claims), 2)
             await self._connection.execute(statement("release_visits"), identities, ids)
-            await self._connection.execute(statement("promote_visits"), identities)
+            await self._connection.execute(
+                statement("promote_visits"), sorted({*identities, *repeats})
+            )
 
     async def lock_accumulators(
         self, wanted: Iterable[AccumulatorId]
@@ -212,7 +231,7 @@ class Ledger:
             )
         return [
             rows.FirstReversal(
-                row["id"],
+                row["facility_id"],
                 row["settlement_id"],
                 row["head"] + row["record"] + row["tail"],
             )
@@ -254,10 +273,7 @@ class Ledger:
         Where none is required nothing is written (reliability H3).
         """
         with our_errors():
-            await self._connection.execute(
-                "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
-                " WHERE current_setting('synchronous_standby_names') <> ''"
-            )
+            await self._connection.execute(_FENCE)
 
     async def lock_head(self) -> rows.LogHead:
         """The log's head, locked until the transaction ends."""
@@ -328,11 +344,7 @@ async def read_settlements(
     )
     return {
         (row["facility_id"], row["key"]): rows.StoredKey(
-            row["month"],
             row["tombstone"],
-            row["state"],
-            row["aid_fen"],
-            row["patient_pays_fen"],
             row["reversed_at"],
             _answer(row),
         )
@@ -347,6 +359,7 @@ async def known_settlement(
     with our_errors():
         async with database.pool.acquire() as connection:
             found = await read_settlements(connection, [(facility_id, key)])
+            await connection.execute(_FENCE)
     return found.get((facility_id, key))
 
 

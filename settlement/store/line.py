@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ RESOLVE_TIMEOUT_S = 30.0
 _PAUSE_S = 0.05
 
 _FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+#: A connection that was torn down while a statement began.
+_LOST = (asyncpg.InternalClientError,)
 
 _BACKEND = (
     "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
@@ -36,9 +38,12 @@ _FENCE = "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
 class Line:
     """One dedicated connection, opened when needed, never shared."""
 
-    def __init__(self, database: Database) -> None:
-        """No connection yet."""
+    def __init__(
+        self, database: Database, on_connect: Callable[[], Awaitable[None]]
+    ) -> None:
+        """No connection yet. `on_connect` may refuse the server (`FatalError`)."""
         self._database = database
+        self._on_connect = on_connect
         self._connection: Connection | None = None
         self._backend: tuple[int, datetime] | None = None
 
@@ -49,14 +54,19 @@ class Line:
         commits.
         """
         if self._connection is None or self._connection.is_closed():
-            try:
-                self._connection = await self._database.connect()
-                row = await self._connection.fetchrow(_BACKEND)
-            except _FAULTS as error:
-                raise StoreUnavailableError(type(error).__name__) from error
-            if row is not None:
-                self._backend = (row["pid"], row["backend_start"])
+            self._connection = await self._open()
         return self._connection
+
+    async def _open(self) -> Connection:
+        try:
+            connection = await self._database.connect()
+            row = await connection.fetchrow(_BACKEND)
+            await self._on_connect()
+        except (*_FAULTS, TimeoutError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+        if row is not None:
+            self._backend = (row["pid"], row["backend_start"])
+        return connection
 
     async def drop(self) -> None:
         """Let the connection go; the next batch opens another."""
@@ -82,7 +92,7 @@ class Line:
         try:
             async with asyncio.timeout(RESOLVE_TIMEOUT_S):
                 while True:
-                    with contextlib.suppress(*_FAULTS):
+                    with contextlib.suppress(*_FAULTS, *_LOST):
                         return await self._ask(ids)
                     await asyncio.sleep(_PAUSE_S)
         except TimeoutError:

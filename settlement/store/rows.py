@@ -37,11 +37,7 @@ class StoredAnswer:
 class StoredKey:
     """What stands under a settle key."""
 
-    month: int
     tombstone: bool
-    state: bytes | None
-    aid_fen: int | None
-    patient_pays_fen: int | None
     reversed_at: datetime | None
     """When a reversal stopped the key; of tombstones only."""
     answer: StoredAnswer
@@ -77,14 +73,16 @@ class Original:
     policy_id: str | None
     policy_version: str | None
     policy_sha256: str | None
+    request: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class FirstReversal:
     """The reversal that a settlement or key already has."""
 
-    id: bytes
+    facility_id: int
     settlement_id: bytes | None
+    """`None` for a tombstone."""
     body: bytes
 
 

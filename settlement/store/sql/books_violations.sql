@@ -70,6 +70,17 @@ FROM (SELECT id, visit_identity FROM settlement WHERE state = 's') AS s
 FULL JOIN visit v ON v.id = s.id
 WHERE s.visit_identity IS DISTINCT FROM v.identity
 UNION ALL
+SELECT 'once: visit in force without a first bill', encode(identity, 'hex')
+FROM visit GROUP BY identity HAVING min(ordinal) <> 0
+UNION ALL
+SELECT 'money: aid differs from what was posted for it', encode(s.id, 'hex')
+FROM settlement s
+LEFT JOIN (
+    SELECT log_index, sum(amount_fen) AS sum FROM posting
+    WHERE pot <> 'deductible' GROUP BY log_index
+) AS p USING (log_index)
+WHERE s.state <> 'd' AND s.aid_fen <> coalesce(p.sum, 0)
+UNION ALL
 SELECT 'log: head and leaves disagree', h.size::text
 FROM log_head h, (SELECT count(*) AS n, min(log_index) AS lo, max(log_index) AS hi
                   FROM log_leaf) AS l

@@ -1,6 +1,5 @@
 -- The first reversal of each settlement or stopped key, with its answer.
-SELECT v.id, v.settlement_id, v.facility_id, v.original_key,
-       a.head, r.record, a.tail
+SELECT v.facility_id, v.settlement_id, a.head, r.record, a.tail
 FROM reversal v
 JOIN answer a ON a.month = v.month AND a.id = v.id
 JOIN sealed_record r ON r.month = v.month AND r.log_index = v.log_index

@@ -1,6 +1,5 @@
 -- What stands under settle keys: the answer's bytes and what it answered.
-SELECT k.facility_id, k.key, k.id, k.month, k.tombstone,
-       s.state, s.log_index, s.aid_fen, s.patient_pays_fen,
+SELECT k.facility_id, k.key, k.id, k.tombstone,
        a.request, a.head, r.record, a.tail, v.reversed_at
 FROM unnest($1::int[], $2::text[]) AS wanted(facility_id, key)
 JOIN settle_key k USING (facility_id, key)
