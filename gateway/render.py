@@ -75,7 +75,7 @@ class JsonRenderer:
                 "valid_from": window.valid_from if window else None,
                 "valid_to": window.valid_to if window else None,
                 "quota": None if outcome.quota is None else _quota(outcome.quota),
-                "quota_reason": (_REASON["MA-5108"] if outcome.quota_failed else None),
+                "quota_reason": (_REASON["MA-2105"] if outcome.quota_failed else None),
                 "quota_as_of": (
                     rfc3339(outcome.quota_as_of) if outcome.quota_as_of else None
                 ),

@@ -16,6 +16,7 @@ from crypto.record import Sealer
 from crypto.tokens import Tokenizer
 from eligibility_cache.follower import Follower
 from eligibility_cache.store import EligibilityCache
+from gateway.background import nobody_told, running_beside
 from gateway.mark_file import CheckpointMark
 from gateway.render import JsonRenderer
 from settlement.domain.bill import Card, CardKind
@@ -171,6 +172,7 @@ async def open_gateway(
     sandbox: bool,
     published_keys: Mapping[str, Any],
     limits: SequencerLimits | None = None,
+    on_fault: Callable[[], None] = nobody_told,
 ) -> AsyncIterator[Gateway]:
     """One worker's gateway, ready to settle; drained when the block ends.
 
@@ -241,7 +243,10 @@ async def open_gateway(
     )
     follower = Follower(RosterFeed(database), cache)
     try:
-        async with _following(follower), running(sequencer):
+        async with (
+            running_beside(follower.run(), name="follower", on_fault=on_fault),
+            running(sequencer),
+        ):
             await follower.looked_once()
             await _has_the_roster(database, cache)
             yield gateway
@@ -273,14 +278,3 @@ async def _has_the_roster(database: Database, cache: EligibilityCache) -> None:
 def _holds(cache: EligibilityCache, version: int) -> bool:
     held = cache.look_up(_NOBODY).version
     return held is not None and held.version >= version
-
-
-@contextlib.asynccontextmanager
-async def _following(follower: Follower) -> AsyncIterator[None]:
-    task = asyncio.create_task(follower.run(), name="follower")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -8,17 +8,17 @@ import gc
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from crypto.trust import trust_file
 from gateway.access import Door
 from gateway.app import build_server
+from gateway.background import running_beside
 from gateway.config import ServeSettings
 from gateway.edge import Edge
 from gateway.installation import Installation, load_trust
@@ -59,7 +59,7 @@ async def run_worker(
     `InstallationFault`, `FatalError`, `PolicyError` or `click.ClickException`, each
     with one sentence, when the worker cannot start.
     """
-    async with open_edge(settings, place, metrics) as edge:
+    async with open_edge(settings, place, metrics, on_fault=stop.set) as edge:
         runner = web.ServerRunner(
             build_server(edge, max_body_bytes=settings.max_body_bytes),
             shutdown_timeout=settings.drain_s,
@@ -93,9 +93,16 @@ def _spare_the_collector() -> None:
 
 @contextlib.asynccontextmanager
 async def open_edge(
-    settings: ServeSettings, place: Place, metrics: Metrics
+    settings: ServeSettings,
+    place: Place,
+    metrics: Metrics,
+    *,
+    on_fault: Callable[[], None],
 ) -> AsyncIterator[Edge]:
-    """The use cases and the door of one process; closed when the block ends."""
+    """The use cases and the door of one process; closed when the block ends.
+
+    `on_fault` is called when something that must run beside them has ended.
+    """
     installation = Installation.load(place.data_dir)
     keys = load_keys(place.data_dir)
     trust = load_trust(place.data_dir)
@@ -110,6 +117,7 @@ async def open_edge(
             origin=installation.origin,
             sandbox=installation.sandbox,
             published_keys=json.loads(trust_file(trust)),
+            on_fault=on_fault,
         ) as gateway,
     ):
         store = AccessStore(database)
@@ -120,8 +128,10 @@ async def open_edge(
         )
         door = Door(sessions, Signatures(store, keys.party_secret_key), gateway.now)
         async with (
-            _running(sessions.watch(gateway.now), name="access"),
-            _running(_report(gateway, metrics), name="metrics"),
+            running_beside(
+                sessions.watch(gateway.now), name="access", on_fault=on_fault
+            ),
+            running_beside(_report(gateway, metrics), name="metrics"),
         ):
             yield Edge(gateway=gateway, door=door, metrics=metrics)
 
@@ -142,17 +152,3 @@ async def _report(gateway: Gateway, metrics: Metrics) -> None:
         if roster is not None:
             metrics.roster_state(roster.version, datetime.fromisoformat(roster.as_of))
         await asyncio.sleep(_REPORT_EVERY_S)
-
-
-@contextlib.asynccontextmanager
-async def _running(
-    work: Coroutine[Any, Any, None], *, name: str
-) -> AsyncIterator[None]:
-    """Run something beside the block, and end it with the block."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

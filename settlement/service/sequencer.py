@@ -151,8 +151,8 @@ class Sequencer:
             except StoreUnavailableError as gone:
                 _log.warning("database unavailable: %s", gone)
                 reason = "MA-5105"
-            except FatalError as fatal:
-                self._stop(fatal)
+            except Exception as fault:  # noqa: BLE001  # what it is, settling stops
+                self._stop(fault)
             else:
                 return True
         waiting = list(self._pool)
@@ -165,10 +165,11 @@ class Sequencer:
         self._draining = True
         self._wake.set()
 
-    def _stop(self, fatal: FatalError) -> None:
-        """No more settling in this process: its sentence says why and what to do."""
-        _log.critical("settlement stopped: %s", fatal)
-        self.stopped = str(fatal)
+    def _stop(self, fault: Exception) -> None:
+        """No more settling in this process; only our own sentences are shown."""
+        known = isinstance(fault, FatalError)
+        self.stopped = str(fault) if known else type(fault).__name__
+        _log.critical("settlement stopped: %s", self.stopped)
 
     def _take(self) -> list[Claim]:
         """The next batch: no key twice, and no reversal beside its original."""

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 RESOLVE_TIMEOUT_S = 30.0
 _PAUSE_S = 0.05
 
-_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-#: A connection that was torn down while a statement began.
-_LOST = (asyncpg.InternalClientError,)
+_FAULTS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # A connection that is torn down while a statement begins.
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 _BACKEND = (
     "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
@@ -92,7 +96,7 @@ class Line:
         try:
             async with asyncio.timeout(RESOLVE_TIMEOUT_S):
                 while True:
-                    with contextlib.suppress(*_FAULTS, *_LOST):
+                    with contextlib.suppress(*_FAULTS):
                         return await self._ask(ids)
                     await asyncio.sleep(_PAUSE_S)
         except TimeoutError:

@@ -1,0 +1,48 @@
+"""Work that runs beside a block and ends with it; ending by itself is a fault."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+def nobody_told() -> None:
+    """For those who only want the fault logged."""
+
+
+@contextlib.asynccontextmanager
+async def running_beside(
+    work: Coroutine[Any, Any, None],
+    *,
+    name: str,
+    on_fault: Callable[[], None] = nobody_told,
+) -> AsyncIterator[None]:
+    """Run the work as long as the block.
+
+    `on_fault` is called when it ends before: a worker without its roster, or
+    without news of revoked keys, is better replaced.
+    """
+    task = asyncio.create_task(work, name=name)
+    ended = False
+
+    def note(done: asyncio.Task[None]) -> None:
+        if ended or done.cancelled():
+            return
+        fault = done.exception()
+        # Without its message, which might quote values.
+        _log.critical("%s ended by itself: %s", name, type(fault).__name__)
+        on_fault()
+
+    task.add_done_callback(note)
+    try:
+        yield
+    finally:
+        ended = True
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
