@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from settlement.service.claims import Claim, ReversalClaim, SettleClaim
 from settlement.service.desk import Desk, Leaf
+from settlement.service.logbook import Page
 from settlement.service.ports import Answer
 from settlement.service.reversing import Reversing
 from settlement.service.settling import Settling
@@ -101,24 +102,24 @@ class Batch:
         self._desk.guard(head)
         entries = [sha256(leaf.record).digest() for leaf in leaves]
         page = self._desk.logbook.extend(head, entries)
-        index_of: dict[bytes, int] = {}
-        records, leaf_rows = [], []
-        for offset, (leaf, entry) in enumerate(zip(leaves, entries, strict=True)):
-            claim, index = leaf.claim, head.size + offset
-            index_of[claim.id] = index
-            before, after = page.around(offset, leaf.record, leaf.body)
-            records.append(RecordRow(claim.month, index, leaf.record))
-            leaf_rows.append(LeafRow(index, entry, claim.id, claim.month))
-            answers.append(
-                AnswerRow(claim.month, claim.id, claim.request, before, after)
-            )
-            self.answers[claim] = Answer(201, before + leaf.record + after)
+        index_of = {
+            leaf.claim.id: head.size + offset for offset, leaf in enumerate(leaves)
+        }
+        answers += self._receipts(leaves, page)
         await ledger.post(
             BatchRows(
                 settlements=settling.rows(index_of.get),
                 answers=answers,
-                records=records,
-                leaves=leaf_rows,
+                records=[
+                    RecordRow(leaf.claim.month, index_of[leaf.claim.id], leaf.record)
+                    for leaf in leaves
+                ],
+                leaves=[
+                    LeafRow(
+                        index_of[leaf.claim.id], entry, leaf.claim.id, leaf.claim.month
+                    )
+                    for leaf, entry in zip(leaves, entries, strict=True)
+                ],
                 nodes=page.nodes,
                 postings=totals.postings(index_of),
                 diagnoses=settling.diagnoses,
@@ -126,10 +127,26 @@ class Batch:
                 head=page.head,
             )
         )
-        reversals = reversing.rows(index_of.__getitem__)
-        if reversals:
+        if reversals := reversing.rows(index_of.__getitem__):
             await ledger.post_reversals(reversals)
-        released = settling.released_visits + reversing.released_visits
-        if released or settling.repeated_visits:
-            await ledger.release_visits(released, settling.repeated_visits)
+        await _sort_visits(ledger, settling, reversing)
         self.head = page.head
+
+    def _receipts(self, leaves: Sequence[Leaf], page: Page) -> list[AnswerRow]:
+        """Complete each leaf's answer with its receipt, as given and as stored."""
+        made = []
+        for offset, leaf in enumerate(leaves):
+            claim = leaf.claim
+            before, after = page.around(offset, leaf.record, leaf.body)
+            made.append(AnswerRow(claim.month, claim.id, claim.request, before, after))
+            self.answers[claim] = Answer(201, before + leaf.record + after)
+        return made
+
+
+async def _sort_visits(
+    ledger: Ledger, settling: Settling, reversing: Reversing
+) -> None:
+    """Free the visits of declined and reversed bills, under the head's lock."""
+    released = settling.released_visits + reversing.released_visits
+    if released or settling.repeated_visits:
+        await ledger.release_visits(released, settling.repeated_visits)

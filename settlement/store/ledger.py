@@ -6,9 +6,8 @@ accumulators, head, everything posted, COMMIT. Each lock is taken sorted.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -17,14 +16,9 @@ from settlement.domain.calendar import rfc3339
 from settlement.domain.eligibility import RosterPerson, RosterVersion
 from settlement.domain.errors import FatalError
 from settlement.store import rows
-from settlement.store.errors import (
-    BatchConflictError,
-    BatchRefusedError,
-    CommitUnknownError,
-    StoreUnavailableError,
-)
 from settlement.store.roster import person_of_cards
 from settlement.store.statements import statement
+from settlement.store.transaction import committed, our_errors
 
 if TYPE_CHECKING:
     from settlement.store.database import Connection, Database
@@ -36,35 +30,6 @@ _FENCE = (
     "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
     " WHERE current_setting('synchronous_standby_names') <> ''"
 )
-
-_CONNECTION_FAULTS = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    # A connection that is torn down while a statement begins.
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    OSError,
-)
-
-
-@contextlib.contextmanager
-def our_errors() -> Iterator[None]:
-    """Turn the driver's exceptions into ours; before COMMIT nothing is kept."""
-    try:
-        yield
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-        raise BatchConflictError(type(error).__name__) from error
-    except _CONNECTION_FAULTS as error:
-        raise StoreUnavailableError(type(error).__name__) from error
-    except (asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError) as e:
-        raise StoreUnavailableError(type(e).__name__) from e
-    except asyncpg.PostgresError as error:
-        name = getattr(error, "constraint_name", None)
-        raise BatchRefusedError(
-            f"{type(error).__name__} {name or ''}".strip()
-        ) from error
 
 
 class Ledger:
@@ -365,47 +330,9 @@ async def known_settlement(
 
 @contextlib.asynccontextmanager
 async def ledger_transaction(connection: Connection) -> AsyncIterator[Ledger]:
-    """BEGIN, the caller's steps, COMMIT with its tag required.
+    """The statements of one batch, committed when the block ends without raising.
 
-    Raises `CommitUnknownError` when COMMIT was sent and no clear answer came; any
-    other exception means that nothing was kept. A COMMIT answered `ROLLBACK`, and
-    one whose wait for a synchronous standby was cancelled, are not committed for
-    us (reliability H1, H2).
+    Raises what `committed` raises.
     """
-    with our_errors():
-        await connection.execute("BEGIN")
-    try:
+    async with committed(connection):
         yield Ledger(connection)
-    except BaseException:
-        await _roll_back(connection)
-        raise
-    await asyncio.shield(_commit(connection))
-
-
-async def _roll_back(connection: Connection) -> None:
-    """Leave nothing open: a connection that cannot roll back is thrown away."""
-    try:
-        await connection.execute("ROLLBACK")
-    except Exception:  # noqa: BLE001  # whatever it was, the connection is not clean
-        connection.terminate()
-
-
-async def _commit(connection: Connection) -> None:
-    warnings: list[str] = []
-
-    def note(_connection: object, message: Any) -> None:
-        if "synchronous replication" in message.message:
-            warnings.append(message.message)
-
-    connection.add_log_listener(note)
-    try:
-        tag = await connection.execute("COMMIT")
-    except Exception as error:
-        raise CommitUnknownError(type(error).__name__) from error
-    finally:
-        with contextlib.suppress(asyncpg.InterfaceError):
-            connection.remove_log_listener(note)
-    if tag == "ROLLBACK":
-        raise BatchRefusedError("COMMIT was answered ROLLBACK")
-    if tag != "COMMIT" or warnings:
-        raise CommitUnknownError(tag)

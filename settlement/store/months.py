@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from settlement.store.database import Database
-from settlement.store.ledger import our_errors
+from settlement.store.transaction import our_errors
 
 
 class Months:

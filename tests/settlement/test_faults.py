@@ -12,7 +12,7 @@ from settlement.domain.bill import Bill
 from settlement.domain.decision import Adjudication
 from settlement.domain.errors import FatalError, RequestRefused
 from settlement.domain.policy import CompiledPack
-from settlement.store import ledger as ledger_module
+from settlement.store import transaction as transaction_module
 from settlement.store.database import Database
 from settlement.store.errors import BatchConflictError
 from settlement.store.ledger import Ledger
@@ -46,7 +46,7 @@ class Connection:
 
 def meddle_once(monkeypatch: pytest.MonkeyPatch, commit: Commit) -> None:
     """Let the next COMMIT go through `commit` instead."""
-    original = ledger_module._commit
+    original = transaction_module._commit
     pending = [commit]
 
     async def patched(connection: Any) -> None:
@@ -54,7 +54,7 @@ def meddle_once(monkeypatch: pytest.MonkeyPatch, commit: Commit) -> None:
             connection = Connection(connection, pending.pop())
         await original(connection)
 
-    monkeypatch.setattr(ledger_module, "_commit", patched)
+    monkeypatch.setattr(transaction_module, "_commit", patched)
 
 
 async def persist_and_fail(real: Any) -> str:
