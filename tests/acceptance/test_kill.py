@@ -31,6 +31,7 @@ CLIENTS = 8
 LIFE_S = (0.05, 0.8)
 #: For what a restarted process must do on a machine that others use too.
 WITHIN_S = 60.0
+_LAST_WORDS = 4_000
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc"),
@@ -126,8 +127,12 @@ async def scene_of(
                 await scene.settling_again()
                 stop.set()
             await _examine(scene, everybody, http)
-    finally:
-        assert gateway.stop() == 0
+    except BaseException as failure:
+        words = gateway.log.read_text(encoding="utf-8")[-_LAST_WORDS:]
+        failure.add_note(f"the gateway's last words:\n{words}")
+        gateway.stop()
+        raise
+    assert gateway.stop() == 0
 
 
 def _client(
