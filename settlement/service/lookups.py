@@ -44,19 +44,18 @@ class Lookups:
         identity = await find.id_of_key(self._database, caller.party_id, key)
         if identity is None:
             raise RequestRefused("MA-4101")
+        stopped = await find.tombstone(self._database, caller.party_id, identity)
+        if stopped is not None:
+            return Answer(200, _stopped_body(stopped))
         return await self._one(caller.party_id, identity)
 
     async def _one(self, facility_id: int | None, identity: bytes) -> Answer:
         found = await find.settlements(
             self._database, Wanted(facility_id=facility_id, id=identity)
         )
-        if found:
-            return Answer(200, _body(found[0]))
-        # The id that a late original is given is its tombstone's.
-        stopped = await find.tombstone(self._database, facility_id, identity)
-        if stopped is None:
+        if not found:
             raise RequestRefused("MA-4101")
-        return Answer(200, _stopped_body(identity, stopped))
+        return Answer(200, _body(found[0]))
 
     async def by_visit(self, caller: Caller, visit_no: str) -> Answer:
         """All settlements of a visit, newest first; an empty list is an answer."""
@@ -113,8 +112,8 @@ def _body(row: find.FoundSettlement) -> bytes:
     return body
 
 
-def _stopped_body(identity: bytes, reversal: bytes) -> bytes:
-    """A key that was stopped before its settlement arrived."""
+def _stopped_body(reversal: bytes) -> bytes:
+    """A key that was stopped, and whose settlement has not arrived."""
     stopped = reason("MA-2205")
     return orjson.dumps(
         {
@@ -125,7 +124,7 @@ def _stopped_body(identity: bytes, reversal: bytes) -> bytes:
                 "text": {"zh": stopped.text.zh, "en": stopped.text.en},
             },
             "next_step": {"zh": stopped.next_step.zh, "en": stopped.next_step.en},
-            "settlement_id": identity.hex(),
+            "settlement_id": None,
             "aid_fen": 0,
             "reversal": orjson.Fragment(reversal),
         }

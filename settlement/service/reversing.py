@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from settlement.domain.bill import BillFault
 from settlement.domain.calendar import SHANGHAI, shanghai_day
 from settlement.domain.decision import Text
 from settlement.domain.errors import RequestRefused
@@ -15,7 +14,8 @@ from settlement.service.claims import Claim, ReversalClaim
 from settlement.service.desk import ClaimFailedError, Desk, Leaf
 from settlement.service.outcome import Alert, ReversalOutcome, without_receipt
 from settlement.service.ports import Answer
-from settlement.service.request import REVERSAL_FIELDS, card_token_of, differing
+from settlement.service.request import REVERSAL_FIELDS, card_token_of
+from settlement.service.settling import known_key
 from settlement.service.totals import AccumulatorId, Totals
 from settlement.store import rows
 from settlement.store.ledger import Ledger
@@ -66,7 +66,9 @@ class Reversing:
         if known:
             stored = await self._ledger.stored_reversals([c.key_id for c in known])
             for claim in known:
-                self.answers[claim] = _known_key(claim, stored[claim.key_id])
+                self.answers[claim] = known_key(
+                    claim.request, stored[claim.key_id], REVERSAL_FIELDS
+                )
         for claim in [claim for claim in self._first if claim.id in stopped]:
             self._first.remove(claim)
             await self._stop(claim)
@@ -128,18 +130,16 @@ class Reversing:
                 continue
             entry = stored[claim.original_key_id]
             if entry.tombstone:
-                await self._repeat_first(claim, [], [entry.answer.id])
+                await self._repeat_first(claim, [], [entry.id])
             else:
-                wanted[claim] = entry.answer.id
+                wanted[claim] = entry.id
         return wanted
 
     async def _judge(
         self, claim: ReversalClaim, original: rows.Original | None
     ) -> None:
         """Another facility's settlement is as unknown as one that never was."""
-        if original is None:
-            await self._judge_late_original(claim)
-        elif original.facility_id != claim.caller.party_id:
+        if original is None or original.facility_id != claim.caller.party_id:
             await self._refuse(claim, "MA-4101")
         elif await self._is_other_person(claim, original):
             await self._refuse(claim, "MA-4104")
@@ -151,20 +151,6 @@ class Reversing:
             await self._repeat_first(claim, [original.id], [])
         else:
             self._undos.append(_Undo(claim, original))
-
-    async def _judge_late_original(self, claim: ReversalClaim) -> None:
-        """The id may be a late original's, which is its tombstone's: declined."""
-        wanted = claim.original_id
-        found = [] if wanted is None else await self._ledger.reversals_of([], [wanted])
-        if (
-            wanted is not None
-            and found
-            and found[0].settlement_id is None
-            and found[0].facility_id == claim.caller.party_id
-        ):
-            self._answer_without_leaf(claim, wanted)
-        else:
-            await self._refuse(claim, "MA-4101")
 
     async def _is_other_person(
         self, claim: ReversalClaim, original: rows.Original
@@ -291,15 +277,3 @@ def _person(claim: ReversalClaim, original: rows.Original | None) -> bytes | Non
     if original is not None:
         return original.person
     return claim.person or claim.card_token
-
-
-def _known_key(claim: ReversalClaim, stored: rows.StoredAnswer) -> Answer | Exception:
-    if stored.request == claim.request:
-        return Answer(201, stored.body, replayed=True)
-    return RequestRefused(
-        "MA-4103",
-        faults=tuple(
-            BillFault(name, "MA-4103")
-            for name in differing(stored.request, claim.request, REVERSAL_FIELDS)
-        ),
-    )

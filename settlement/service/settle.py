@@ -97,11 +97,11 @@ class Settle:
             stored = await known_settlement(self._database, caller.party_id, key)
         except StoreUnavailableError as error:
             raise RequestRefused("MA-5105", retry_after_s=2) from error
-        if stored is None or stored.tombstone:
+        if stored is None or stored.awaits_original:
             return None
         token = self._tokenizer.card(bill.card.kind, bill.card.number)
         request = canonical(bill_values(bill, token, self._tokenizer))
-        answer = known_key(request, stored, BILL_FIELDS)
+        answer = known_key(request, stored.answer, BILL_FIELDS)
         if isinstance(answer, Exception):
             raise answer
         return answer

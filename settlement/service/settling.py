@@ -88,10 +88,29 @@ class Settling:
             return
         self._first = [claim for claim in self._first if claim.id in first]
         stored = await self._ledger.stored_settlements([c.key_id for c in known])
+        late = [c for c in known if stored[c.key_id].awaits_original]
         for claim in known:
-            self.answers[claim] = known_key(
-                claim.request, stored[claim.key_id], BILL_FIELDS
-            ) or late_original(self._desk, claim, stored[claim.key_id])
+            if claim not in late:
+                self.answers[claim] = known_key(
+                    claim.request, stored[claim.key_id].answer, BILL_FIELDS
+                )
+        if late:
+            await self._decline_late(late)
+
+    async def _decline_late(self, late: list[SettleClaim]) -> None:
+        """Originals that their reversal has overtaken: declined, and kept as such."""
+        taken = await self._ledger.claim_late(
+            [
+                rows.KeyRow(*claim.key_id, claim.id, claim.month, tombstone=True)
+                for claim in late
+            ]
+        )
+        for claim in late:
+            if claim.id in taken:
+                self._decline(claim, "MA-2205")
+            else:
+                # Another worker's was first this moment; the next batch shows it.
+                self.deferred.append(claim)
 
     async def refresh_persons(self) -> None:
         """Where the cache was older than the roster, ask PostgreSQL itself."""
@@ -289,11 +308,10 @@ def _outcome(
     result: Adjudication,
     alerts: tuple[Alert, ...],
     duplicate: DuplicateOf | None,
-    settlement_id: bytes | None = None,
 ) -> Outcome:
     pack = claim.pack.pack
     return Outcome(
-        settlement_id=(settlement_id or claim.id).hex(),
+        settlement_id=claim.id.hex(),
         settled_at=claim.when.settled_at,
         adjudication=result,
         policy=pack.ref,
@@ -307,38 +325,15 @@ def _outcome(
 
 
 def known_key(
-    request: bytes, stored: rows.StoredKey, names: tuple[str, ...]
-) -> Answer | Exception | None:
-    """The stored answer for the same content; 422 for other content.
-
-    `None` for a tombstone, which has no content of its own.
-    """
-    if stored.tombstone:
-        return None
-    if stored.answer.request == request:
-        return Answer(201, stored.answer.body, replayed=True)
+    request: bytes, stored: rows.StoredAnswer, names: tuple[str, ...]
+) -> Answer | Exception:
+    """The stored answer for the same content; 422 naming the fields for other."""
+    if stored.request == request:
+        return Answer(201, stored.body, replayed=True)
     faults = tuple(
-        BillFault(name, "MA-4103")
-        for name in differing(stored.answer.request, request, names)
+        BillFault(name, "MA-4103") for name in differing(stored.request, request, names)
     )
     return RequestRefused("MA-4103", faults=faults)
-
-
-def late_original(desk: Desk, claim: SettleClaim, stored: rows.StoredKey) -> Answer:
-    """The settlement that a reversal has overtaken: declined, always the same bytes.
-
-    Its id and instant are the tombstone's, so that nothing new is stored.
-    """
-    result = decline(claim.bill, "MA-2205")
-    outcome = Outcome(
-        settlement_id=stored.answer.id.hex(),
-        settled_at=stored.reversed_at or claim.when.settled_at,
-        adjudication=result,
-        policy=None,
-        category_text=None,
-        roster=None,
-    )
-    return Answer(201, without_receipt(desk.renderer.decision(outcome)))
 
 
 def _row(decided: _Decided, log_index: int | None) -> rows.SettlementRow:

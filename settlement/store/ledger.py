@@ -53,6 +53,14 @@ class Ledger:
             )
         return {row["id"] for row in found}
 
+    async def claim_late(self, claims: Sequence[rows.KeyRow]) -> set[bytes]:
+        """Claim stopped keys for late originals; the ids that were first."""
+        with our_errors():
+            found = await self._connection.fetch(
+                statement("claim_late"), sorted(claims)
+            )
+        return {row["id"] for row in found}
+
     async def claim_reversal_keys(
         self, claims: Sequence[rows.ReversalKeyRow]
     ) -> set[bytes]:
@@ -309,8 +317,9 @@ async def read_settlements(
     )
     return {
         (row["facility_id"], row["key"]): rows.StoredKey(
+            row["key_id"],
             row["tombstone"],
-            row["reversed_at"],
+            row["has_late_original"],
             _answer(row),
         )
         for row in found

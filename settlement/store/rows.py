@@ -37,10 +37,17 @@ class StoredAnswer:
 class StoredKey:
     """What stands under a settle key."""
 
+    id: bytes
+    """Of the settlement, or of the reversal that stopped the key."""
     tombstone: bool
-    reversed_at: datetime | None
-    """When a reversal stopped the key; of tombstones only."""
+    has_late_original: bool
     answer: StoredAnswer
+    """Of the settlement or the late original; of the reversal where neither came."""
+
+    @property
+    def awaits_original(self) -> bool:
+        """Whether a reversal stopped the key and its original has not come yet."""
+        return self.tombstone and not self.has_late_original
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,8 @@ class KeyRow(NamedTuple):
     id: bytes
     month: int
     tombstone: bool
+    late_id: None = None
+    late_month: None = None
 
 
 class ReversalKeyRow(NamedTuple):

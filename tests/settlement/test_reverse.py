@@ -69,14 +69,18 @@ async def test_reverse_before_original_stops_the_late_one(house: House) -> None:
     stop = body(await house.reverse(original_key="k1", card=card("C1")))
     assert (stop["state"], stop["settlement_id"]) == ("tombstone", None)
     assert verify_receipt(stop["receipt"], house.trust).claims["op"] == "tombstone"
+    waiting = body(await house.gateway.settlement_by_key(caller(), "k1"))
+    assert waiting["reversal"] == stop
     late = await house.settle(bill("C1", visit_no="V1"), "k1")
     assert body(late)["reason"]["code"] == "MA-2205"
-    assert (await house.settle(bill("C1", visit_no="V1"), "k1")).body == late.body
+    again = await house.settle(bill("C1", visit_no="V1"), "k1")
+    assert (again.body, again.replayed) == (late.body, True)
     gateway = house.gateway
     by_key = body(await gateway.settlement_by_key(caller(), "k1"))
     by_id = body(await gateway.settlement_by_id(caller(), body(late)["settlement_id"]))
-    assert by_key == by_id
-    assert (by_id["state"], by_id["reversal"]["state"]) == ("declined", "tombstone")
+    assert by_key == by_id == {"state": "declined", **body(late)}
+    with pytest.raises(RequestRefused, match="MA-4103"):
+        await house.settle(bill("C1", visit_no="V2"), "k1")
     assert await house.used(token) == 0
     assert body(await house.settle(bill("C1", visit_no="V1")))["aid_fen"] == 5_760
     await assert_books_clean(house)

@@ -13,7 +13,10 @@ CREATE TABLE settle_key (
     id bytea NOT NULL,
     month integer NOT NULL,
     tombstone boolean NOT NULL,      -- a reversal came first; id is the reversal's
-    PRIMARY KEY (facility_id, key)
+    late_id bytea,                   -- the original that came after all, declined
+    late_month integer,
+    PRIMARY KEY (facility_id, key),
+    CHECK (tombstone OR late_id IS NULL)
 );
 
 CREATE TABLE reversal_key (

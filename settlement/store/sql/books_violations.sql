@@ -50,7 +50,8 @@ UNION ALL
 SELECT 'once: settlement without its key', encode(s.id, 'hex')
 FROM settlement s
 LEFT JOIN settle_key k ON k.facility_id = s.facility_id AND k.key = s.key
-WHERE k.id IS DISTINCT FROM s.id OR k.tombstone
+WHERE CASE WHEN k.tombstone THEN k.late_id IS DISTINCT FROM s.id OR s.state <> 'd'
+           ELSE k.id IS DISTINCT FROM s.id END
 UNION ALL
 SELECT 'once: key without what it stands for', format('%s/%s', k.facility_id, k.id)
 FROM settle_key k
@@ -60,7 +61,9 @@ WHERE CASE WHEN k.tombstone THEN v.id IS NULL OR v.settlement_id IS NOT NULL
            ELSE s.id IS NULL END
 UNION ALL
 SELECT 'once: answer missing', encode(k.id, 'hex')
-FROM (SELECT id, month FROM settle_key UNION SELECT id, month FROM reversal_key) AS k
+FROM (SELECT id, month FROM settle_key
+      UNION SELECT late_id, late_month FROM settle_key WHERE late_id IS NOT NULL
+      UNION SELECT id, month FROM reversal_key) AS k
 LEFT JOIN answer a ON a.month = k.month AND a.id = k.id
 WHERE a.id IS NULL
 UNION ALL
