@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from gateway.cli.main import main
 from tests.acceptance.desk import bill
 from tests.acceptance.gateway_process import medaid
-from tests.acceptance.test_commands import one_sentence
+from tests.acceptance.test_operators_path import one_sentence
 
 _OPTION = re.compile(r"--[a-z-]+")
 

@@ -258,11 +258,6 @@ async def test_postmaster_killed(
     assert ready.json() == {"ready": True, "reasons": []}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="API.md, eligibility: quota is null with a reason when PostgreSQL does not"
-    " answer; no member of the answer gives one",
-)
 async def test_quota_that_cannot_be_read_has_a_reason(shot_sandbox: Sandbox) -> None:
     """Who sees no quota is told why."""
     gateway = GatewayProcess(shot_sandbox.data_dir, workers=1)
