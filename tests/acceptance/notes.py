@@ -63,6 +63,8 @@ class Client:
     notes: list[Note] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     """What came in place of answers, by code or by the kind of failure."""
+    give_ups: int = 25
+    """How often it may still stop a key: four clients share a facility's hundred."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by each definite answer."""
 
@@ -71,7 +73,8 @@ class Client:
         while not stop.is_set():
             settling = self._note("settle", bill(self.person))
             choice = self.rng.random()
-            if choice < 0.15:
+            if choice < 0.15 and self.give_ups:
+                self.give_ups -= 1
                 await self._give_up(settling)
             else:
                 await self._until_definite(settling)
@@ -161,9 +164,7 @@ class Audit:
                 assert note.answer is not None
                 again = await client.send(note)
                 assert again.body == note.answer.body
-                assert again.status == 201
-                # That a late original's answer says so is the contract's test.
-                assert again.replayed or note.answer.code == "MA-2205"
+                assert (again.status, again.replayed) == (201, True), note.kind
 
     async def every_visit_is_settled_once(self) -> None:
         """No settlement is lost and none is doubled, counted by visit."""
@@ -228,8 +229,10 @@ class Audit:
         settles = [note for note in self.notes if note.kind == "settle"]
         reverses = [note for note in self.notes if note.kind == "reverse"]
         states = Counter(note.document["state"] for note in reverses)
+        decisions = Counter(note.document["decision"] for note in settles)
         return {
-            "settlements": sum(n.document["decision"] == "approved" for n in settles),
+            "settlements": decisions["approved"],
+            "declines": decisions["declined"],
             "reversals": states["reversed"],
             "tombstones": states["tombstone"],
         }

@@ -87,7 +87,6 @@ def folder() -> Iterator[Path]:
 def shot_sandbox(folder: Path) -> Iterator[Sandbox]:
     """One sandbox for all tests of this file: the log goes on growing."""
     with open_sandbox(folder / "var") as sandbox:
-        sandbox.add_parties(("K001", "--level", "2"), ("K002", "--level", "1"))
         sandbox.import_roster()
         yield sandbox
 
@@ -102,7 +101,12 @@ def all_clients() -> list[Client]:
 async def scene_of(
     sandbox: Sandbox, everybody: list[Client], seed: int
 ) -> AsyncIterator[Scene]:
-    """A gateway of two workers with eight clients at work; quiet at the end."""
+    """A gateway of two workers with eight clients at work; quiet at the end.
+
+    Two hospitals of its own, each with its day's limit of stopped keys.
+    """
+    codes = (f"K{seed}-1", f"K{seed}-2")
+    await asyncio.to_thread(sandbox.add_parties, *((code,) for code in codes))
     gateway = GatewayProcess(sandbox.data_dir, workers=2)
     gateway.launch()
     try:
@@ -113,7 +117,7 @@ async def scene_of(
         ) as http:
             rng = random.Random(seed)
             clients = [
-                _client(sandbox, gateway, http, number, rng)
+                _client(sandbox, gateway.url, http, codes[number % 2], number, rng)
                 for number in range(CLIENTS)
             ]
             everybody.extend(clients)
@@ -137,14 +141,15 @@ async def scene_of(
 
 def _client(
     sandbox: Sandbox,
-    gateway: GatewayProcess,
+    url: str,
     http: aiohttp.ClientSession,
+    code: str,
     number: int,
     rng: random.Random,
 ) -> Client:
     """Two clients share a person, so that they meet at the accumulator."""
-    key = sandbox.keys[("K001", "K002")[number % 2]]
-    desk = Desk(http, gateway.url, key, sandbox.tokens, operator=f"win-{number}")
+    key = sandbox.keys[code]
+    desk = Desk(http, url, key, sandbox.tokens, operator=f"win-{number}")
     person = 401 + number // 2
     return Client(desk, person, random.Random(rng.random()))
 
@@ -260,13 +265,14 @@ async def test_postmaster_killed(
 
 async def test_quota_that_cannot_be_read_has_a_reason(shot_sandbox: Sandbox) -> None:
     """Who sees no quota is told why."""
+    shot_sandbox.add_parties(("K0",))
     gateway = GatewayProcess(shot_sandbox.data_dir, workers=1)
     gateway.start()
     postmaster = shot_sandbox.server.postmaster_pid
     assert postmaster is not None
     try:
         async with aiohttp.ClientSession() as http:
-            desk = Desk(http, gateway.url, shot_sandbox.keys["K001"])
+            desk = Desk(http, gateway.url, shot_sandbox.keys["K0"])
             await desk.eligibility(401)
             os.kill(postmaster, signal.SIGKILL)
             await _until_status(desk, 503)
