@@ -60,7 +60,7 @@ class Batch:
         )
         leaves = reversing.undo(totals) + settling.adjudicate(totals)
         self.answers |= settling.answers | reversing.answers
-        self.deferred += settling.deferred
+        self.deferred += settling.deferred + reversing.deferred
         await self._post(ledger, settling, reversing, totals, leaves)
 
     async def _claim_keys(

@@ -23,6 +23,7 @@ from settlement.store import books
 from settlement.store.books import BookCounts, BookLeaf
 from settlement.store.database import Database
 from settlement.store.log_nodes import LogNodes
+from settlement.store.rows import LogHead
 
 _GROW_AT_ONCE = 1_024
 _AMOUNTS = ("total_fen", "aid_fen", "patient_pays_fen")
@@ -146,10 +147,15 @@ class _LogAuditor:
         if self._pending:
             self._grow()
         found = await nodes.head()
-        if found is None:
+        if found is not None:
+            self._check_head(*found)
+        elif self._edge.size:
+            # The first worker that serves makes the head: before, there is no log.
             self._note("log: no head", "head")
-            return
-        head, checkpoint = found
+        if await nodes.stored_nodes() != self._nodes:
+            self._note("log: stored tile roots differ", "nodes")
+
+    def _check_head(self, head: LogHead, checkpoint: str) -> None:
         if (head.size, head.root) != (self._edge.size, self._edge.root):
             self._note("log: stored root is not the root of the records", "head")
         if head.edge != self._edge.to_bytes():
@@ -160,8 +166,6 @@ class _LogAuditor:
                 self._note("log: checkpoint is not of the head", "head")
         except CryptoError as error:
             self._note(f"signature: checkpoint ({error.code})", "head")
-        if await nodes.stored_nodes() != self._nodes:
-            self._note("log: stored tile roots differ", "nodes")
 
     def _note(self, rule: str, place: str) -> None:
         self._report.violations.append(Violation(rule, place))

@@ -52,6 +52,7 @@ class Reversing:
         self._postings: dict[int, list[rows.PostingRow]] = {}
         self.answers: dict[Claim, Answer | Exception] = {}
         self.answered: list[rows.AnswerRow] = []
+        self.deferred: list[Claim] = []
         #: (identity, settlement id) of visits that are free again.
         self.released_visits: list[tuple[bytes, bytes]] = []
 
@@ -89,11 +90,14 @@ class Reversing:
 
     async def _refuse(self, claim: ReversalClaim, reason: str) -> None:
         """Nothing of a refused reversal is kept, its keys neither."""
+        await self._release(claim)
+        self.answers[claim] = RequestRefused(reason)
+
+    async def _release(self, claim: ReversalClaim) -> None:
         stopped = claim.original_key_id
         await self._ledger.release_keys(
             [(*stopped, claim.id)] if stopped else [], [(*claim.key_id, claim.id)]
         )
-        self.answers[claim] = RequestRefused(reason)
 
     async def lock_originals(self) -> None:
         """Find and lock what is to be undone; tell what cannot or need not be."""
@@ -177,8 +181,9 @@ class Reversing:
         """Already undone: the first reversal's answer, marked `already`."""
         found = await self._ledger.reversals_of(settlement_ids, reversal_ids)
         if not found:
-            # Undone by another claim of this very batch: ask again shortly.
-            await self._refuse(claim, "MA-4102")
+            # Undone by another claim of this very batch; the next one shows it.
+            await self._release(claim)
+            self.deferred.append(claim)
             return
         self._keep(claim, found[0].body.replace(_NOT_YET, _ALREADY, 1))
 

@@ -42,6 +42,22 @@ async def test_reverse_twice_shows_the_first(house: House) -> None:
     await assert_books_clean(house)
 
 
+async def test_reverse_at_once_under_two_keys_is_one_reversal(house: House) -> None:
+    """Whoever is second is shown the first, also in the same batch."""
+    token = await house.enrol("C1")
+    settled = body(await house.settle(bill("C1"), "k1"))
+    answers = await asyncio.gather(
+        house.reverse(settlement_id=settled["settlement_id"]),
+        house.reverse(settlement_id=settled["settlement_id"]),
+        house.reverse(original_key="k1", card=card("C1")),
+    )
+    bodies = [body(answer) for answer in answers]
+    assert sorted(b["already"] for b in bodies) == [False, True, True]
+    assert len({b["reversal_id"] for b in bodies}) == 1
+    assert await house.used(token) == 0
+    await assert_books_clean(house)
+
+
 async def test_reverse_same_key_replays_same_bytes(house: House) -> None:
     """A retried reversal is the same reversal."""
     await house.enrol("C1")
