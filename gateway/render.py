@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -37,6 +38,12 @@ _RETRY = {
     code: {"allowed": reason.retry_allowed, "same_key": reason.same_key}
     for code, reason in REASONS.items()
 }
+
+
+@lru_cache(maxsize=16)
+def _as_of(text: str) -> datetime:
+    """The roster's instant: the same text in every answer until the next file."""
+    return datetime.fromisoformat(text)
 
 
 class JsonRenderer:
@@ -170,7 +177,7 @@ def _roster(roster: RosterVersion | None, at: datetime) -> dict[str, Any] | None
     """Version and age; the age is never negative, also where a sandbox travels."""
     if roster is None:
         return None
-    age = at - datetime.fromisoformat(roster.as_of)
+    age = at - _as_of(roster.as_of)
     return {
         "version": roster.version,
         "as_of": roster.as_of,

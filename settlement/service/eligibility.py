@@ -137,7 +137,11 @@ class CheckEligibility:
             if with_quota
             else (None, None)
         )
-        best = pack.best_category(categories) or categories[0]
+        best = (
+            categories[0]
+            if len(categories) == 1
+            else pack.best_category(categories) or categories[0]
+        )
         outcome = EligibilityOutcome(
             status="eligible",
             reason="MA-2100",
