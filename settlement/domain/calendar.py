@@ -23,6 +23,5 @@ def month_of(day: date) -> str:
 
 def rfc3339(instant: datetime) -> str:
     """An aware instant as RFC 3339 in UTC, whole milliseconds, ending in `Z`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
-        f"{instant.microsecond // 1000:03d}Z"
-    )
+    text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
