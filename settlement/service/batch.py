@@ -137,7 +137,7 @@ class Batch:
         made = []
         for offset, leaf in enumerate(leaves):
             claim = leaf.claim
-            before, after = page.around(offset, leaf.record, leaf.body)
+            before, after = page.around(offset, leaf.body)
             made.append(AnswerRow(claim.month, claim.id, claim.request, before, after))
             self.answers[claim] = Answer(201, before + leaf.record + after)
         return made

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from crypto.checkpoint import CheckpointSigner
 from crypto.merkle import RightEdge
+from crypto.receipt import Receipt
 from settlement.domain.errors import FatalError
 from settlement.service.outcome import around_record
-from settlement.service.ports import Receipt
 from settlement.store.rows import LogHead, NewHead, NodeRow
 
 #: Levels at which roots of full tiles are kept; 2**48 leaves are never reached.
@@ -26,10 +26,10 @@ class Page:
     nodes: list[NodeRow]
     head: NewHead
 
-    def around(self, offset: int, record: bytes, body: bytes) -> tuple[bytes, bytes]:
+    def around(self, offset: int, body: bytes) -> tuple[bytes, bytes]:
         """Head and tail of the answer around the record's bytes."""
         receipt = Receipt(
-            record,
+            b"",
             self.origin,
             self.first_index + offset,
             self.head.size,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 import orjson
 
+from crypto.receipt import Receipt
 from settlement.domain.decision import Adjudication, PolicyRef, Text
 from settlement.domain.eligibility import RosterVersion
-from settlement.service.ports import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +73,19 @@ class Renderer(Protocol):
         ...
 
 
+#: How a receipt's JSON begins, up to the record.
+_OPENING = b'{"record":"'
+
+
 def without_receipt(body: bytes) -> bytes:
     """The answer of something that has no leaf: `receipt` is null."""
     return body[:-1] + b',"receipt":null}'
 
 
 def around_record(body: bytes, receipt: Receipt) -> tuple[bytes, bytes]:
-    """Head and tail of the answer; head + record + tail are its exact bytes."""
-    head = body[:-1] + b',"receipt":{"record":"'
-    return head, b'",' + _receipt_rest(receipt)[1:] + b"}"
+    """Head and tail of the answer; head + record + tail are its exact bytes.
 
-
-def _receipt_rest(receipt: Receipt) -> bytes:
-    return orjson.dumps(
-        {
-            "origin": receipt.origin,
-            "index": receipt.index,
-            "tree_size": receipt.tree_size,
-            "path": [b64encode(node).decode("ascii") for node in receipt.path],
-            "checkpoint": receipt.checkpoint,
-        }
-    )
+    `receipt` comes without its record, which is stored once and stands between.
+    """
+    rest = orjson.dumps(receipt.to_document())
+    return body[:-1] + b',"receipt":' + _OPENING, rest[len(_OPENING) :] + b"}"

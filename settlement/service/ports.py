@@ -58,32 +58,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """Proof that verifies offline alone, given the trust file."""
-
-    record: bytes
-    origin: str
-    index: int
-    tree_size: int
-    path: tuple[bytes, ...]
-    checkpoint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Eligibility:
-    """What the cache says of a card on a day."""
-
-    status: str
-    """`eligible`, `not_eligible` or `unknown`."""
-    reason: str
-    person: RosterPerson | None
-    """The person where the card is known, whatever the status."""
-    categories: tuple[str, ...]
-    """Categories in force on the day, in roster order; empty unless eligible."""
-    roster: RosterVersion | None
-
-
-@dataclass(frozen=True, slots=True)
 class ReversalRequest:
     """Which settlement to undo: by id, or by the key that it was sent under."""
 
