@@ -224,6 +224,21 @@ async def test_log_that_went_back_stops_settlement(house: House) -> None:
     assert any("went back" in reason for reason in reasons)
 
 
+async def test_altered_edge_is_not_signed_over(house: House) -> None:
+    """A head row that contradicts itself stops settlement; no root comes of it."""
+    await house.enrol("C1")
+    await house.settle(bill("C1"))
+    before = await house.gateway.checkpoint()
+    async with house.database.pool.acquire() as connection:
+        await connection.execute(
+            "UPDATE log_head SET edge = set_byte(edge, 20, get_byte(edge, 20) # 1)"
+        )
+    with pytest.raises(RequestRefused, match="MA-5104"):
+        await house.settle(bill("C1"))
+    assert await house.gateway.checkpoint() == before
+    assert any("stored edge" in reason for reason in await house.gateway.not_ready())
+
+
 async def test_start_on_an_older_database_is_refused(
     database: Database, tmp_path: Path
 ) -> None:
