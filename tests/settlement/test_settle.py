@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -170,6 +170,29 @@ async def test_settle_aid_already_paid_is_declined(house: House) -> None:
     await house.enrol("C1")
     paid = bill("C1", basic_insurance_fen=15_000, medical_aid_fen=1_000)
     assert body(await house.settle(paid))["reason"]["code"] == "MA-2201"
+
+
+@pytest.mark.parametrize(
+    ("settled_at", "day", "month"),
+    [
+        (datetime(2026, 1, 31, 15, 59, 59, tzinfo=UTC), "2026-01-31", 202601),
+        (datetime(2026, 1, 31, 16, 0, 0, tzinfo=UTC), "2026-02-01", 202602),
+    ],
+)
+async def test_settle_month_of_record_is_that_of_shanghai(
+    house: House, settled_at: datetime, day: str, month: int
+) -> None:
+    """Midnight in Shanghai, not in UTC, divides the months of record."""
+    await house.enrol("C1")
+    decision = body(await house.settle(bill("C1"), settled_at=settled_at))
+    claims = verify_receipt(decision["receipt"], house.trust).claims
+    assert claims["day"] == day
+    identity = bytes.fromhex(decision["settlement_id"])
+    async with house.database.pool.acquire() as connection:
+        stored = await connection.fetchval(
+            "SELECT month FROM settlement WHERE id = $1", identity
+        )
+    assert stored == month
 
 
 async def test_settle_past_deadline_is_not_begun(house: House) -> None:
