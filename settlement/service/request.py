@@ -28,7 +28,9 @@ class Tokenizer(Protocol):
         ...
 
 
-#: Order of the values; the names are those of the request.
+#: Order of the values; the names are those of the request. A field that the
+#: interface gains is appended, and its default is stored as null: so a key that was
+#: used before, or on a worker of the other release, still compares equal.
 BILL_FIELDS = (
     "card", "visit_no", "bill_no", "care_type", "service_start", "service_end",
     "occurred_at", "diagnoses", "referred", "total_fen", "self_funded_fen",
@@ -99,11 +101,14 @@ def canonical(values: list[Any]) -> bytes:
 def differing(stored: bytes, sent: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of the fields in which two canonical requests differ.
 
-    A field that one of them does not know counts as left out.
+    A field that one of them does not know counts as left out; one that this release
+    does not know, and that was given, is called `(unknown field)`.
     """
     old, new = orjson.loads(stored or b"[]"), orjson.loads(sent)
     pairs = zip_longest(names, old, new)
-    return tuple(name for name, before, after in pairs if before != after)
+    return tuple(
+        name or "(unknown field)" for name, before, after in pairs if before != after
+    )
 
 
 def card_token_of(stored: bytes) -> bytes | None:

@@ -327,13 +327,17 @@ def _outcome(
 def known_key(
     request: bytes, stored: rows.StoredAnswer, names: tuple[str, ...]
 ) -> Answer | Exception:
-    """The stored answer for the same content; 422 naming the fields for other."""
-    if stored.request == request:
-        return Answer(201, stored.body, replayed=True)
-    faults = tuple(
-        BillFault(name, "MA-4103") for name in differing(stored.request, request, names)
-    )
-    return RequestRefused("MA-4103", faults=faults)
+    """The stored answer for the same content; 422 naming the fields for other.
+
+    Equal bytes are the common case; a request that a release with more or fewer
+    fields has stored is compared value by value.
+    """
+    if stored.request != request:
+        fields = differing(stored.request, request, names)
+        if fields:
+            faults = tuple(BillFault(name, "MA-4103") for name in fields)
+            return RequestRefused("MA-4103", faults=faults)
+    return Answer(201, stored.body, replayed=True)
 
 
 def _row(decided: _Decided, log_index: int | None) -> rows.SettlementRow:
