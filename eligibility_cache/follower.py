@@ -124,7 +124,9 @@ class Follower:
                     await self.catch_up()
                 except _MAY_PASS as error:
                     # The class alone: a driver's text may quote values.
-                    _log.warning("roster not followed: %s", type(error).__name__)
+                    _log.warning(
+                        "roster.not_followed", extra={"fault": type(error).__name__}
+                    )
                     await asyncio.sleep(_BACKOFF_SECONDS)
                 self._has_looked.set()
                 await self._feed.wait(POLL_SECONDS)
@@ -141,6 +143,10 @@ class Follower:
             return await self._build()
         if changes.cursor != meta.cursor or _is_newer(changes.head, meta):
             await self._apply(meta, changes)
+            _log.info(
+                "roster.changes_taken",
+                extra={"version": changes.head.version.version},
+            )
         return changes.is_complete
 
     async def _apply(self, meta: CacheMeta, changes: RosterChanges) -> None:
@@ -174,6 +180,7 @@ class Follower:
         await self._refresh()
         if self._cache.meta is None:
             raise CacheCorruptError("the cache cannot be read after building it anew")
+        _log.info("roster.cache_built", extra={"version": meta.version})
         return False
 
     async def _refresh(self) -> None:

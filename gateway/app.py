@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from aiohttp import web
 
 from gateway.answers import public, refusal
 from gateway.calls import CALLS, METRICS_CALL
+from gateway.direct import name_request
 from gateway.edge import Edge
 from gateway.handlers import description, desk, health, log, lookups, sessions
+from gateway.logs import REQUEST_ID
 from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.problems import INTERNAL
 from gateway.protocol import HttpServer
@@ -92,6 +95,8 @@ def guarded(
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         started = perf_counter()
         name = _UNROUTED
+        request_id = f"{getrandbits(64):016x}"
+        REQUEST_ID.set(request_id)
         response: web.StreamResponse
         try:
             call, parameter = router.resolve(request.method, request.raw_path)
@@ -101,12 +106,21 @@ def guarded(
             response = _refuse(edge, request, name, refused)
         except Exception as bug:  # noqa: BLE001  # the last resort of every request
             # Without its message, which might quote what was sent.
-            _log.error("bug in %s", name, exc_info=bug)
+            _log.error("request.failed", extra={"call": name}, exc_info=bug)
             response = _refuse(edge, request, name, RequestRefused(INTERNAL))
-        observe(name, response.status, perf_counter() - started)
+        name_request(response, request_id)
+        seconds = perf_counter() - started
+        observe(name, response.status, seconds)
+        if edge.access_log:
+            _log_answer(name, response.status, seconds)
         return response
 
     return serve
+
+
+def _log_answer(call: str, status: int, seconds: float) -> None:
+    ms = round(seconds * 1_000, 3)
+    _log.info("request.answered", extra={"call": call, "status": status, "ms": ms})
 
 
 def _refuse(

@@ -35,7 +35,7 @@ async def running_beside(
             return
         fault = done.exception()
         # Without its message, which might quote values.
-        _log.critical("%s ended by itself: %s", name, type(fault).__name__)
+        _log.critical("work.ended", extra={"work": name, "fault": type(fault).__name__})
         on_fault()
 
     task.add_done_callback(note)

@@ -11,7 +11,7 @@ import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -40,6 +40,9 @@ class ServeSettings(BaseModel):
     behind_proxy: bool = False
     metrics_port: Port | None = None
     """Loopback only; 0 lets the system choose."""
+    log_level: Literal["debug", "info", "warning"] = "info"
+    access_log: bool = False
+    """A line for each request."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 64 * 1024
     session_hours: Annotated[int, Field(ge=1, le=12)] = 12
     drain_s: Annotated[int, Field(ge=1, le=600)] = 30

@@ -34,11 +34,12 @@ class Head:
 class DirectResponse:
     """A complete answer with a body; never chunked, never compressed."""
 
-    __slots__ = ("_body", "_head", "_request", "keep_alive", "status")
+    __slots__ = ("_body", "_head", "_request", "keep_alive", "request_id", "status")
 
     def __init__(self, head: Head, body: bytes) -> None:
         self.status = head.status
         self.keep_alive: bool | None = None
+        self.request_id = ""
         self._head = head
         self._body = body
 
@@ -58,10 +59,11 @@ class DirectResponse:
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the caller has hung up")
         transport.write(
-            b"%b%d\r\nDate: %b\r\n%b\r\n%b"
+            b"%b%d\r\nMedaid-Request-Id: %b\r\nDate: %b\r\n%b\r\n%b"
             % (
                 self._head.octets,
                 len(self._body),
+                self.request_id.encode("ascii"),
                 rfc822_formatted_time().encode("ascii"),
                 self._connection(),
                 self._body,
@@ -72,6 +74,16 @@ class DirectResponse:
         if self._request.version < HttpVersion11:
             return b"Connection: keep-alive\r\n" if self.keep_alive else b""
         return b"" if self.keep_alive else b"Connection: close\r\n"
+
+
+def name_request(
+    response: web.StreamResponse | DirectResponse, request_id: str
+) -> None:
+    """Tell the caller under which id the logs know this request."""
+    if isinstance(response, DirectResponse):
+        response.request_id = request_id
+    else:
+        response.headers["Medaid-Request-Id"] = request_id
 
 
 def direct(head: Head, body: bytes) -> web.StreamResponse:

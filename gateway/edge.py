@@ -37,6 +37,8 @@ class Edge:
     metrics: Metrics
     draining: bool = False
     """Set at SIGTERM, so that load balancers look elsewhere."""
+    access_log: bool = False
+    """Whether each answer is logged."""
     _settling: set[asyncio.Task[Answer]] = field(default_factory=set)
 
     def when(self, request: web.BaseRequest) -> When:

@@ -36,13 +36,14 @@ class Supervisor:
         self._settings = settings
         self._place = place
         self.metrics_folder = _empty_folder(place.data_dir / "run" / "metrics")
-        order = {
+        self._order = {
             "settings": settings.model_dump(mode="json"),
             "data_dir": str(place.data_dir),
             "dsn": place.dsn,
         }
-        self._order = json.dumps(order).encode() + b"\n"
         self._stopping = False
+        #: Workers that ended without being told to, for metrics.
+        self.deaths = 0
 
     async def run(self, *, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Start all workers, call `on_ready` when every one answers, end on `stop`.
@@ -50,7 +51,7 @@ class Supervisor:
         Raises `SettingsFault` with the first sentence of a worker that cannot start;
         a worker that dies later is replaced.
         """
-        workers = [_Worker(self) for _ in range(self._settings.workers)]
+        workers = [_Worker(self, n + 1) for n in range(self._settings.workers)]
         try:
             async with asyncio.TaskGroup() as starting:
                 for worker in workers:
@@ -75,7 +76,7 @@ class Supervisor:
         within_s = self._settings.drain_s + _END_WITHIN_S
         await asyncio.gather(*(worker.end(within_s) for worker in workers))
 
-    async def spawn(self) -> asyncio.subprocess.Process:
+    async def spawn(self, worker: int) -> asyncio.subprocess.Process:
         """A worker process that has been told what to do."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -88,7 +89,8 @@ class Supervisor:
             start_new_session=True,
         )
         if process.stdin is not None:
-            process.stdin.write(self._order)
+            order = json.dumps(self._order | {"worker": worker})
+            process.stdin.write(order.encode() + b"\n")
             await process.stdin.drain()
         return process
 
@@ -101,17 +103,21 @@ class Supervisor:
 class _Worker:
     """One place for a worker, filled by one process after another."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, number: int) -> None:
         self._supervisor = supervisor
+        self._number = number
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start a process and wait until it answers; raises `SettingsFault`."""
-        self._process = process = await self._supervisor.spawn()
+        self._process = process = await self._supervisor.spawn(self._number)
         line = ""
         if process.stdout is not None:
             line = (await process.stdout.readline()).decode().rstrip("\n")
         if line == READY:
+            _log.info(
+                "worker.started", extra={"worker": self._number, "pid": process.pid}
+            )
             return
         await process.wait()
         raise SettingsFault(
@@ -130,18 +136,20 @@ class _Worker:
                 return
             if loop.time() - began >= _WELL_AFTER_S:
                 pause_s = _FIRST_PAUSE_S
+            self._supervisor.deaths += 1
+            about = {"worker": self._number, "pid": self._process.pid}
             _log.error(
-                "worker %d ended with status %d; starting another in %.1f s",
-                self._process.pid,
-                status,
-                pause_s,
+                "worker.died", extra={**about, "status": status, "pause_s": pause_s}
             )
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
                 await self.start()
             except SettingsFault as fault:
-                _log.error("a worker cannot start: %s", fault)
+                _log.error(
+                    "worker.not_started",
+                    extra={"worker": self._number, "reason": str(fault)},
+                )
 
     async def end(self, within_s: float) -> None:
         """Let the process drain, and end it for sure."""
@@ -153,7 +161,9 @@ class _Worker:
             async with asyncio.timeout(within_s):
                 await process.wait()
         except TimeoutError:
-            _log.error("worker %d did not drain in time and is ended", process.pid)
+            _log.error(
+                "worker.not_drained", extra={"worker": self._number, "pid": process.pid}
+            )
             process.kill()
             await process.wait()
 

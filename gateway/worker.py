@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,8 @@ from gateway.wiring import Gateway, open_gateway
 from settlement.service.access import Sessions
 from settlement.service.signatures import Signatures
 from settlement.store.access import AccessStore
+
+_log = logging.getLogger(__name__)
 
 _REPORT_EVERY_S = 1.0
 #: New objects between two searches for cyclic garbage.
@@ -72,12 +75,15 @@ async def run_worker(
             await site.start()
             _spare_the_collector()
             on_ready()
+            _log.info("worker.ready")
             await stop.wait()
             edge.draining = True
+            _log.info("worker.draining")
         finally:
             # Stops accepting, then waits for the requests under way.
             await runner.cleanup()
             await edge.settled()
+    _log.info("worker.drained")
 
 
 def _spare_the_collector() -> None:
@@ -133,7 +139,12 @@ async def open_edge(
             ),
             running_beside(_report(gateway, metrics), name="metrics"),
         ):
-            yield Edge(gateway=gateway, door=door, metrics=metrics)
+            yield Edge(
+                gateway=gateway,
+                door=door,
+                metrics=metrics,
+                access_log=settings.access_log,
+            )
 
 
 async def _report(gateway: Gateway, metrics: Metrics) -> None:

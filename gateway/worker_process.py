@@ -90,8 +90,8 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Serve until told to stop; status 1 with a sentence when it cannot start."""
-    configure_logs()
     order = json.loads(sys.stdin.readline())
+    configure_logs(order["settings"]["log_level"], order["worker"])
     try:
         uvloop.run(_run(order))
     except START_FAULTS as fault:

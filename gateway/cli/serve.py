@@ -54,6 +54,7 @@ def serve(config: Path | None, data_dir: Path, dsn: str | None, **options: Any) 
     configure_logs()
     try:
         settings = read_settings(options, os.environ, config)
+        configure_logs(settings.log_level)
         uvloop.run(serve_gateway(settings, place_of(data_dir, dsn), click.echo))
     except START_FAULTS as fault:
         raise click.ClickException(sentence_of(fault)) from fault

@@ -70,6 +70,8 @@ class Sessions:
         self._random = random
         self._lifetime = min(lifetime, MAX_SESSION)
         self._known: dict[bytes, Admission] = {}
+        #: Signed requests that came a second time, for metrics.
+        self.replays = 0
         self._generation = 0
         self._version = 0
 
@@ -98,6 +100,8 @@ class Sessions:
         except StoreUnavailableError:
             raise RequestRefused("MA-5105") from None
         if not is_first:
+            self.replays += 1
+            _log.warning("access.nonce_replayed", extra={"key": key_id})
             raise RequestRefused("MA-3103")
         return OpenedSession(token=token, party=party, expires_at=expires_at)
 
@@ -137,6 +141,8 @@ class Sessions:
         except StoreUnavailableError:
             raise RequestRefused("MA-5105") from None
         if not is_first:
+            self.replays += 1
+            _log.warning("access.nonce_replayed", extra={"key": key_id})
             raise RequestRefused("MA-3103")
 
     def forget(self) -> None:
@@ -155,7 +161,7 @@ class Sessions:
                 async with self._store.listening(self.forget):
                     await self._poll(now)
             except StoreUnavailableError:
-                _log.warning("access changes cannot be followed: database away")
+                _log.warning("access.not_followed")
             await asyncio.sleep(POLL_S)
 
     async def _poll(self, now: Callable[[], datetime]) -> None:

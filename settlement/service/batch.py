@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from time import perf_counter
 
 from settlement.service.claims import Claim, ReversalClaim, SettleClaim
 from settlement.service.desk import Desk, Leaf
@@ -42,6 +43,8 @@ class Batch:
         self.deferred: list[Claim] = []
         #: Ids that exist in the database once this is committed.
         self.new_ids: set[bytes] = set()
+        #: How long applying the policy, sealing and signing took.
+        self.sealing_s = 0.0
         #: The log's new head, where the batch has added leaves.
         self.head: NewHead | None = None
 
@@ -58,7 +61,9 @@ class Batch:
                 settling.accumulators() | reversing.accumulators()
             )
         )
+        began = perf_counter()
         leaves = reversing.undo(totals) + settling.adjudicate(totals)
+        self.sealing_s = perf_counter() - began
         self.answers |= settling.answers | reversing.answers
         self.deferred += settling.deferred + reversing.deferred
         await self._post(ledger, settling, reversing, totals, leaves)

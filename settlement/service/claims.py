@@ -45,6 +45,8 @@ class SettleClaim:
     """The version of the roster that `person` comes from."""
     pack: InstalledPack
     answer: asyncio.Future[Answer] = field(repr=False)
+    joined: float = 0.0
+    """Instant of the loop's clock when it joined the pool."""
 
     @property
     def key_id(self) -> tuple[int, str]:
@@ -69,6 +71,8 @@ class ReversalClaim:
     """Token of the person behind the card, where the cache knows one."""
     request: bytes
     answer: asyncio.Future[Answer] = field(repr=False)
+    joined: float = 0.0
+    """Instant of the loop's clock when it joined the pool."""
 
     @property
     def key_id(self) -> tuple[int, str]:

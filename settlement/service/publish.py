@@ -48,6 +48,8 @@ class Publisher:
         self._saving: asyncio.Task[None] | None = None
         #: Why the mark could not be written the last time, or `None`.
         self.fault: str | None = None
+        #: How often it could not be written, for metrics.
+        self.failures = 0
 
     async def check(self, head: LogHead, nodes: LogNodes) -> None:
         """At start and on each new connection: the database extends what was seen.
@@ -122,7 +124,8 @@ class Publisher:
             )
         except OSError as error:
             self.fault = f"the checkpoint file cannot be written: {error.strerror}"
-            _log.error("%s", self.fault)  # the sentence says it all
+            self.failures += 1
+            _log.error("mark.write_failed", extra={"reason": error.strerror})
             # The next publication tries again; the process's memory guards meanwhile.
         else:
             self.fault = None

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 from settlement.domain.errors import FatalError, RequestRefused
 from settlement.service.batch import Batch
@@ -19,6 +20,7 @@ from settlement.service.claims import Claim, ReversalClaim, SettleClaim
 from settlement.service.desk import ClaimFailedError, Desk
 from settlement.service.ports import Answer
 from settlement.service.publish import Publisher
+from settlement.service.tally import CommittedBatch, Tally
 from settlement.store.errors import (
     BatchConflictError,
     CommitUnknownError,
@@ -74,11 +76,24 @@ class Sequencer:
         #: Sizes of the batches so far, for metrics: count and sum.
         self.batches = 0
         self.batched = 0
+        self.tally = Tally()
 
     @property
     def waiting(self) -> int:
         """Claims in the pool."""
         return len(self._pool)
+
+    @property
+    def waited_s(self) -> float:
+        """How long the oldest claim in the pool has waited; 0 where none does."""
+        if not self._pool:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._pool[0].joined
+
+    @property
+    def limit(self) -> int:
+        """How many claims may wait."""
+        return self._limits.pool
 
     async def settle(self, claim: Claim) -> Answer:
         """Put a claim into the pool and wait for its answer.
@@ -102,10 +117,12 @@ class Sequencer:
         if self.stopped is not None:
             raise RequestRefused("MA-5104", retry_after_s=30)
         if self._draining or len(self._pool) >= self._limits.pool:
+            self.tally.pool_full += 1
             raise RequestRefused("MA-5101", retry_after_s=1)
         name = _name(claim)
         if name in self._under_way:
             raise RequestRefused("MA-4102", retry_after_s=1)
+        claim.joined = asyncio.get_running_loop().time()
         self._under_way[name] = claim
         self._pool.append(claim)
         self._wake.set()
@@ -125,6 +142,7 @@ class Sequencer:
     def _expire(self, claim: Claim, now: float) -> bool:
         if claim.when.deadline >= now or claim.answer.done():
             return False
+        self.tally.claims_late += 1
         self._finish(claim, RequestRefused("MA-5102", retry_after_s=1))
         return True
 
@@ -149,7 +167,8 @@ class Sequencer:
             try:
                 await self._line.connection()
             except StoreUnavailableError as gone:
-                _log.warning("database unavailable: %s", gone)
+                _log.warning("database.lost", extra={"reason": str(gone)})
+                self.tally.database_lost += 1
                 reason = "MA-5105"
             except Exception as fault:  # noqa: BLE001  # what it is, settling stops
                 self._stop(fault)
@@ -169,7 +188,7 @@ class Sequencer:
         """No more settling in this process; only our own sentences are shown."""
         known = isinstance(fault, FatalError)
         self.stopped = str(fault) if known else type(fault).__name__
-        _log.critical("settlement stopped: %s", self.stopped)
+        _log.critical("settle.stopped", extra={"reason": self.stopped})
 
     def _take(self) -> list[Claim]:
         """The next batch: no key twice, and no reversal beside its original."""
@@ -201,7 +220,8 @@ class Sequencer:
             self._give_up(failed.claim, failed.__cause__)
             await self._settle([c for c in claims if c is not failed.claim])
         except StoreUnavailableError as gone:
-            _log.warning("database unavailable: %s", gone)
+            _log.warning("database.lost", extra={"reason": str(gone)})
+            self.tally.database_lost += 1
             await self._line.drop()
             self._fail(claims, "MA-5105")
         except FatalError as fatal:
@@ -211,28 +231,39 @@ class Sequencer:
             if len(claims) == 1:
                 self._give_up(claims[0], error)
                 return
+            _log.warning(
+                "settle.batch_divided",
+                extra={"claims": len(claims), "fault": type(error).__name__},
+            )
+            self.tally.divided += 1
             middle = len(claims) // 2
             await self._settle(claims[:middle])
             await self._settle(claims[middle:])
 
     def _give_up(self, claim: Claim, why: BaseException | None) -> None:
         """Tell one caller of a bug; without the message, which may quote values."""
-        _log.error("a claim could not be worked on: %s", type(why).__name__)
+        self.tally.claims_failed += 1
+        _log.error("settle.claim_failed", extra={"fault": type(why).__name__})
         self._finish(claim, RequestRefused("MA-5107"))
 
     async def _attempt(self, claims: Sequence[Claim]) -> None:
         for attempt in range(_CONFLICT_RETRIES + 1):
             batch = Batch(self._desk, claims)
+            began = perf_counter()
             try:
                 connection = await self._line.connection()
                 async with ledger_transaction(connection) as ledger:
                     await batch.run(ledger)
             except BatchConflictError as conflict:
+                self.tally.conflicts += 1
                 if attempt == _CONFLICT_RETRIES:
                     raise StoreUnavailableError(str(conflict)) from conflict
                 continue
             except CommitUnknownError as unknown:
                 await self._resolve(batch, claims, str(unknown))
+            self.tally.committed.append(
+                CommittedBatch(len(claims), perf_counter() - began, batch.sealing_s)
+            )
             self._answer(batch)
             return
 
@@ -241,14 +272,23 @@ class Sequencer:
 
         Raises `StoreUnavailableError` when it kept nothing, which is then certain.
         """
-        _log.warning("outcome of a commit unknown (%s): resolving", why)
+        _log.warning(
+            "settle.commit_unknown", extra={"reason": why, "claims": len(claims)}
+        )
+        self.tally.unknown += 1
         ids = {claim.id: claim.month for claim in claims if claim.id in batch.new_ids}
         try:
             kept = await self._line.resolve(ids)
         except StoreUnavailableError:
+            _log.error("settle.commit_unresolved", extra={"claims": len(claims)})
+            self.tally.unknown_unresolved += 1
             self._fail(claims, "MA-5103")
             raise
-        if ids and not kept:
+        is_kept = bool(kept or not ids)
+        _log.info("settle.commit_resolved", extra={"kept": is_kept})
+        self.tally.unknown_kept += is_kept
+        self.tally.unknown_not_kept += not is_kept
+        if not is_kept:
             raise StoreUnavailableError("the commit did not take place")
 
     def _answer(self, batch: Batch) -> None:

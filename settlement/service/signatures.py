@@ -20,6 +20,9 @@ from settlement.store.errors import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
 
+#: Why a signature is refused, as logs and metrics say it.
+REFUSALS = ("stale", "not_authentic", "unknown_key")
+
 
 class Signatures:
     """Verifies RFC 9421 signatures against the keys of parties."""
@@ -28,6 +31,8 @@ class Signatures:
         """`secret_key` opens the sealed HMAC secrets."""
         self._store = store
         self._secret_key = secret_key
+        #: Signatures refused so far by reason, for metrics.
+        self.refused = dict.fromkeys(REFUSALS, 0)
 
     async def verify(
         self, request: HttpRequest, *, now: datetime, covers_idempotency_key: bool
@@ -46,9 +51,9 @@ class Signatures:
             key = self._key(signer)
             verify_request_signature(signature, key, now=int(now.timestamp()))
         except StaleSignatureError:
-            raise RequestRefused("MA-3103") from None
+            raise self._refusal("MA-3103", "stale") from None
         except CryptoError:
-            raise RequestRefused("MA-3102") from None
+            raise self._refusal("MA-3102", "not_authentic") from None
         return signer, signature
 
     async def _signer(self, key_id: str, now: datetime) -> Signer:
@@ -57,8 +62,14 @@ class Signatures:
         except StoreUnavailableError:
             raise RequestRefused("MA-5105") from None
         if signer is None or signer.revoked_at is not None or now < signer.not_before:
-            raise RequestRefused("MA-3102")
+            raise self._refusal("MA-3102", "unknown_key")
         return signer
+
+    def _refusal(self, code: str, reason: str) -> RequestRefused:
+        """Counted and logged; never with the key's name, which anybody can make up."""
+        self.refused[reason] += 1
+        _log.warning("access.signature_refused", extra={"reason": reason})
+        return RequestRefused(code)
 
     def _key(self, signer: Signer) -> SharedSecret | VerifyingKey:
         if signer.public_key is not None:
@@ -70,10 +81,7 @@ class Signatures:
                 self._secret_key, key_id=signer.key_id, sealed=signer.sealed_secret
             )
         except NotAuthenticError:
-            _log.error(
-                "the secret of key %s does not open: keys and database are not of"
-                " one installation",
-                signer.key_id,
-            )
+            # Keys and database are not of one installation.
+            _log.error("access.secret_not_opened", extra={"key": signer.key_id})
             raise RequestRefused("MA-5104") from None
         return SharedSecret(signer.key_id, secret)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from settlement.store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from settlement.store.database import Connection, Database
+
+_log = logging.getLogger(__name__)
 
 #: How long to wait for a lost backend to end, and for the server to come back.
 RESOLVE_TIMEOUT_S = 30.0
@@ -50,6 +53,8 @@ class Line:
         self._on_connect = on_connect
         self._connection: Connection | None = None
         self._backend: tuple[int, datetime] | None = None
+        #: Connections opened so far, for metrics.
+        self.opened = 0
 
     async def connection(self) -> Connection:
         """The connection, opened anew where it was lost.
@@ -70,6 +75,8 @@ class Line:
             raise StoreUnavailableError(type(error).__name__) from error
         if row is not None:
             self._backend = (row["pid"], row["backend_start"])
+        self.opened += 1
+        _log.info("database.connected", extra={"connection": self.opened})
         return connection
 
     async def drop(self) -> None:
