@@ -1,26 +1,54 @@
-"""`medaid check-books`: the invariants over the whole database."""
+"""`medaid check-books`: the invariants over the whole database, and over its past."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
-from rich.progress import Progress
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from crypto.errors import CryptoError
-from crypto.trust import parse_trust_file
+from crypto.trust import Trust, parse_trust_file
+from gateway.evidence import evidence_files, read_evidence
 from gateway.location import json_option, location_options, open_database
 from settlement.service.books import BooksReport
 from settlement.service.books import check_books as check
+from settlement.service.past import Evidence
 
 #: Violations shown one by one; the rest is counted.
 _SHOWN = 20
+#: Rows between two movements of the bar.
+_STEP = 0x100
 
 
-@click.command("check-books")
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the command line asked for."""
+
+    data_dir: Path
+    dsn: str | None
+    trust: Path
+    against: Sequence[Path]
+    as_json: bool
+
+
+@click.command(
+    "check-books",
+    epilog="Example: medaid check-books --data-dir var --against received-answers"
+    " --against 2026-01/checkpoint",
+)
 @location_options
 @click.option(
     "--trust",
@@ -28,17 +56,32 @@ _SHOWN = 20
     default=None,
     help="Trust file; default: trust.json in the data folder.",
 )
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    metavar="FILE",
+    help="What others hold of the log's past: an answer or receipt (.json, or one a"
+    " line in .jsonl), a checkpoint, a .tlog-proof, a record, an exported month, or a"
+    " folder of these. May be given again.",
+)
 @json_option
 def check_books(
-    data_dir: Path, dsn: str | None, trust: Path | None, *, as_json: bool
+    data_dir: Path,
+    dsn: str | None,
+    trust: Path | None,
+    against: tuple[Path, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """Check money, caps, once, log and signatures over everything stored.
 
-    Reads only. Ends with status 1 on any violation.
-
-    Example: medaid check-books --data-dir var
+    Reads only. With --against, the log must also hold every receipt and extend
+    every checkpoint given: that alone finds a past that was rewritten as a whole.
+    Ends with status 1 on any violation.
     """
-    report = asyncio.run(_check(data_dir, dsn, trust or data_dir / "trust.json"))
+    order = _Order(data_dir, dsn, trust or data_dir / "trust.json", against, as_json)
+    report = asyncio.run(_check(order))
     if as_json:
         click.echo(json.dumps(_document(report)))
     else:
@@ -47,22 +90,60 @@ def check_books(
         raise SystemExit(1)
 
 
-async def _check(data_dir: Path, dsn: str | None, trust_path: Path) -> BooksReport:
+async def _check(order: _Order) -> BooksReport:
+    trust = _read_trust(order.trust)
+    async with open_database(order.data_dir, order.dsn) as database:
+        with _progress(is_shown=not order.as_json) as progress:
+            evidence = _read_evidence(order.against, trust, progress)
+            bar = progress.add_task("log", total=None)
+            report = await check(
+                database, trust, _moving(progress, bar), against=evidence
+            )
+    return report
+
+
+def _read_trust(path: Path) -> Trust:
     try:
-        trust = parse_trust_file(trust_path.read_bytes())
+        return parse_trust_file(path.read_bytes())
     except (OSError, CryptoError) as error:
         raise click.ClickException(
-            f"the trust file {trust_path} cannot be used: {error}"
+            f"the trust file {path} cannot be used: {error}"
         ) from error
-    async with open_database(data_dir, dsn) as database:
-        with Progress(transient=True) as progress:
-            task = progress.add_task("check-books", total=None)
 
-            def show(done: int) -> None:
-                if not done & 0xFF:
-                    progress.update(task, completed=done)
 
-            return await check(database, trust, show)
+def _read_evidence(
+    against: Sequence[Path], trust: Trust, progress: Progress
+) -> Evidence:
+    files = evidence_files(against)
+    if not files and against:
+        raise click.ClickException("there is no file in what --against names")
+    bar = progress.add_task("evidence", total=len(files), visible=bool(files))
+    try:
+        return read_evidence(files, trust, lambda: progress.advance(bar))
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename} cannot be read: {error.strerror}"
+        ) from error
+
+
+def _progress(*, is_shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not is_shown,
+        transient=True,
+    )
+
+
+def _moving(progress: Progress, bar: TaskID) -> Callable[[int, int], None]:
+    def show(done: int, total: int) -> None:
+        if not done % _STEP or done == total:
+            progress.update(bar, completed=done, total=total)
+
+    return show
 
 
 def _document(report: BooksReport) -> dict[str, object]:
@@ -70,6 +151,7 @@ def _document(report: BooksReport) -> dict[str, object]:
         "ok": not report.violations,
         **asdict(report.counts),
         "leaves": report.leaves,
+        "compared": report.compared,
         "violations": [asdict(violation) for violation in report.violations],
     }
 
@@ -86,5 +168,10 @@ def _print(report: BooksReport) -> None:
         click.echo(f"VIOLATION {violation.rule}: {violation.place}")
     if report.violations:
         click.echo(f"{len(report.violations):,} violations")
-    else:
-        click.echo("money, caps, once, log, signatures: every invariant holds")
+        return
+    click.echo("money, caps, once, log, signatures: every invariant holds")
+    if report.compared:
+        click.echo(
+            f"past: the log holds and extends all {report.compared:,} records and"
+            " checkpoints that were given"
+        )

@@ -6,7 +6,7 @@ themselves, with the same code that a verifier uses offline.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -19,6 +19,7 @@ from crypto.receipt import parse_receipt
 from crypto.record import verify_record
 from crypto.trust import Trust
 from settlement.service.logbook import TILE_LEVELS
+from settlement.service.past import Evidence, Past
 from settlement.store import books
 from settlement.store.books import BookCounts, BookLeaf
 from settlement.store.database import Database
@@ -28,8 +29,8 @@ from settlement.store.rows import LogHead
 _GROW_AT_ONCE = 1_024
 _AMOUNTS = ("total_fen", "aid_fen", "patient_pays_fen")
 
-#: Called with leaves checked so far.
-Progress = Callable[[int], None]
+#: Called with the leaves checked so far, and how many there are.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +48,51 @@ class BooksReport:
     counts: BookCounts
     leaves: int = 0
     violations: list[Violation] = field(default_factory=list)
+    compared: int = 0
+    """Records and checkpoints in other hands that the log was held against."""
 
 
 async def check_books(
-    database: Database, trust: Trust, progress: Progress = lambda _done: None
+    database: Database,
+    trust: Trust,
+    progress: Progress = lambda _done, _total: None,
+    *,
+    against: Evidence | None = None,
 ) -> BooksReport:
     """Check everything; reads only.
 
+    `against`: what others hold of the log's past; only that finds a past which was
+    rewritten together with everything that was derived from it.
     Run it on a quiet database: rows that arrive meanwhile may show as violations.
     """
-    report = BooksReport(await books.counts(database))
+    past = Past(against or Evidence())
+    report = BooksReport(await books.counts(database), compared=past.checked)
     report.violations += [Violation(*row) for row in await books.violations(database)]
-    auditor = _LogAuditor(trust, report)
+    auditor = _LogAuditor(trust, report, past)
+    nodes = LogNodes(database)
+    found = await nodes.head()
+    total = 0 if found is None else found[0].size
     async for leaf in books.leaves(database):
         auditor.take(leaf)
         report.leaves += 1
-        progress(report.leaves)
-    await auditor.finish(LogNodes(database))
+        progress(report.leaves, total)
+    await auditor.finish(nodes)
     return report
 
 
 class _LogAuditor:
     """Grows the tree again from the records and compares with what is stored."""
 
-    def __init__(self, trust: Trust, report: BooksReport) -> None:
+    def __init__(self, trust: Trust, report: BooksReport, past: Past) -> None:
         self._trust = trust
         self._report = report
+        self._past = past
         self._edge = RightEdge()
         self._pending: list[bytes] = []
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._note_text = ""
         self._verified: Checkpoint | None = None
+        self._note_all(past.begin())
 
     def take(self, leaf: BookLeaf) -> None:
         place = str(leaf.log_index)
@@ -85,8 +100,13 @@ class _LogAuditor:
             self._note("log: entry is not the hash of its record", place)
         else:
             self._check_record(leaf, leaf.record, place)
+        self._note_all(self._past.leaf(leaf.log_index, leaf.entry, leaf.answer))
         self._pending.append(leaf.entry)
-        if len(self._pending) >= _GROW_AT_ONCE:
+        size = self._edge.size + len(self._pending)
+        if self._past.wants_root(size):
+            self._grow()
+            self._note_all(self._past.root_at(size, self._edge.root))
+        elif len(self._pending) >= _GROW_AT_ONCE:
             self._grow()
 
     def _check_record(self, leaf: BookLeaf, record: bytes, place: str) -> None:
@@ -104,14 +124,14 @@ class _LogAuditor:
             leaf.patient_pays_fen,
         ):
             self._note("log: record and tables disagree", place)
-        self._check_answer(leaf, record, place)
+        self._check_answer(leaf, place)
 
-    def _check_answer(self, leaf: BookLeaf, record: bytes, place: str) -> None:
-        if leaf.head is None or leaf.tail is None:
+    def _check_answer(self, leaf: BookLeaf, place: str) -> None:
+        if leaf.answer is None:
             self._note("once: answer missing", place)
             return
         try:
-            answer = orjson.loads(leaf.head + record + leaf.tail)
+            answer = orjson.loads(leaf.answer)
             receipt = parse_receipt(answer["receipt"])
             if (receipt.index, answer["aid_fen"]) != (leaf.log_index, leaf.aid_fen):
                 self._note("once: answer and tables disagree", place)
@@ -146,6 +166,7 @@ class _LogAuditor:
     async def finish(self, nodes: LogNodes) -> None:
         if self._pending:
             self._grow()
+        self._note_all(self._past.finish())
         found = await nodes.head()
         if found is not None:
             self._check_head(*found)
@@ -166,6 +187,10 @@ class _LogAuditor:
                 self._note("log: checkpoint is not of the head", "head")
         except CryptoError as error:
             self._note(f"signature: checkpoint ({error.code})", "head")
+
+    def _note_all(self, found: Iterable[tuple[str, str]]) -> None:
+        for rule, place in found:
+            self._note(rule, place)
 
     def _note(self, rule: str, place: str) -> None:
         self._report.violations.append(Violation(rule, place))

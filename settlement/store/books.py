@@ -26,6 +26,13 @@ class BookLeaf:
     aid_fen: int
     patient_pays_fen: int
 
+    @property
+    def answer(self) -> bytes | None:
+        """The stored answer's exact bytes; `None` where a part is missing."""
+        if self.record is None or self.head is None or self.tail is None:
+            return None
+        return self.head + self.record + self.tail
+
 
 @dataclass(frozen=True, slots=True)
 class BookCounts:
