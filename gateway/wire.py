@@ -2,22 +2,30 @@
 
 Each `parse_*` raises `RequestRefused`: MA-1101 for what is no JSON, MA-1104 where
 a personal number hides in an opaque field, MA-1110 for amounts out of range and
-MA-1102 for everything else; `faults` name each field by its path and why. No
-value that was sent stands in any of them.
+MA-1102 for everything else; `faults` name each field by its path and why, for what
+is no JSON the place at which reading ended. No value that was sent stands in any.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from gateway.identity import check_digit_holds, holds_identity
-from gateway.wire_faults import DAYS, INSTANTS, Faults, duplicate_keys, shown_name
+from gateway.wire_faults import (
+    DAYS,
+    INSTANTS,
+    Faults,
+    NoJsonError,
+    duplicate_keys,
+    shown_name,
+)
+from gateway.wire_malformed import TOO_LONG, unreadable_place
 from gateway.wire_models import (
     CODE_PATTERN,
     INSTANT_PATTERN,
@@ -75,18 +83,28 @@ def parse_bill(
     values["service_end"] = _day(parsed.service_end, "service_end", faults)
     if parsed.occurred_at is not None:
         values["occurred_at"] = _instant(parsed.occurred_at, "occurred_at", faults)
-    number = values["card"].number
-    for path, text in (
+    opaque = [
         ("visit_no", parsed.visit_no),
         ("bill_no", parsed.bill_no),
+        ("med_type", parsed.med_type),
         ("Idempotency-Key", key),
         ("operator", operator),
-    ):
-        if text is not None and holds_identity(text, number):
-            faults.add(path, "MA-1104")
+    ]
+    # Diagnosis codes are stored in clear as well.
+    for place, code in enumerate(parsed.diagnoses):
+        opaque.append((f"diagnoses[{place}]", code))
+    _note_numbers(opaque, values["card"].number, faults)
     if faults:
         raise faults.refusal()
     return Bill(**values)
+
+
+def _note_numbers(
+    opaque: Iterable[tuple[str, str | None]], number: str | None, faults: Faults
+) -> None:
+    for path, text in opaque:
+        if text is not None and holds_identity(text, number):
+            faults.add(path, "MA-1104")
 
 
 def _colons_of_bill(parsed: BillIn) -> int:
@@ -136,14 +154,12 @@ def parse_reversal(
         faults.add("card", "MA-1120")
     elif original is None and card is not None:
         faults.add("card", "MA-1131")
-    number = None if card is None else card.number
-    for path, text in (
+    opaque = (
         ("original_idempotency_key", original),
         ("Idempotency-Key", key),
         ("operator", operator),
-    ):
-        if text is not None and holds_identity(text, number):
-            faults.add(path, "MA-1104")
+    )
+    _note_numbers(opaque, None if card is None else card.number, faults)
     if faults:
         raise faults.refusal()
     return ReversalRequest(
@@ -191,13 +207,20 @@ def _parse(model: type[_Model], raw: bytes) -> _Model:
         raise _refused(raw, invalid) from None
 
 
-def _refused(raw: bytes, invalid: ValidationError) -> Exception:
+def _refused(raw: bytes, invalid: ValidationError) -> RequestRefused:
     faults = Faults()
     faults.add_pydantic(invalid)
-    if not faults.is_json:
-        return faults.refusal()
-    duplicate_keys(raw, faults)
-    _note_what_pydantic_cannot(raw, faults)
+    if faults.is_json:
+        try:
+            duplicate_keys(raw, faults)
+        except NoJsonError:
+            faults.is_json = False
+    if faults.is_json:
+        _note_what_pydantic_cannot(raw, faults)
+    else:
+        place = unreadable_place(raw)
+        # An integer of any length is JSON; it is only none that anybody may send.
+        faults.replace_by(place, is_json=place.reason in TOO_LONG)
     return faults.refusal()
 
 
@@ -206,6 +229,9 @@ def _note_what_pydantic_cannot(raw: bytes, faults: Faults) -> None:
     body = json.loads(raw)
     if not isinstance(body, dict):
         return
+    card = body.get("card")
+    number = card.get("number") if isinstance(card, dict) else None
+    known = number if isinstance(number, str) and number else None
     for name, value in body.items():
         if not isinstance(value, str) or faults.has(name):
             continue
@@ -213,7 +239,7 @@ def _note_what_pydantic_cannot(raw: bytes, faults: Faults) -> None:
             _day(value, name, faults)
         elif name in INSTANTS:
             _instant(value, name, faults)
-        elif name in _OPAQUE and holds_identity(value, None):
+        elif name in _OPAQUE and holds_identity(value, known):
             faults.add(name, "MA-1104")
 
 
@@ -250,7 +276,8 @@ def _instant(text: str, path: str, faults: Faults) -> datetime | None:
 def parse_key_header(text: str | None) -> str:
     """An `Idempotency-Key`; raises MA-1103 when missing or malformed."""
     if text is None or _KEY.fullmatch(text) is None:
-        raise RequestRefused("MA-1103")
+        why = "MA-1120" if text is None else "MA-1126"
+        raise RequestRefused("MA-1103", faults=(BillFault("Idempotency-Key", why),))
     return text
 
 

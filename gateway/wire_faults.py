@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from settlement.domain.bill import BillFault
 from settlement.domain.errors import RequestRefused
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
 
 #: More help nobody, and an answer must not grow with the request.
 MAX_FAULTS = 50
+#: Nor with the depth of what the request nests.
+_MAX_PATH = 100
 #: Names that a sender invents are shown only if they cannot be a personal number.
 _HARMLESS_NAME = re.compile(r"[A-Za-z_]{1,40}")
-_WHOLE_BODY = "$"
+#: The path of the whole body.
+WHOLE_BODY = "$"
 
 _REASON_OF_ERROR = {
     "missing": "MA-1120",
@@ -48,7 +52,15 @@ class Faults:
     def add(self, path: str, reason: str) -> None:
         """Note one fault; beyond `MAX_FAULTS` they are dropped."""
         if len(self._found) < MAX_FAULTS:
+            if len(path) > _MAX_PATH:
+                path = path[:_MAX_PATH] + "..."
             self._found.append(BillFault(path, reason))
+
+    def replace_by(self, fault: BillFault, *, is_json: bool) -> None:
+        """Note this fault alone: what cannot be read has no others that count."""
+        self._found = []
+        self.is_json = is_json
+        self.add(fault.path, fault.reason)
 
     def has(self, path: str) -> bool:
         """Whether this very path is at fault already."""
@@ -68,7 +80,7 @@ class Faults:
     def refusal(self) -> RequestRefused:
         """The exception that carries them all, under the code that fits best."""
         if not self.is_json:
-            return RequestRefused("MA-1101")
+            return RequestRefused("MA-1101", faults=tuple(self._found))
         reasons = {fault.reason for fault in self._found}
         if "MA-1104" in reasons:
             code = "MA-1104"
@@ -102,7 +114,7 @@ def _path(location: tuple[int | str, ...], kind: str) -> str:
         is_invented = kind == "extra_forbidden" and place == len(location) - 1
         name = shown_name(step) if is_invented else step
         path += f".{name}" if path else name
-    return path or _WHOLE_BODY
+    return path or WHOLE_BODY
 
 
 def shown_name(name: str) -> str:
@@ -119,29 +131,41 @@ class _Member(dict[str, Any]):
 def _keep_repeats(pairs: list[tuple[str, Any]]) -> _Member:
     member = _Member(pairs)
     if len(member) != len(pairs):
-        names = [name for name, _ in pairs]
-        member.repeated = tuple({name for name in names if names.count(name) > 1})
+        # Counted in one pass: a body may repeat thousands of names.
+        times = Counter(name for name, _ in pairs)
+        member.repeated = tuple(name for name in times if times[name] > 1)
     return member
 
 
-def duplicate_keys(raw: bytes, faults: Faults) -> None:
-    """Note every name that stands twice in one object; `raw` is valid JSON.
+class NoJsonError(ValueError):
+    """A constant that Python's reader takes and RFC 8259 does not know."""
 
-    RFC 8259 leaves their meaning open, so two readers may see two bills.
+
+def _no_constant(_name: str) -> NoReturn:
+    raise NoJsonError
+
+
+def duplicate_keys(raw: bytes, faults: Faults) -> None:
+    """Note every name that stands twice in one object.
+
+    RFC 8259 leaves their meaning open, so two readers may see two bills. `raw` was
+    read by pydantic; raises `NoJsonError` where it holds `NaN` or an infinity.
     """
-    _note_repeats(json.loads(raw, object_pairs_hook=_keep_repeats), "", faults)
+    body = json.loads(raw, object_pairs_hook=_keep_repeats, parse_constant=_no_constant)
+    _note_repeats(body, "", faults)
 
 
 def _note_repeats(value: object, path: str, faults: Faults) -> None:
     if isinstance(value, _Member):
         for name in sorted(value.repeated):
-            faults.add(_joined(path, shown_name(name)), "MA-1127")
+            faults.add(joined(path, shown_name(name)), "MA-1127")
         for name, inner in value.items():
-            _note_repeats(inner, _joined(path, shown_name(name)), faults)
+            _note_repeats(inner, joined(path, shown_name(name)), faults)
     elif isinstance(value, list):
         for place, inner in enumerate(value):
             _note_repeats(inner, f"{path}[{place}]", faults)
 
 
-def _joined(path: str, name: str) -> str:
+def joined(path: str, name: str) -> str:
+    """The path of a member of the object at `path`."""
     return f"{path}.{name}" if path else name

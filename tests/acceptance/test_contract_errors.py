@@ -186,7 +186,7 @@ async def test_no_identity_number_in_a_key(desk: Desk, sandbox: Sandbox) -> None
         (b"\xff", 400, "MA-1101"),
         (b"[]", 422, "MA-1102"),
         (b"null", 422, "MA-1102"),
-        (b'{"total_fen": NaN}', 422, "MA-1102"),
+        (b'{"total_fen": NaN}', 400, "MA-1101"),
     ],
     ids=repr,
 )

@@ -1,6 +1,7 @@
 """What the edge takes as a BILL, and every fault that it names."""
 
 import json
+import time
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -154,21 +155,81 @@ def test_colons_and_escapes_in_texts_are_no_duplicates() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw",
+    ("raw", "path", "reason"),
     [
-        b"",
-        b"{",
-        b"\xef\xbb\xbf{}",
-        b'{"visit_no": "\xff"}',
-        b'{"visit_no": "\\ud800"}',
-        b"{'a': 1}",
-        b"[" * 30_000,
-        b'{"a":' * 30_000,
+        (b"", "$", "MA-1101"),
+        (b"{", "$", "MA-1101"),
+        (b"{'a': 1}", "$", "MA-1101"),
+        (b'{"a": 1,}', "$", "MA-1101"),
+        (b'{"a": 1} {"a": 1}', "$", "MA-1101"),
+        (b'{"a": 1 "b": 2}', "a", "MA-1101"),
+        (b'{"a": [true, fals]}', "a[1]", "MA-1101"),
+        (b'{"a": {"b": "\\x"}}', "a.b", "MA-1101"),
+        (b'{"total_fen": ', "total_fen", "MA-1101"),
+        (b'{"110101199001019984": nul}', "?", "MA-1101"),
+        (b"\xef\xbb\xbf{}", "$", "MA-1126"),
+        (bill().decode().encode("utf-16"), "$", "MA-1126"),
+        (b'{"visit_no": "\xff"}', "visit_no", "MA-1126"),
+        (b'{"visit_no": "\xed\xa0\x80"}', "visit_no", "MA-1126"),
+        (b'{"visit_no": "\\ud800"}', "visit_no", "MA-1126"),
+        (b'{"visit_no": "\\udc00\\ud800"}', "visit_no", "MA-1126"),
+        (b'{"visit_no": "\x01"}', "visit_no", "MA-1126"),
+        (b'{"card": {"number": "a\nb"}}', "card.number", "MA-1126"),
+        (b"[" * 30_000, "[0][0][0][0]", "MA-1101"),
+        (b'{"a":' * 30_000, "a.a.a.a", "MA-1101"),
+        (b'{"a":[' + b"[" * 200 + b"]" * 200 + b"]}", "a[0][0][0]", "MA-1101"),
     ],
+)  # fmt: skip
+def test_what_is_no_json_is_called_so_with_its_place(
+    raw: bytes, path: str, reason: str
+) -> None:
+    """Broken JSON, bad UTF-8, lone surrogates and depth: one code, the place named."""
+    assert faults(raw) == ("MA-1101", [(path, reason)])
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["NaN", "Infinity", "-Infinity", "0x10", "00012", "+1", ".5", "5.", "1_000", "１"],
 )
-def test_what_is_no_json_is_called_so(raw: bytes) -> None:
-    """Broken JSON, bad UTF-8, lone surrogates and depth have one code, no hang."""
-    assert faults(raw) == ("MA-1101", [])
+def test_number_that_json_does_not_know_is_no_json(number: str) -> None:
+    """Constants and spellings of other languages: at an amount, what an amount is."""
+    raw = bill().replace(b"25000", number.encode())
+    other = bill(prescription_days=366).replace(b"366", number.encode())
+
+    assert faults(raw) == ("MA-1101", [("total_fen", "MA-1122")])
+    assert faults(other) == ("MA-1101", [("prescription_days", "MA-1101")])
+
+
+@pytest.mark.parametrize("digits", [4_000, 4_301, 60_000])
+def test_huge_integer_is_named_with_the_range(digits: int) -> None:
+    """However long: the amount, and between what it must lie."""
+    assert faults(bill().replace(b"25000", b"9" * digits)) == (
+        "MA-1110",
+        [("total_fen", "MA-1110")],
+    )
+    raw = bill()[:-1] + b', "prescription_days": -' + b"9" * digits + b"}"
+    assert faults(raw) == ("MA-1102", [("prescription_days", "MA-1130")])
+
+
+def test_body_of_repeated_names_is_refused_at_once() -> None:
+    """Names are counted in one pass: thousands of them block nobody else's request."""
+    many = b",".join(b'"%d":1' % number for number in range(6_000))
+    begun = time.perf_counter()
+
+    faults(b"{" + many + b',"a":1,"a":1}')
+
+    assert time.perf_counter() - begun < 0.15
+
+
+def test_answer_does_not_grow_with_what_a_body_nests() -> None:
+    """Paths are cut: a deep body of long names makes no long answer."""
+    name = b"x" * 40
+    raw = (b'{"%s":' % name) * 150 + b'{"a":1,"a":1}' + b"}" * 150
+
+    with pytest.raises(RequestRefused) as caught:
+        parse_bill(raw)
+
+    assert max(len(fault.path) for fault in caught.value.faults) < 150
 
 
 @pytest.mark.parametrize("raw", [b"null", b"7", b"[]", b'"bill"'])
@@ -185,6 +246,11 @@ def test_json_that_is_no_object_is_refused(raw: bytes) -> None:
         ({"raw": bill(visit_no=f"MZ{RESIDENT_ID}01")}, "visit_no"),
         ({"raw": bill(), "key": f"k-{RESIDENT_ID}"}, "Idempotency-Key"),
         ({"raw": bill(), "operator": "op.A12345678"}, "operator"),
+        ({"raw": bill(visit_no="A123-456.78")}, "visit_no"),
+        ({"raw": bill(), "key": "k:a-1-2-3-4-5-6-7-8"}, "Idempotency-Key"),
+        ({"raw": bill(diagnoses=["I10", "A12345678"])}, "diagnoses[1]"),
+        ({"raw": bill(diagnoses=[f"Z/{RESIDENT_ID}"])}, "diagnoses[0]"),
+        ({"raw": bill(med_type="11_A12345678")}, "med_type"),
     ],
 )
 def test_personal_number_in_an_opaque_field_is_refused(
@@ -192,6 +258,21 @@ def test_personal_number_in_an_opaque_field_is_refused(
 ) -> None:
     """Card and identity numbers may hide in no number of the hospital's own."""
     assert faults(**opaque) == ("MA-1104", [(path, "MA-1104")])
+
+
+def test_number_of_a_hospital_may_look_like_an_identity_number() -> None:
+    """Facility, date and sequence, set apart, have its shape and are none."""
+    apart = f"{RESIDENT_ID[:6]}-{RESIDENT_ID[6:14]}-{RESIDENT_ID[14:]}"
+
+    assert parse_bill(bill(visit_no=apart)).visit_no == apart
+
+
+def test_card_number_is_named_beside_other_faults() -> None:
+    """A bill that is refused anyway still says that the visit's number is a card's."""
+    code, found = faults(bill(total_fen=1.5, visit_no="A12345678"))
+
+    assert code == "MA-1104"
+    assert ("visit_no", "MA-1104") in found
 
 
 def test_no_fault_repeats_what_was_sent() -> None:

@@ -144,7 +144,9 @@ def test_operator_is_an_opaque_id() -> None:
 @pytest.mark.parametrize("key", [None, "", "a b", "k" * 65, "键", "a/b", "a\n"])
 def test_malformed_idempotency_key_is_refused(key: str | None) -> None:
     """A key is 1 to 64 letters, digits or . _ : - and is never guessed."""
-    assert refusal(parse_key_header, key) == ("MA-1103", [])
+    why = "MA-1120" if key is None else "MA-1126"
+
+    assert refusal(parse_key_header, key) == ("MA-1103", [("Idempotency-Key", why)])
 
 
 @pytest.mark.parametrize(
