@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 _JSON = "application/json"
 _NOTE = "text/plain"
-_BASE = ("MA-4105", "MA-4106", "MA-5107")
-_BODY = ("MA-1101", "MA-1102", "MA-1105", "MA-1106", "MA-1127")
-_SESSION = ("MA-3101", "MA-3104", "MA-5105")
+_BASE = ("MA-1109", "MA-4105", "MA-4106", "MA-5101", "MA-5107")
+_BODY = ("MA-1101", "MA-1102", "MA-1105", "MA-1106", "MA-1127", "MA-1140")
+_SESSION = ("MA-3101", "MA-3104", "MA-3105", "MA-3106", "MA-5105")
+#: Without a session the caller's address is what is limited.
+_ADDRESS = ("MA-3105",)
 _TIME = ("MA-1107", "MA-1108")
 _BILL = ("MA-1104", "MA-1110", "MA-1111", "MA-1112", "MA-1113", "MA-1114", "MA-1115",
          "MA-1116", "MA-2104", "MA-5106")  # fmt: skip
-_ONCE = ("MA-1103", "MA-3102", "MA-3103", "MA-3105", "MA-4102", "MA-4103", "MA-5101",
-         "MA-5102", "MA-5103", "MA-5104")  # fmt: skip
+_ONCE = ("MA-1103", "MA-3102", "MA-3103", "MA-4102", "MA-4103", "MA-5102",
+         "MA-5103", "MA-5104")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ TEXTS: dict[str, CallText] = {
         " hours at most.",
         takes=wire.SessionIn, gives=out.SessionOut, status=201, needs_session=False,
         parameters=SIGNATURE_HEADERS,
-        problems=(*_BODY, "MA-1104", "MA-3102", "MA-3103", "MA-5104", "MA-5105"),
+        problems=(*_BODY, "MA-1104", "MA-3102", "MA-3103", "MA-3105", "MA-5104",
+                  "MA-5105"),
     ),
     "eligibility": CallText(
         group="desk", zh="查询救助资格", en="Ask whether a card may receive aid",
@@ -182,7 +185,7 @@ TEXTS: dict[str, CallText] = {
     "checkpoint": CallText(
         group="log", zh="最新检查点", en="Latest checkpoint",
         detail_zh="C2SP 签名便条。", detail_en="A C2SP signed note.",
-        media_type=_NOTE, needs_session=False,
+        media_type=_NOTE, needs_session=False, problems=_ADDRESS,
     ),
     "tile": CallText(
         group="log", zh="日志分块", en="A tile of the log",
@@ -191,11 +194,11 @@ TEXTS: dict[str, CallText] = {
         parameters=(Parameter("path", "path", "分块的路径", "path of the tile",
                               r"^[0-9x/.p]+$|^entries/[0-9x/.p]+$", is_required=True,
                               example="0/000"),),
-        problems=("MA-4101",),
+        problems=(*_ADDRESS, "MA-4101"),
     ),
     "keys": CallText(
         group="log", zh="公钥", en="Public keys", gives=out.KeysOut,
-        needs_session=False,
+        needs_session=False, problems=_ADDRESS,
     ),
     "healthz": CallText(
         group="health", zh="进程是否在运行", en="Alive", gives=out.AliveOut,
@@ -204,20 +207,20 @@ TEXTS: dict[str, CallText] = {
     "readyz": CallText(
         group="health", zh="能否结算；不能时为 503 并给出原因",
         en="Able to settle; 503 with reasons when not", gives=out.ReadyOut,
-        needs_session=False,
+        needs_session=False, problems=_ADDRESS,
     ),
     "metrics": CallText(
         group="health", zh="Prometheus 指标（沙箱；否则在本机端口）",
         en="Prometheus metrics (in a sandbox; else on the loopback port)",
-        media_type=_NOTE, needs_session=False,
+        media_type=_NOTE, needs_session=False, problems=_ADDRESS,
     ),
     "openapi": CallText(
         group="health", zh="本接口的 OpenAPI 描述", en="This description",
-        needs_session=False,
+        needs_session=False, problems=_ADDRESS,
     ),
     "docs": CallText(
         group="health", zh="本接口的说明页", en="The same as a page",
-        media_type="text/html", needs_session=False,
+        media_type="text/html", needs_session=False, problems=_ADDRESS,
     ),
 }  # fmt: skip
 

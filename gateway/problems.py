@@ -21,8 +21,10 @@ CONTENT_TYPE = "application/problem+json"
 INTERNAL = "MA-5107"
 #: What `retry.after_s` says where the refusal itself names no time.
 DEFAULT_RETRY_AFTER_S = {
+    "MA-1140": 1,
     "MA-2104": 2,
     "MA-3105": 1,
+    "MA-3106": 1,
     "MA-4102": 1,
     "MA-5101": 1,
     "MA-5102": 1,
@@ -42,6 +44,7 @@ STATUS = {
     "MA-1106": 415,
     "MA-1107": 400,
     "MA-1108": 400,
+    "MA-1109": 431,
     "MA-1110": 422,
     "MA-1111": 422,
     "MA-1112": 422,
@@ -61,6 +64,7 @@ STATUS = {
     "MA-1129": 422,
     "MA-1130": 422,
     "MA-1131": 422,
+    "MA-1140": 408,
     # The one rule that stops a settlement without deciding it: not stored.
     "MA-2104": 503,
     "MA-3101": 401,
@@ -68,6 +72,7 @@ STATUS = {
     "MA-3103": 401,
     "MA-3104": 403,
     "MA-3105": 429,
+    "MA-3106": 429,
     "MA-4101": 404,
     "MA-4102": 409,
     "MA-4103": 422,

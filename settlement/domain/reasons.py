@@ -93,6 +93,8 @@ REASONS = _reasons(
          "This is no sandbox: Medaid-Sandbox-Time is refused.",
          Text("未处理。请通知本院信息科去掉沙箱时间，再按原单重试。",
               "Nothing was done. Remove the header; the same key is fine.")),
+    _bad("MA-1109", "请求头过长或过多。", "The head of the request is too large.",
+         _FIX_PROGRAM),
     _bad("MA-1110", "金额必须在 0 至 1000 万元之间。",
          "An amount must lie between 0 and 10 million yuan (unit: fen)."),
     _bad("MA-1111", "服务结束日期早于开始日期。",
@@ -123,6 +125,8 @@ REASONS = _reasons(
     _bad("MA-1130", "数值超出允许范围。", "The number is out of range."),
     _bad("MA-1131", "两种写法必须并且只能用一种。",
          "Give exactly one of the two alternatives."),
+    _bad("MA-1140", "请求没有在时限内送完，未处理。",
+         "The request did not arrive completely in time: not processed.", _AGAIN),
     # 2xxx: decided by rule
     _decided("MA-2000", "按救助政策给予救助。", "Aid is given under the policy.", _NONE),
     _decided("MA-2001", "本单没有可救助的金额。", "There is nothing that aid may touch.",
@@ -219,6 +223,9 @@ REASONS = _reasons(
            Text("请稍候，按原单重试，不要新开一笔。",
                 "Retry with the same key after the given time."),
            retry_allowed=True, same_key=True),
+    Reason("MA-3106", Text("本机构同时提交的请求过多。",
+                           "Too many requests of this party are under way."),
+           _AGAIN, retry_allowed=True, same_key=True),
     # 4xxx: keys, identities, state
     Reason("MA-4101", Text("没有找到。", "Not found."),
            Text("请核对编号；如查的是刚提交的结算，表示尚未结算，请按原单重试。",
