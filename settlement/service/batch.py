@@ -7,7 +7,6 @@ nothing behind: every step only locks, computes or writes uncommitted rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from time import perf_counter
 
 from settlement.service.claims import Claim, ReversalClaim, SettleClaim
@@ -105,8 +104,7 @@ class Batch:
             return
         head = await ledger.lock_head()
         self._desk.guard(head)
-        entries = [sha256(leaf.record).digest() for leaf in leaves]
-        page = self._desk.logbook.extend(head, entries)
+        page = self._desk.logbook.extend(head, [leaf.record for leaf in leaves])
         index_of = {
             leaf.claim.id: head.size + offset for offset, leaf in enumerate(leaves)
         }
@@ -123,7 +121,7 @@ class Batch:
                     LeafRow(
                         index_of[leaf.claim.id], entry, leaf.claim.id, leaf.claim.month
                     )
-                    for leaf, entry in zip(leaves, entries, strict=True)
+                    for leaf, entry in zip(leaves, page.entries, strict=True)
                 ],
                 nodes=page.nodes,
                 postings=totals.postings(index_of),
