@@ -84,6 +84,8 @@ class Follower:
         self._has_looked = asyncio.Event()
         self.is_writer = False
         """Whether this process writes the machine's cache."""
+        self.faults = 0
+        """Attempts that failed, for metrics."""
 
     async def run(self) -> None:
         """Follow for ever; end by cancelling. Nothing is left half applied then."""
@@ -123,6 +125,7 @@ class Follower:
                     self._cache.free_dead_readers()
                     await self.catch_up()
                 except _MAY_PASS as error:
+                    self.faults += 1
                     # The class alone: a driver's text may quote values.
                     _log.warning(
                         "roster.not_followed", extra={"fault": type(error).__name__}

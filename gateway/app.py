@@ -90,7 +90,7 @@ def guarded(
     edge: Edge, router: Router
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     """The one function that every request passes through."""
-    observe = edge.metrics.observe
+    observe = edge.metrics.observe_call
 
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         started = perf_counter()

@@ -69,17 +69,20 @@ class Edge:
         """
         task = asyncio.create_task(settling)
         self._settling.add(task)
-        self.metrics.settling(len(self._settling))
         task.add_done_callback(self._settled)
         return await asyncio.shield(task)
 
     def _settled(self, task: asyncio.Task[Answer]) -> None:
         self._settling.discard(task)
-        self.metrics.settling(len(self._settling))
         if not task.cancelled():
             # Taken here, so that an outcome whose caller has gone is not reported
             # as never retrieved.
             task.exception()
+
+    @property
+    def settling(self) -> int:
+        """Settlements and reversals under way."""
+        return len(self._settling)
 
     async def settled(self) -> None:
         """Wait until no settlement or reversal is under way."""

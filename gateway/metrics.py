@@ -7,9 +7,8 @@ library decides at its import, so this module is imported late.
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,105 +19,72 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from gateway.metric_list import METRICS, SUPERVISOR_METRICS, Metric
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-#: Seconds; fine below 10 ms, where the answers at the desk should be.
-_BOUNDS = (
-    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2,
-    0.5, 1.0, 2.0, 5.0, 10.0,
-)  # fmt: skip
-
-
-_Mode = Literal["livesum", "livemax", "livemin"]
 
 
 class Metrics:
-    """The edge's own metrics, with each label's child looked up once."""
+    """One process's metrics: those of the list, set and counted by their names.
 
-    def __init__(self) -> None:
+    A name that is not in the list is a `KeyError`: a bug, met by the first report.
+    """
+
+    def __init__(self, metrics: Iterable[Metric] = METRICS) -> None:
         self.registry = CollectorRegistry()
-        self._seconds = Histogram(
-            "medaid_http_request_duration_seconds",
-            "Time from the parsed head of a request to its response, by call and"
-            " status.",
-            ["call", "status"],
-            buckets=_BOUNDS,
-            registry=self.registry,
-        )
-        self._refused = Counter(
-            "medaid_http_refusals_total",
-            "Requests that ended in a problem document, by call and reason code.",
-            ["call", "code"],
-            registry=self.registry,
-        )
-        self._in_flight = Gauge(
-            "medaid_http_settling_in_flight",
-            "Settlements and reversals handed to the use case and not answered yet.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._waiting = self._gauge(
-            "medaid_settle_waiting",
-            "Settlements and reversals waiting for a batch.",
-            "livesum",
-        )
-        self._stopped = self._gauge(
-            "medaid_settle_stopped",
-            "1 where a safety check has stopped settlement.",
-            "livemax",
-        )
-        self._roster_version = self._gauge(
-            "medaid_roster_version",
-            "Roster version of the worker furthest behind.",
-            "livemin",
-        )
-        self._roster_as_of = self._gauge(
-            "medaid_roster_as_of_seconds",
-            "Instant that the roster describes, in seconds since 1970.",
-            "livemin",
-        )
-        self._batches = Counter(
-            "medaid_settle_batches_total", "Batches committed.", registry=self.registry
-        )
-        self._batched = Counter(
-            "medaid_settle_batched_total",
-            "Settlements and reversals in those batches.",
-            registry=self.registry,
-        )
-        self._children: dict[tuple[str, int], Histogram] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for metric in metrics:
+            self._make(metric)
+        self._calls: dict[tuple[str, int], Histogram] = {}
+        self._totals: dict[tuple[str, tuple[str, ...]], float] = {}
 
-    def _gauge(self, name: str, text: str, mode: _Mode) -> Gauge:
-        return Gauge(name, text, registry=self.registry, multiprocess_mode=mode)
+    def _make(self, metric: Metric) -> None:
+        name, text, labels = metric.name, metric.text, metric.labels
+        if metric.kind == "counter":
+            self._counters[name] = Counter(name, text, labels, registry=self.registry)
+        elif metric.kind == "gauge":
+            self._gauges[name] = Gauge(
+                name,
+                text,
+                labels,
+                registry=self.registry,
+                multiprocess_mode=metric.mode,
+            )
+        else:
+            self._histograms[name] = Histogram(
+                name, text, labels, registry=self.registry, buckets=metric.buckets
+            )
 
-    def observe(self, call: str, status: int, seconds: float) -> None:
+    def observe_call(self, call: str, status: int, seconds: float) -> None:
         """Count one request of a call (its name, never its path)."""
-        child = self._children.get((call, status))
+        child = self._calls.get((call, status))
         if child is None:
-            child = self._seconds.labels(call, str(status))
-            self._children[call, status] = child
+            calls = self._histograms["medaid_http_request_duration_seconds"]
+            child = self._calls[call, status] = calls.labels(call, str(status))
         child.observe(seconds)
 
     def refused(self, call: str, code: str) -> None:
         """Count one refusal."""
-        self._refused.labels(call, code).inc()
+        self._counters["medaid_http_refusals_total"].labels(call, code).inc()
 
-    def settling(self, count: int) -> None:
-        """Say how many settlements and reversals are under way in this worker."""
-        self._in_flight.set(count)
+    def say(self, name: str, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        gauge = self._gauges[name]
+        (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def settlement_state(
-        self, *, waiting: int, is_stopped: bool, batches: int, batched: int
-    ) -> None:
-        """Say how the sequencer stands; the last two are added to what was."""
-        self._waiting.set(waiting)
-        self._stopped.set(is_stopped)
-        self._batches.inc(batches)
-        self._batched.inc(batched)
+    def total(self, name: str, value: float, *labels: str) -> None:
+        """Bring a counter to what its owner has counted since this process began."""
+        counter = self._counters[name]
+        child = counter.labels(*labels) if labels else counter
+        child.inc(value - self._totals.get((name, labels), 0))
+        self._totals[name, labels] = value
 
-    def roster_state(self, version: int, as_of: datetime) -> None:
-        """Say which roster this worker's cache holds."""
-        self._roster_version.set(version)
-        self._roster_as_of.set(as_of.timestamp())
+    def observe(self, name: str, value: float) -> None:
+        """Put one value into a histogram without labels."""
+        self._histograms[name].observe(value)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads, of all workers."""
@@ -131,3 +97,10 @@ def merged(directory: Path) -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def supervisor_metrics(workers: int) -> Metrics:
+    """Those of the process that starts workers; in its memory alone."""
+    metrics = Metrics(SUPERVISOR_METRICS)
+    metrics.say("medaid_workers_wanted", workers)
+    return metrics

@@ -15,7 +15,7 @@ from gateway.installation import Installation
 from gateway.keyfiles import load_keys
 from gateway.listening import BACKLOG, bound_socket, port_of, reserve, url_of
 from gateway.location import open_database, server_dsn
-from gateway.metrics import Metrics, merged
+from gateway.metrics import Metrics, supervisor_metrics
 from gateway.supervisor import Supervisor
 from gateway.worker import Place, run_worker
 from gateway.worker_process import until_told
@@ -52,7 +52,10 @@ async def _serve_alone(
     bound = bound_socket(settings.host, settings.port, shared=False)
     url = url_of(settings.scheme, settings.host, port_of(bound))
     metrics = Metrics()
-    async with _metrics_listener(settings, metrics.exposition, say):
+    beside = supervisor_metrics(workers=1)
+    async with _metrics_listener(
+        settings, lambda: metrics.exposition() + beside.exposition(), say
+    ):
         await run_worker(
             settings,
             place,
@@ -81,9 +84,7 @@ async def _serve_many(
                 settings.model_copy(update={"port": port}),
                 Place(data_dir=place.data_dir, dsn=dsn),
             )
-            async with _metrics_listener(
-                settings, lambda: merged(supervisor.metrics_folder), say
-            ):
+            async with _metrics_listener(settings, supervisor.exposition, say):
                 await supervisor.run(on_ready=lambda: say(f"ready {url}"), stop=stop)
     finally:
         held.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 from prometheus_client.multiprocess import mark_process_dead
 
 from gateway.config import ServeSettings, SettingsFault
-from gateway.metrics import DIRECTORY_VARIABLE
+from gateway.metrics import DIRECTORY_VARIABLE, merged, supervisor_metrics
 from gateway.worker import Place
 from gateway.worker_process import FAILED, READY
 
@@ -42,8 +42,8 @@ class Supervisor:
             "dsn": place.dsn,
         }
         self._stopping = False
-        #: Workers that ended without being told to, for metrics.
-        self.deaths = 0
+        self._metrics = supervisor_metrics(settings.workers)
+        self._deaths = 0
 
     async def run(self, *, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Start all workers, call `on_ready` when every one answers, end on `stop`.
@@ -94,6 +94,15 @@ class Supervisor:
             await process.stdin.drain()
         return process
 
+    def exposition(self) -> bytes:
+        """The metrics of all workers and of this process."""
+        self._metrics.total("medaid_worker_deaths_total", self._deaths)
+        return merged(self.metrics_folder) + self._metrics.exposition()
+
+    def note_death(self) -> None:
+        """A worker ended without being told to."""
+        self._deaths += 1
+
     @property
     def stopping(self) -> bool:
         """Whether dead workers are not to be replaced any more."""
@@ -136,7 +145,7 @@ class _Worker:
                 return
             if loop.time() - began >= _WELL_AFTER_S:
                 pause_s = _FIRST_PAUSE_S
-            self._supervisor.deaths += 1
+            self._supervisor.note_death()
             about = {"worker": self._number, "pid": self._process.pid}
             _log.error(
                 "worker.died", extra={**about, "status": status, "pause_s": pause_s}

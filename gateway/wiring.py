@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from settlement.service.quote import Quote
 from settlement.service.reverse import Reverse
 from settlement.service.sequencer import Sequencer, SequencerLimits, running
 from settlement.service.settle import Settle
+from settlement.store.errors import BatchConflictError, StoreUnavailableError
 from settlement.store.head import ensure_head
 from settlement.store.line import Line
 from settlement.store.log_nodes import LogNodes
@@ -47,14 +49,18 @@ if TYPE_CHECKING:
 
     from gateway.keyfiles import GatewayKeys
     from settlement.domain.bill import Bill
+    from settlement.service.findings import Finding
     from settlement.service.ports import Answer, Caller, ReversalRequest, When
     from settlement.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 #: Keys that one facility may stop on a day before their settlement arrives.
 TOMBSTONES_PER_DAY = 100
 #: How long a start waits for the roster: a city's is built within minutes.
 _ROSTER_WITHIN_S = 120.0
 _ROSTER_PAUSE_S = 0.05
+_MONTHS_EVERY_S = 3_600.0
 #: Nobody's card: a look-up that only asks for the version.
 _NOBODY = Card(kind=CardKind.RESIDENT_ID, number="")
 
@@ -80,6 +86,9 @@ class Gateway:
     sequencer: Sequencer
     """For metrics: what waits, how large batches are."""
     cache: EligibilityCache
+    follower: Follower
+    publisher: Publisher
+    line: Line
     published_keys: Mapping[str, Any]
     """The body of `GET /v1/keys`."""
 
@@ -148,9 +157,13 @@ class Gateway:
         """A tile of the log (C2SP tlog-tiles); `None` where there is none."""
         return await self.log.tile(path)
 
+    async def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the gateway now."""
+        return (await self.health.look()).findings
+
     async def not_ready(self) -> list[str]:
         """Why the gateway cannot settle now; empty when it can."""
-        return await self.health.reasons()
+        return [found.text.en for found in await self.findings() if found.stops]
 
     def keys(self) -> Mapping[str, Any]:
         """Public keys with their roles."""
@@ -201,9 +214,9 @@ async def open_gateway(
         guard=publisher.guard,
         tombstones_per_day=TOMBSTONES_PER_DAY,
     )
-    sequencer = Sequencer(
-        desk, Line(database, check_log), publisher, months, limits or SequencerLimits()
-    )
+    line = Line(database, check_log)
+    sequencer = Sequencer(desk, line, publisher, months, limits or SequencerLimits())
+    follower = Follower(RosterFeed(database), cache)
     gateway = Gateway(
         database=database,
         sandbox=sandbox,
@@ -236,15 +249,20 @@ async def open_gateway(
             publisher=publisher,
             shelf=shelf,
             cache=cache,
+            data_dir=data_dir,
+            now=wall_clock,
         ),
         sequencer=sequencer,
         cache=cache,
+        follower=follower,
+        publisher=publisher,
+        line=line,
         published_keys=published_keys,
     )
-    follower = Follower(RosterFeed(database), cache)
     try:
         async with (
             running_beside(follower.run(), name="follower", on_fault=on_fault),
+            running_beside(_keep_months(months), name="months"),
             running(sequencer),
         ):
             await follower.looked_once()
@@ -259,6 +277,16 @@ def _this_month_and_next(now: datetime) -> set[int]:
     """So that no settlement at midnight waits for a partition."""
     first_of_next = now.replace(day=1) + timedelta(days=32)
     return {month_number(now), month_number(first_of_next.replace(day=2))}
+
+
+async def _keep_months(months: Months) -> None:
+    """Make the next month's partitions long before its first settlement."""
+    while True:
+        try:
+            await months.ensure(_this_month_and_next(wall_clock()))
+        except (StoreUnavailableError, BatchConflictError) as error:
+            _log.warning("months.not_made", extra={"fault": type(error).__name__})
+        await asyncio.sleep(_MONTHS_EVERY_S)
 
 
 async def _has_the_roster(database: Database, cache: EligibilityCache) -> None:

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from aiohttp import web
@@ -23,10 +23,11 @@ from gateway.background import running_beside
 from gateway.config import ServeSettings
 from gateway.edge import Edge
 from gateway.installation import Installation, load_trust
-from gateway.keyfiles import load_keys
+from gateway.keyfiles import GatewayKeys, load_keys
 from gateway.listening import BACKLOG
 from gateway.location import open_database
 from gateway.metrics import Metrics
+from gateway.report import Report
 from gateway.wiring import Gateway, open_gateway
 from settlement.service.access import Sessions
 from settlement.service.signatures import Signatures
@@ -34,7 +35,6 @@ from settlement.store.access import AccessStore
 
 _log = logging.getLogger(__name__)
 
-_REPORT_EVERY_S = 1.0
 #: New objects between two searches for cyclic garbage.
 _COLLECT_AFTER = 20_000
 
@@ -125,41 +125,45 @@ async def open_edge(
             published_keys=json.loads(trust_file(trust)),
             on_fault=on_fault,
         ) as gateway,
+        _open_door(settings, place, gateway, keys, metrics, on_fault=on_fault) as edge,
     ):
-        store = AccessStore(database)
-        sessions = Sessions(
-            store,
-            random=os.urandom,
-            lifetime=timedelta(hours=settings.session_hours),
-        )
-        door = Door(sessions, Signatures(store, keys.party_secret_key), gateway.now)
-        async with (
-            running_beside(
-                sessions.watch(gateway.now), name="access", on_fault=on_fault
-            ),
-            running_beside(_report(gateway, metrics), name="metrics"),
-        ):
-            yield Edge(
-                gateway=gateway,
-                door=door,
-                metrics=metrics,
-                access_log=settings.access_log,
-            )
+        yield edge
 
 
-async def _report(gateway: Gateway, metrics: Metrics) -> None:
-    """Say every second how settlement and cache stand, until cancelled."""
-    sequencer = gateway.sequencer
-    batches = batched = 0
-    while True:
-        metrics.settlement_state(
-            waiting=sequencer.waiting,
-            is_stopped=sequencer.stopped is not None,
-            batches=sequencer.batches - batches,
-            batched=sequencer.batched - batched,
-        )
-        batches, batched = sequencer.batches, sequencer.batched
-        roster = gateway.cache.roster_version()
-        if roster is not None:
-            metrics.roster_state(roster.version, datetime.fromisoformat(roster.as_of))
-        await asyncio.sleep(_REPORT_EVERY_S)
+@contextlib.asynccontextmanager
+async def _open_door(
+    settings: ServeSettings,
+    place: Place,
+    gateway: Gateway,
+    keys: GatewayKeys,
+    metrics: Metrics,
+    *,
+    on_fault: Callable[[], None],
+) -> AsyncIterator[Edge]:
+    """Who may come in, and the report of what goes on; for as long as the block."""
+    store = AccessStore(gateway.database)
+    sessions = Sessions(
+        store,
+        random=os.urandom,
+        lifetime=timedelta(hours=settings.session_hours),
+    )
+    signatures = Signatures(store, keys.party_secret_key)
+    edge = Edge(
+        gateway=gateway,
+        door=Door(sessions, signatures, gateway.now),
+        metrics=metrics,
+        access_log=settings.access_log,
+    )
+    report = Report(
+        edge=edge,
+        sessions=sessions,
+        signatures=signatures,
+        data_dir=place.data_dir,
+        certificate=settings.tls_cert,
+    )
+    watch = sessions.watch(gateway.now)
+    async with (
+        running_beside(watch, name="access", on_fault=on_fault),
+        report.running(),
+    ):
+        yield edge

@@ -21,8 +21,10 @@ from rich.progress import (
 
 from crypto.errors import CryptoError
 from crypto.trust import Trust, parse_trust_file
+from gateway.books_stamp import BooksStamp, write_stamp
 from gateway.evidence import evidence_files, read_evidence
 from gateway.location import json_option, location_options, open_database
+from gateway.wiring import wall_clock
 from settlement.service.books import BooksReport
 from settlement.service.books import check_books as check
 from settlement.service.past import Evidence
@@ -82,6 +84,7 @@ def check_books(
     """
     order = _Order(data_dir, dsn, trust or data_dir / "trust.json", against, as_json)
     report = asyncio.run(_check(order))
+    write_stamp(data_dir, BooksStamp(wall_clock(), len(report.violations)))
     if as_json:
         click.echo(json.dumps(_document(report)))
     else:

@@ -75,6 +75,11 @@ class Sessions:
         self._generation = 0
         self._version = 0
 
+    @property
+    def count(self) -> int:
+        """Sessions that this worker remembers."""
+        return len(self._known)
+
     async def open(
         self, *, key_id: str, nonce: str, party: str, operator: str, now: datetime
     ) -> OpenedSession:

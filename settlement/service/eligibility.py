@@ -68,6 +68,11 @@ class QuotaReader:
         ] = []
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Callers whose query has not begun."""
+        return len(self._waiting)
+
     async def used(self, wanted: Sequence[AccumulatorId]) -> dict[AccumulatorId, int]:
         """Fen used; raises `StoreUnavailableError`."""
         future: asyncio.Future[dict[AccumulatorId, int]] = (
@@ -111,6 +116,11 @@ class CheckEligibility:
         self._book = book
         self._quotas = quotas
         self._renderer = renderer
+
+    @property
+    def quota_waiting(self) -> int:
+        """Answers that wait for running totals."""
+        return self._quotas.waiting
 
     async def __call__(
         self,

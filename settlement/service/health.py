@@ -1,18 +1,65 @@
-"""Is the gateway able to settle, and if not, why: sentences for the operator."""
+"""Is the gateway able to settle, and what else is wrong with it: for the operator."""
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from settlement.domain.eligibility import RosterVersion
+from settlement.service.claims import month_number
+from settlement.service.findings import Finding
 from settlement.service.policy_shelf import PolicyShelf
 from settlement.service.ports import EligibilitySource
 from settlement.service.publish import Publisher
 from settlement.service.sequencer import Sequencer
 from settlement.store.database import Database
+from settlement.store.vitals import Vitals, read_vitals
 
 _PROBE_TIMEOUT_S = 2.0
+_MB = 1_000_000
+_INTO_NEXT_MONTH = timedelta(days=32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthLimits:
+    """From where on the operator is told; none of them stops settling."""
+
+    cache_behind_s: float = 30.0
+    """The cache follows within a second; a city's is built anew in minutes."""
+    roster_age: timedelta = timedelta(days=40)
+    """A month in which the bureau sent nothing, and some days."""
+    clock_skew_s: float = 5.0
+    disk_free_bytes: int = 20_000_000_000
+    """Or a twentieth of the disk, where that is less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look saw."""
+
+    findings: tuple[Finding, ...]
+    vitals: Vitals | None
+    """`None` where PostgreSQL did not answer."""
+    skew_s: float
+    """This machine's clock against the database's, either way."""
+    months_ahead: int
+    """Months with partitions after this one; -1 where this one has none."""
+    lag_versions: int
+    """By how much the cache is behind the database."""
+    lag_s: float
+    """For how long."""
+    disk_free: int
+    disk_size: int
+    mark_written_at: float | None
+    """Seconds since 1970; `None` before the first mark."""
 
 
 class Health:
-    """Asked by `/readyz`; never on the settle path."""
+    """Asked by `/readyz` and by the metrics; never on the settle path."""
 
     def __init__(
         self,
@@ -22,25 +69,128 @@ class Health:
         publisher: Publisher,
         shelf: PolicyShelf,
         cache: EligibilitySource,
+        data_dir: Path,
+        now: Callable[[], datetime],
+        limits: HealthLimits | None = None,
     ) -> None:
-        """Everything comes from outside."""
+        """Everything comes from outside; `now` is the wall clock."""
         self._database = database
         self._sequencer = sequencer
         self._publisher = publisher
         self._shelf = shelf
         self._cache = cache
+        self._data_dir = data_dir
+        self._now = now
+        self._limits = limits or HealthLimits()
+        self._behind_since: float | None = None
 
-    async def reasons(self) -> list[str]:
-        """Why settling is not possible now; empty when it is."""
+    async def look(self) -> Look:
+        """Everything that is wrong now, and what was measured to tell."""
+        asked_at = self._now()
+        vitals = await read_vitals(self._database, within_s=_PROBE_TIMEOUT_S)
+        now = self._now()
+        held = self._cache.roster_version()
+        disk = await asyncio.to_thread(_disk_of, self._data_dir)
+        versions = _versions_behind(vitals, held)
+        look = Look(
+            findings=(),
+            vitals=vitals,
+            skew_s=_skew_s(vitals, asked_at, now),
+            months_ahead=_months_ahead(vitals, now),
+            lag_versions=versions,
+            lag_s=self._behind_for(versions),
+            disk_free=disk.free,
+            disk_size=disk.size,
+            mark_written_at=disk.mark_written_at,
+        )
+        findings = [*self._stopping(look), *self._warning(look, held, now)]
+        return replace(look, findings=tuple(findings))
+
+    def _stopping(self, look: Look) -> list[Finding]:
+        """Why settling is not possible now."""
         found = []
         if self._sequencer.stopped is not None:
-            found.append(f"settlement stopped: {self._sequencer.stopped}")
+            found.append(Finding("settlement_stopped", self._sequencer.stopped))
         if self._publisher.fault is not None:
-            found.append(self._publisher.fault)
+            found.append(Finding("mark_not_written", self._publisher.fault))
         if self._shelf.is_empty:
-            found.append("no policy pack is installed")
+            found.append(Finding("no_policy_pack"))
         if self._cache.roster_version() is None:
-            found.append("no roster has been imported")
-        if not await self._database.answers(within_s=_PROBE_TIMEOUT_S):
-            found.append("PostgreSQL does not answer")
+            found.append(Finding("no_roster"))
+        if look.vitals is None:
+            found.append(Finding("database_away"))
         return found
+
+    def _warning(
+        self, look: Look, held: RosterVersion | None, now: datetime
+    ) -> list[Finding]:
+        """What will stop it, or already misleads, if nobody acts."""
+        limits, found = self._limits, []
+        if look.lag_s > limits.cache_behind_s:
+            found.append(Finding("cache_behind", str(look.lag_versions)))
+        if held is not None:
+            age = now - datetime.fromisoformat(held.as_of)
+            if age > limits.roster_age:
+                found.append(Finding("roster_old", str(age.days)))
+        if look.vitals is not None and look.months_ahead < 1:
+            missing = _next_month(now) if look.months_ahead == 0 else now
+            found.append(Finding("month_missing", str(month_number(missing))))
+        if look.skew_s > limits.clock_skew_s:
+            found.append(Finding("clock_far", f"{look.skew_s:.0f}"))
+        if look.disk_free < min(limits.disk_free_bytes, look.disk_size // 20):
+            found.append(Finding("disk_nearly_full", str(look.disk_free // _MB)))
+        return found
+
+    def _behind_for(self, versions: int) -> float:
+        """Seconds since the cache was first seen behind; 0 where it is not."""
+        now = asyncio.get_running_loop().time()
+        if not versions:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+        return 0.0 if self._behind_since is None else now - self._behind_since
+
+
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    free: int
+    size: int
+    mark_written_at: float | None
+
+
+def _disk_of(data_dir: Path) -> _Disk:
+    usage = shutil.disk_usage(data_dir)
+    try:
+        written_at = (data_dir / "checkpoint").stat().st_mtime
+    except OSError:
+        written_at = None
+    return _Disk(usage.free, usage.total, written_at)
+
+
+def _versions_behind(vitals: Vitals | None, held: RosterVersion | None) -> int:
+    if vitals is None:
+        return 0
+    return max(0, vitals.roster_version - (held.version if held else 0))
+
+
+def _skew_s(vitals: Vitals | None, asked_at: datetime, now: datetime) -> float:
+    """Distance of the server's clock from the time in which it was asked."""
+    if vitals is None:
+        return 0.0
+    early = (asked_at - vitals.clock).total_seconds()
+    late = (vitals.clock - now).total_seconds()
+    return max(0.0, early, late)
+
+
+def _next_month(now: datetime) -> datetime:
+    return now.replace(day=1) + _INTO_NEXT_MONTH
+
+
+def _months_ahead(vitals: Vitals | None, now: datetime) -> int:
+    """-1, 0 or more; months are counted as far as they follow each other."""
+    ahead = -1
+    month = now
+    while vitals is not None and month_number(month) in vitals.months:
+        ahead += 1
+        month = _next_month(month)
+    return ahead

@@ -123,7 +123,7 @@ class Publisher:
                 self._file.save, latest.size, latest.root, latest.checkpoint
             )
         except OSError as error:
-            self.fault = f"the checkpoint file cannot be written: {error.strerror}"
+            self.fault = error.strerror or type(error).__name__
             self.failures += 1
             _log.error("mark.write_failed", extra={"reason": error.strerror})
             # The next publication tries again; the process's memory guards meanwhile.

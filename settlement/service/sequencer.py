@@ -73,9 +73,6 @@ class Sequencer:
         self._draining = False
         #: Why settlement stopped for good, or `None`.
         self.stopped: str | None = None
-        #: Sizes of the batches so far, for metrics: count and sum.
-        self.batches = 0
-        self.batched = 0
         self.tally = Tally()
 
     @property
@@ -155,9 +152,8 @@ class Sequencer:
                 continue
             if await self._is_connected():
                 claims = self._take()
-                self.batches += 1
-                self.batched += len(claims)
                 await self._settle(claims)
+                self.tally.batch_began = None
         await self._line.close()
 
     async def _is_connected(self) -> bool:
@@ -249,7 +245,7 @@ class Sequencer:
     async def _attempt(self, claims: Sequence[Claim]) -> None:
         for attempt in range(_CONFLICT_RETRIES + 1):
             batch = Batch(self._desk, claims)
-            began = perf_counter()
+            began = self.tally.batch_began = perf_counter()
             try:
                 connection = await self._line.connection()
                 async with ledger_transaction(connection) as ledger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -85,6 +86,16 @@ def _notice_silence(connection: Connection) -> None:
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_S * 1_000)
 
 
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """How busy the pool is."""
+
+    in_use: int
+    limit: int
+    waiting: int
+    """Calls that wait for a connection."""
+
+
 class Database:
     """The pool. Every new connection is checked by `check_durable`."""
 
@@ -139,6 +150,14 @@ class Database:
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             return False
         return True
+
+    def pool_state(self) -> PoolState:
+        """How many connections work, may work, and are waited for."""
+        pool = self.pool
+        # asyncpg counts who waits, but has no method that tells.
+        waiting = len(pool._queue._getters)  # type: ignore[attr-defined]  # noqa: SLF001
+        in_use = pool.get_size() - pool.get_idle_size()
+        return PoolState(in_use, pool.get_max_size(), waiting)
 
     async def close(self) -> None:
         """Close every connection of the pool."""

@@ -20,6 +20,7 @@ from gateway.edge import Edge
 from gateway.metrics import Metrics
 from gateway.wiring import Gateway
 from settlement.service.access import Sessions
+from settlement.service.findings import Finding
 from settlement.service.parties import (
     NewParty,
     register_with_public_key,
@@ -59,7 +60,7 @@ class ControlledUseCases:
     sandbox: bool = True
     seen: list[tuple[Any, ...]] = field(default_factory=list)
     act: Callable[[], Awaitable[Answer]] | None = None
-    unready: list[str] = field(default_factory=list)
+    unready: tuple[Finding, ...] = ()
 
     async def _answer(self, *call: Any) -> Answer:
         self.seen.append(call)
@@ -113,9 +114,9 @@ class ControlledUseCases:
         """Use case."""
         return b"tile" if path == "0/000" else None
 
-    async def not_ready(self) -> list[str]:
+    async def findings(self) -> tuple[Finding, ...]:
         """Use case."""
-        return list(self.unready)
+        return self.unready
 
     def keys(self) -> Mapping[str, Any]:
         """Use case."""

@@ -7,6 +7,7 @@ import pytest
 
 from settlement.domain.bill import BillFault
 from settlement.domain.errors import RequestRefused
+from settlement.service.findings import Finding
 from settlement.service.ports import Answer
 from settlement.store.database import Database
 from tests.gateway.bodies import CARD, RESIDENT_ID, bill
@@ -335,7 +336,7 @@ async def test_tiles_may_be_kept_and_checkpoints_not(running: RunningEdge) -> No
 
 async def test_not_ready_says_why(running: RunningEdge) -> None:
     """503 with every reason; a draining worker says so too."""
-    running.use_cases.unready = ["no roster has been imported"]
+    running.use_cases.unready = (Finding("no_roster"), Finding("clock_far", "7"))
     running.edge.draining = True
 
     status, document, _ = await running.ask("GET", "/readyz")
@@ -344,6 +345,32 @@ async def test_not_ready_says_why(running: RunningEdge) -> None:
     assert document == {
         "ready": False,
         "reasons": ["this process is shutting down", "no roster has been imported"],
+        "details": [
+            {
+                "code": "draining",
+                "stops": True,
+                "text": {
+                    "zh": "本进程正在停止服务",
+                    "en": "this process is shutting down",
+                },
+            },
+            {
+                "code": "no_roster",
+                "stops": True,
+                "text": {
+                    "zh": "尚未导入救助对象名册",
+                    "en": "no roster has been imported",
+                },
+            },
+            {
+                "code": "clock_far",
+                "stops": False,
+                "text": {
+                    "zh": "本机时钟与数据库时钟相差 7 秒",
+                    "en": "this machine's clock and the database's are 7 seconds apart",
+                },
+            },
+        ],
     }
     assert (await running.ask("GET", "/healthz"))[0] == 200
 
