@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crypto.http_signature import HttpRequest
+from gateway.attempts import Attempts, any_number
 from settlement.domain.errors import RequestRefused
 from settlement.service.access import OpenedSession, token_hash
 
@@ -32,8 +33,10 @@ class Door:
         sessions: Sessions,
         signatures: Signatures,
         now: Callable[[], datetime],
+        attempts: Attempts | None = None,
     ) -> None:
         """`now` is the wall clock; sandbox time plays no part in access."""
+        self._attempts = attempts or any_number()
         self._sessions = sessions
         self._signatures = signatures
         self._now = now
@@ -41,28 +44,34 @@ class Door:
     async def sign_in(
         self, request: web.BaseRequest, body: bytes, operator: str
     ) -> OpenedSession:
-        """Open a session for a signed request; raises MA-3102, MA-3103, MA-5105."""
+        """Open a session for a signed request.
+
+        Raises MA-3102, MA-3103, MA-3105, MA-5105.
+        """
         now = self._now()
-        signer, signature = await self._signatures.verify(
-            _as_signed(request, body), now=now, covers_idempotency_key=False
-        )
-        return await self._sessions.open(
-            key_id=signer.key_id,
-            nonce=signature.nonce,
-            party=signer.code,
-            operator=operator,
-            now=now,
-        )
+        with self._attempts.by(request):
+            signer, signature = await self._signatures.verify(
+                _as_signed(request, body), now=now, covers_idempotency_key=False
+            )
+            self._attempts.opens_session(signer.key_id)
+            return await self._sessions.open(
+                key_id=signer.key_id,
+                nonce=signature.nonce,
+                party=signer.code,
+                operator=operator,
+                now=now,
+            )
 
     async def caller(self, request: web.BaseRequest, roles: frozenset[str]) -> Caller:
-        """Who calls, if their role may; raises MA-3101, MA-3104, MA-5105."""
+        """Who calls, if their role may; raises MA-3101, MA-3104, MA-3105, MA-5105."""
         return (await self.admission(request, roles)).caller
 
     async def admission(
         self, request: web.BaseRequest, roles: frozenset[str]
     ) -> Admission:
         """As `caller`, and whether settlements and reversals must be signed."""
-        value = request.headers.get("Authorization")
+        given = request.headers.getall("Authorization", ())
+        value = given[0] if len(given) == 1 else None
         if (
             value is None
             or len(value) != len(_SCHEME) + _TOKEN_LENGTH
@@ -74,7 +83,8 @@ class Door:
         now = self._now()
         admission = self._sessions.remembered(hashed, now)
         if admission is None:
-            admission = await self._sessions.look_up(hashed, now)
+            with self._attempts.by(request):
+                admission = await self._sessions.look_up(hashed, now)
         if admission.caller.role not in roles:
             raise RequestRefused("MA-3104")
         return admission

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -9,9 +11,9 @@ from aiohttp import web
 from gateway.direct import Head, direct
 from gateway.problems import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.problems import prefers_english, problem
+from settlement.domain.errors import RequestRefused
 
 if TYPE_CHECKING:
-    from settlement.domain.errors import RequestRefused
     from settlement.service.ports import Answer
 
 _SERVER = "medaid"
@@ -58,6 +60,22 @@ def refusal(request: web.BaseRequest, refused: RequestRefused) -> web.Response:
     if status == web.HTTPUnauthorized.status_code:
         headers["WWW-Authenticate"] = "Bearer"
     return web.Response(body=body, status=status, headers=headers)
+
+
+@cache
+def last_words(reason: str) -> bytes:
+    """A refusal as it is sent before a connection is closed without a request."""
+    status, body, after_s = problem(RequestRefused(reason), english=False)
+    headers = _PROBLEM_HEADERS | {
+        "Content-Language": "zh-CN",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    if after_s is not None:
+        headers["Retry-After"] = str(after_s)
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii") + body
 
 
 def private(body: bytes, content_type: str) -> web.Response:

@@ -7,15 +7,18 @@ import logging
 from collections.abc import Awaitable, Callable
 from random import getrandbits
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
 from gateway.answers import public, refusal
 from gateway.calls import CALLS, METRICS_CALL
+from gateway.connections import ConnectionLimits
 from gateway.direct import name_request
 from gateway.edge import Edge
+from gateway.framing import FramingRefused, check_framing, target_of
 from gateway.handlers import description, desk, health, log, lookups, sessions
+from gateway.limits import TURN, Turn
 from gateway.logs import REQUEST_ID
 from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.problems import INTERNAL
@@ -24,6 +27,8 @@ from gateway.routing import MethodRefused, Router
 from settlement.domain.errors import RequestRefused
 
 if TYPE_CHECKING:
+    from gateway.protocol import Protocol
+
     Handler = Callable[[Edge, web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 #: Who answers each call, by its name.
@@ -48,9 +53,8 @@ HANDLERS: dict[str, Handler] = {
     "metrics": health.metrics,
 }
 MAX_BODY_BYTES = 64 * 1024
-#: Idle connections of a hospital's terminals outlive a cashier's pause.
-KEEPALIVE_S = 75.0
 _UNROUTED = "unknown"
+_NO_TURN = Turn()
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +63,8 @@ def build_server(
     edge: Edge,
     *,
     max_body_bytes: int = MAX_BODY_BYTES,
-    keepalive_s: float = KEEPALIVE_S,
-) -> web.Server:
+    limits: ConnectionLimits | None = None,
+) -> HttpServer:
     """The server of one worker's main listener; needs a running loop.
 
     Exceptions never leave it: what no handler expected is answered as MA-5107.
@@ -71,7 +75,7 @@ def build_server(
         loop=asyncio.get_running_loop(),
         logger=_log,
         max_body_bytes=max_body_bytes,
-        keepalive_s=keepalive_s,
+        limits=limits or ConnectionLimits(),
     )
 
 
@@ -83,7 +87,13 @@ def build_metrics_server(exposition: Callable[[], bytes]) -> web.Server:
             return web.Response(status=404)
         return public(exposition(), METRICS_TYPE)
 
-    return web.Server(serve, access_log=None, logger=_log)
+    return HttpServer(
+        serve,
+        loop=asyncio.get_running_loop(),
+        logger=_log,
+        max_body_bytes=MAX_BODY_BYTES,
+        limits=ConnectionLimits(),
+    )
 
 
 def guarded(
@@ -98,9 +108,16 @@ def guarded(
         request_id = f"{getrandbits(64):016x}"
         REQUEST_ID.set(request_id)
         response: web.StreamResponse
+        protocol = cast("Protocol", request.protocol)
+        if protocol.writing_paused:
+            # Whoever does not read what was answered is not asked for more.
+            await protocol.drained()
+        turn = _NO_TURN
         try:
-            call, parameter = router.resolve(request.method, request.raw_path)
+            check_framing(request)
+            call, parameter = router.resolve(request.method, target_of(request))
             name = call.name
+            turn = request[TURN] = edge.limits.turn(name, request)
             response = await HANDLERS[name](edge, request, parameter)
         except RequestRefused as refused:
             response = _refuse(edge, request, name, refused)
@@ -108,6 +125,8 @@ def guarded(
             # Without its message, which might quote what was sent.
             _log.error("request.failed", extra={"call": name}, exc_info=bug)
             response = _refuse(edge, request, name, RequestRefused(INTERNAL))
+        finally:
+            turn.leave()
         name_request(response, request_id)
         seconds = perf_counter() - started
         observe(name, response.status, seconds)
@@ -130,4 +149,6 @@ def _refuse(
     response = refusal(request, refused)
     if isinstance(refused, MethodRefused):
         response.headers["Allow"] = refused.allowed
+    if isinstance(refused, FramingRefused):
+        response.force_close()
     return response

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
+
+from gateway.limit_settings import LimitSettings
 
 PREFIX = "MEDAID_"
 #: Set for other commands or by the location options, so no setting of serve.
@@ -27,7 +29,7 @@ class SettingsFault(Exception):
     """A setting is unknown, impossible or missing; the text is one sentence."""
 
 
-class ServeSettings(BaseModel):
+class ServeSettings(LimitSettings):
     """How the gateway listens and how much it takes on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

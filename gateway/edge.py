@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
+from aiohttp.http import HttpVersion11
 
+from gateway.limits import TURN, Limits, no_limits
 from gateway.wire import parse_instant_header, parse_key_header
 from settlement.domain.bill import BillFault
 from settlement.domain.errors import RequestRefused
@@ -18,7 +20,10 @@ from settlement.service.ports import Answer, When
 if TYPE_CHECKING:
     from gateway.access import Door
     from gateway.metrics import Metrics
+    from gateway.protocol import Protocol
     from gateway.wiring import Gateway
+    from settlement.service.access import Admission
+    from settlement.service.ports import Caller
 
 DEFAULT_DEADLINE_MS = 10_000
 MAX_DEADLINE_MS = 600_000
@@ -39,7 +44,21 @@ class Edge:
     """Set at SIGTERM, so that load balancers look elsewhere."""
     access_log: bool = False
     """Whether each answer is logged."""
+    limits: Limits = field(default_factory=no_limits)
+    """What each caller may ask."""
     _settling: set[asyncio.Task[Answer]] = field(default_factory=set)
+
+    async def caller(self, request: web.BaseRequest, roles: frozenset[str]) -> Caller:
+        """Who calls, let in; raises as `Door.admission` and `Limits.admit`."""
+        return (await self.admission(request, roles)).caller
+
+    async def admission(
+        self, request: web.BaseRequest, roles: frozenset[str]
+    ) -> Admission:
+        """As `caller`, and whether settlements and reversals must be signed."""
+        admission = await self.door.admission(request, roles)
+        self.limits.admit(request[TURN], admission.caller)
+        return admission
 
     def when(self, request: web.BaseRequest) -> When:
         """The instants of one request; raises MA-1107 and MA-1108 for bad headers."""
@@ -91,29 +110,49 @@ class Edge:
 
 
 async def json_body(request: web.BaseRequest) -> bytes:
-    """The body of a call that takes JSON; raises MA-1105 and MA-1106."""
+    """The body of a call that takes JSON.
+
+    Raises MA-1105 and MA-1106, MA-1107 for one that is no HTTP, and MA-1140 for one
+    that does not arrive in time.
+    """
     content_type = request.headers.get("Content-Type")
     if content_type != _JSON and not _is_json(content_type):
         raise RequestRefused("MA-1106")
     content = request.content
-    if content.is_eof():
+    try:
+        if not content.is_eof():
+            return await _arriving(request)
         # All of it came with the head, as small bodies do: nothing to wait for.
         body = content.read_nowait()
-        if len(body) > request.client_max_size:
-            raise RequestRefused("MA-1105")
-        return body
-    if "Expect" in request.headers:
-        _continue(request)
+    except web.RequestPayloadError:
+        raise RequestRefused("MA-1107") from None
+    if len(body) > request.client_max_size:
+        raise RequestRefused("MA-1105")
+    return body
+
+
+async def _arriving(request: web.BaseRequest) -> bytes:
+    declared = request.content_length
+    if declared is not None and declared > request.client_max_size:
+        raise RequestRefused("MA-1105")
+    _continue(request)
     try:
-        return await request.read()
+        async with asyncio.timeout(cast("Protocol", request.protocol).limits.body_s):
+            return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise RequestRefused("MA-1105") from None
+    except (TimeoutError, ConnectionError):
+        raise RequestRefused("MA-1140") from None
 
 
 def _continue(request: web.BaseRequest) -> None:
     """Let a client that asks first send its body (RFC 9110, section 10.1.1)."""
-    is_continue = request.headers["Expect"].lower() == "100-continue"
-    if is_continue and request.transport is not None:
+    expected = request.headers.get("Expect")
+    if expected is None or request.version < HttpVersion11:
+        return
+    if expected.lower() != "100-continue":
+        raise RequestRefused("MA-1107", faults=(BillFault("Expect", "MA-1123"),))
+    if request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
@@ -128,8 +167,9 @@ def _is_json(content_type: str | None) -> bool:
 
 
 def idempotency_key(request: web.BaseRequest) -> str:
-    """The caller's key for this intent; raises MA-1103."""
-    return parse_key_header(request.headers.get("Idempotency-Key"))
+    """The caller's key for this intent; raises MA-1103, also where there are two."""
+    given = request.headers.getall("Idempotency-Key", ())
+    return parse_key_header(given[0] if len(given) == 1 else None)
 
 
 def _deadline_ms(text: str) -> int:

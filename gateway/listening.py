@@ -2,12 +2,76 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import resource
 import socket
+import ssl
 
-from gateway.config import SettingsFault
+from aiohttp import web
+
+from gateway.config import ServeSettings, SettingsFault
+from gateway.connections import ConnectionLimits
 
 BACKLOG = 1024
+#: Files of a worker that are no callers' connections: database, cache, logs.
+_OWN_FILES = 192
+
+
+class Site(web.SockSite):
+    """A bound socket that listens, also against callers who never finish a handshake.
+
+    aiohttp's own leaves them a minute each, and they count as no connection yet.
+    """
+
+    def __init__(
+        self,
+        runner: web.ServerRunner,
+        bound: socket.socket,
+        context: ssl.SSLContext | None = None,
+        *,
+        handshake_s: float,
+    ) -> None:
+        """Nothing listens until `start`."""
+        super().__init__(runner, bound, ssl_context=context, backlog=BACKLOG)
+        self._handshake_s = handshake_s
+
+    async def start(self) -> None:
+        """Listen; the runner's clean-up ends it."""
+        await web.BaseSite.start(self)
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the runner is not set up")
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            sock=self._sock,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=self._handshake_s if self._ssl_context else None,
+        )
+
+
+def connection_limits(settings: ServeSettings) -> ConnectionLimits:
+    """What holds for each connection of this process.
+
+    Asks the system for as many open files as it allows, and stays below them: a
+    connection that cannot be accepted would otherwise be nobody's to answer.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    connections = settings.connections
+    if most != resource.RLIM_INFINITY:
+        connections = max(1, min(connections, most - _OWN_FILES))
+    return ConnectionLimits(
+        connections=connections,
+        per_address=(
+            connections if settings.behind_proxy else settings.connections_per_address
+        ),
+        head_s=settings.head_s,
+        body_s=settings.body_s,
+        idle_s=settings.idle_s,
+        write_s=settings.write_s,
+    )
 
 
 def bound_socket(host: str, port: int, *, shared: bool) -> socket.socket:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from gateway.app import build_metrics_server
-from gateway.config import ServeSettings
+from gateway.config import ServeSettings, SettingsFault
 from gateway.installation import Installation
 from gateway.keyfiles import load_keys
 from gateway.listening import BACKLOG, bound_socket, port_of, reserve, url_of
 from gateway.location import open_database, server_dsn
 from gateway.metrics import Metrics, supervisor_metrics
+from gateway.protocol import parser_is_compiled
 from gateway.supervisor import Supervisor
 from gateway.worker import Place, run_worker
 from gateway.worker_process import until_told
 
 _LOOPBACK = "127.0.0.1"
+
+_log = logging.getLogger(__name__)
 
 
 async def serve_gateway(
@@ -35,12 +39,29 @@ async def serve_gateway(
     stop = asyncio.Event()
     await until_told(stop)
     # Faults that any worker would meet are found here, once.
-    Installation.load(place.data_dir)
+    installation = Installation.load(place.data_dir)
     load_keys(place.data_dir)
+    _check_parser(sandbox=installation.sandbox)
     if settings.workers == 1:
         await _serve_alone(settings, place, say, stop)
     else:
         await _serve_many(settings, place, say, stop)
+
+
+def _check_parser(*, sandbox: bool) -> None:
+    """Refuse to serve by aiohttp's pure-Python parser; raises `SettingsFault`.
+
+    It lets through what llhttp refuses, and is slow. A sandbox may go without.
+    """
+    if parser_is_compiled():
+        return
+    if not sandbox:
+        raise SettingsFault(
+            "aiohttp has no compiled parser here, and its other one is not safe to"
+            " serve with; install aiohttp as a wheel, and do not set"
+            " AIOHTTP_NO_EXTENSIONS"
+        )
+    _log.warning("parser.not_compiled")
 
 
 async def _serve_alone(

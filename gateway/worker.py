@@ -24,7 +24,8 @@ from gateway.config import ServeSettings
 from gateway.edge import Edge
 from gateway.installation import Installation, load_trust
 from gateway.keyfiles import GatewayKeys, load_keys
-from gateway.listening import BACKLOG
+from gateway.limit_settings import Allowed
+from gateway.listening import Site, connection_limits
 from gateway.location import open_database
 from gateway.metrics import Metrics
 from gateway.report import Report
@@ -64,15 +65,18 @@ async def run_worker(
     """
     async with open_edge(settings, place, metrics, on_fault=stop.set) as edge:
         runner = web.ServerRunner(
-            build_server(edge, max_body_bytes=settings.max_body_bytes),
+            build_server(
+                edge,
+                max_body_bytes=settings.max_body_bytes,
+                limits=connection_limits(settings),
+            ),
             shutdown_timeout=settings.drain_s,
         )
         await runner.setup()
         try:
-            site = web.SockSite(
-                runner, bound, ssl_context=settings.tls_context(), backlog=BACKLOG
-            )
-            await site.start()
+            await Site(
+                runner, bound, settings.tls_context(), handshake_s=settings.head_s
+            ).start()
             _spare_the_collector()
             on_ready()
             _log.info("worker.ready")
@@ -148,11 +152,13 @@ async def _open_door(
         lifetime=timedelta(hours=settings.session_hours),
     )
     signatures = Signatures(store, keys.party_secret_key)
+    allowed = Allowed(settings, sandbox=gateway.sandbox)
     edge = Edge(
         gateway=gateway,
-        door=Door(sessions, signatures, gateway.now),
+        door=Door(sessions, signatures, gateway.now, allowed.attempts()),
         metrics=metrics,
         access_log=settings.access_log,
+        limits=allowed.limits(),
     )
     report = Report(
         edge=edge,

@@ -15,7 +15,7 @@ async def eligibility(
     edge: Edge, request: web.BaseRequest, _parameter: str
 ) -> web.StreamResponse:
     """Whether the card's person may receive aid on a day."""
-    caller = await edge.door.caller(request, FACILITY)
+    caller = await edge.caller(request, FACILITY)
     card, service_date, quota = parse_eligibility(await json_body(request))
     when = edge.when(request)
     return answer(
@@ -29,7 +29,7 @@ async def quote(
     edge: Edge, request: web.BaseRequest, _parameter: str
 ) -> web.StreamResponse:
     """What the bill would get; binds nobody, writes nothing."""
-    caller = await edge.door.caller(request, FACILITY)
+    caller = await edge.caller(request, FACILITY)
     bill = parse_bill(await json_body(request))
     return answer(await edge.gateway.quote(caller, bill, edge.when(request)))
 
@@ -58,7 +58,7 @@ async def reverse(
 
 async def _settling(request: web.BaseRequest, edge: Edge) -> tuple[Caller, bytes]:
     """The facility and the body, signed where the facility is set to sign."""
-    admission = await edge.door.admission(request, FACILITY)
+    admission = await edge.admission(request, FACILITY)
     body = await json_body(request)
     if admission.must_sign:
         await edge.door.require_signature(request, body, admission.caller)
