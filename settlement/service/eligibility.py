@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from settlement.domain.bill import Card
+from settlement.domain.bill import BillFault, Card
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import AccumulatorKey, PotQuota, Text
 from settlement.domain.eligibility import (
@@ -133,7 +133,8 @@ class CheckEligibility:
     ) -> Answer:
         """Answer 200 with yes, no or cannot tell; the quota advises, never binds."""
         if service_date > shanghai_day(when.settled_at):
-            raise RequestRefused("MA-1112")
+            future = BillFault("service_date", "MA-1112")
+            raise RequestRefused("MA-1112", faults=(future,))
         person, can_tell = self._cache.person_of_card(card)
         # In the same step: later the cache may hold a newer version than the person's.
         roster = self._cache.roster_version()
