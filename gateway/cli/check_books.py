@@ -20,12 +20,20 @@ from rich.progress import (
 )
 
 from crypto.errors import CryptoError
+from crypto.keys import OpeningKey
+from crypto.tokens import Tokenizer
 from crypto.trust import Trust, parse_trust_file
 from gateway.books_stamp import BooksStamp, write_stamp
 from gateway.evidence import evidence_files, read_evidence
+from gateway.keyfiles import (
+    KeyFileFault,
+    has_keys,
+    load_keys,
+    read_private_key,
+)
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
-from settlement.service.books import BooksReport
+from settlement.service.books import BooksReport, Means
 from settlement.service.books import check_books as check
 from settlement.service.past import Evidence
 
@@ -43,6 +51,7 @@ class _Order:
     dsn: str | None
     trust: Path
     against: Sequence[Path]
+    bureau_key: Path | None
     as_json: bool
 
 
@@ -67,12 +76,19 @@ class _Order:
     " line in .jsonl), a checkpoint, a .tlog-proof, a record, an exported month, or a"
     " folder of these. May be given again.",
 )
+@click.option(
+    "--bureau-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="The bureau's private key: opens each record and recomputes its decision.",
+)
 @json_option
 def check_books(
     data_dir: Path,
     dsn: str | None,
     trust: Path | None,
     against: tuple[Path, ...],
+    bureau_key: Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -80,9 +96,11 @@ def check_books(
 
     Reads only. With --against, the log must also hold every receipt and extend
     every checkpoint given: that alone finds a past that was rewritten as a whole.
+    With --bureau-key, each decision is recomputed from its sealed content.
     Ends with status 1 on any violation.
     """
-    order = _Order(data_dir, dsn, trust or data_dir / "trust.json", against, as_json)
+    trust = trust or data_dir / "trust.json"
+    order = _Order(data_dir, dsn, trust, against, bureau_key, as_json)
     report = asyncio.run(_check(order))
     write_stamp(data_dir, BooksStamp(wall_clock(), len(report.violations)))
     if as_json:
@@ -97,12 +115,35 @@ async def _check(order: _Order) -> BooksReport:
     trust = _read_trust(order.trust)
     async with open_database(order.data_dir, order.dsn) as database:
         with _progress(is_shown=not order.as_json) as progress:
-            evidence = _read_evidence(order.against, trust, progress)
-            bar = progress.add_task("log", total=None)
-            report = await check(
-                database, trust, _moving(progress, bar), against=evidence
+            means = Means(
+                against=_read_evidence(order.against, trust, progress),
+                bureau_key=_read_bureau_key(order.bureau_key),
+                tokenizer=_tokenizer(order.data_dir),
             )
-    return report
+            bar = progress.add_task("log", total=None)
+            return await check(database, trust, _moving(progress, bar), means)
+
+
+def _read_bureau_key(path: Path | None) -> OpeningKey | None:
+    if path is None:
+        return None
+    try:
+        key = read_private_key(path)
+    except KeyFileFault as fault:
+        raise click.ClickException(str(fault)) from fault
+    if not isinstance(key, OpeningKey):
+        raise click.ClickException(f"{path} is not a key that opens records")
+    return key
+
+
+def _tokenizer(data_dir: Path) -> Tokenizer | None:
+    """The gateway's, where this folder holds its keys; an auditor's does not."""
+    if not has_keys(data_dir):
+        return None
+    try:
+        return Tokenizer(load_keys(data_dir).token_key)
+    except KeyFileFault as fault:
+        raise click.ClickException(str(fault)) from fault
 
 
 def _read_trust(path: Path) -> Trust:
@@ -155,6 +196,8 @@ def _document(report: BooksReport) -> dict[str, object]:
         **asdict(report.counts),
         "leaves": report.leaves,
         "compared": report.compared,
+        "decisions": report.decisions,
+        "unlisted": report.unlisted,
         "violations": [asdict(violation) for violation in report.violations],
     }
 
@@ -170,9 +213,13 @@ def _print(report: BooksReport) -> None:
     for violation in report.violations[:_SHOWN]:
         click.echo(f"VIOLATION {violation.rule}: {violation.place}")
     if report.violations:
-        click.echo(f"{len(report.violations):,} violations")
+        click.echo(f"{len(report.violations) + report.unlisted:,} violations")
         return
     click.echo("money, caps, once, log, signatures: every invariant holds")
+    if report.decisions is None:
+        click.echo("not checked: decisions against their contents (--bureau-key)")
+    else:
+        click.echo(f"decisions: {report.decisions:,} contents opened, and they agree")
     if report.compared:
         click.echo(
             f"past: the log holds and extends all {report.compared:,} records and"

@@ -1,196 +1,145 @@
 """Check the books: the invariants over the whole database, by the stored bytes.
 
 Money, caps and once are checked by queries; log and signatures from the records
-themselves, with the same code that a verifier uses offline.
+themselves, with the same code that a verifier uses offline; each row against the
+answer that was given; and, with the bureau's key, each decision from its content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from hashlib import sha256
 
-import orjson
-
-from crypto.checkpoint import Checkpoint, verify_checkpoint
-from crypto.errors import CryptoError
-from crypto.merkle import RightEdge, leaf_hash, verify_inclusion
-from crypto.receipt import parse_receipt
-from crypto.record import verify_record
+from crypto.keys import OpeningKey
 from crypto.trust import Trust
-from settlement.service.logbook import TILE_LEVELS
+from settlement.domain.decision import PolicyRef
+from settlement.domain.policy import CompiledPack, PolicyError, compile_pack
+from settlement.service.books_decisions import DecisionChecker
+from settlement.service.books_entries import EntryAuditor
+from settlement.service.books_log import LogAuditor
+from settlement.service.books_report import BooksReport, Violation
+from settlement.service.books_rows import RowChecker
 from settlement.service.past import Evidence, Past
+from settlement.service.request import Tokenizer
 from settlement.store import books
-from settlement.store.books import BookCounts, BookLeaf
+from settlement.store.books import BookPack, BookPosting
 from settlement.store.database import Database
 from settlement.store.log_nodes import LogNodes
-from settlement.store.rows import LogHead
 
-_GROW_AT_ONCE = 1_024
-_AMOUNTS = ("total_fen", "aid_fen", "patient_pays_fen")
+__all__ = ["BooksReport", "Means", "Progress", "Violation", "check_books"]
+
+_NODES_AT_ONCE = 1_000
 
 #: Called with the leaves checked so far, and how many there are.
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One rule that does not hold, and where."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What the check may use beyond the database and the trust file."""
 
-    rule: str
-    place: str
-
-
-@dataclass(slots=True)
-class BooksReport:
-    """The verdict: no violations means that every invariant holds."""
-
-    counts: BookCounts
-    leaves: int = 0
-    violations: list[Violation] = field(default_factory=list)
-    compared: int = 0
-    """Records and checkpoints in other hands that the log was held against."""
+    against: Evidence = field(default_factory=Evidence)
+    """What others hold of the log's past; only that finds a past which was rewritten
+    together with everything that was derived from it."""
+    bureau_key: OpeningKey | None = None
+    """Opens the contents, so that each decision is recomputed."""
+    tokenizer: Tokenizer | None = None
+    """The gateway's, so that diagnoses and requests are compared too."""
 
 
 async def check_books(
     database: Database,
     trust: Trust,
     progress: Progress = lambda _done, _total: None,
-    *,
-    against: Evidence | None = None,
+    means: Means | None = None,
 ) -> BooksReport:
-    """Check everything; reads only.
+    """Check everything that can be checked with these means; reads only.
 
-    `against`: what others hold of the log's past; only that finds a past which was
-    rewritten together with everything that was derived from it.
+    Memory grows with the evidence and the packs, never with the books.
     Run it on a quiet database: rows that arrive meanwhile may show as violations.
     """
-    past = Past(against or Evidence())
+    means = means or Means()
+    past = Past(means.against)
     report = BooksReport(await books.counts(database), compared=past.checked)
-    report.violations += [Violation(*row) for row in await books.violations(database)]
-    auditor = _LogAuditor(trust, report, past)
-    nodes = LogNodes(database)
-    found = await nodes.head()
-    total = 0 if found is None else found[0].size
-    async for leaf in books.leaves(database):
-        auditor.take(leaf)
-        report.leaves += 1
-        progress(report.leaves, total)
-    await auditor.finish(nodes)
+    for found in await books.violations(database):
+        report.note(*found)
+    refs, packs = _compile(await books.packs(database), report)
+    decisions = (
+        None
+        if means.bureau_key is None
+        else DecisionChecker(means.bureau_key, packs, means.tokenizer)
+    )
+    log = LogAuditor(trust, past, report.note)
+    rows = RowChecker(refs, means.tokenizer)
+    entries = EntryAuditor(trust, report, log, rows, decisions)
+    await _check_leaves(database, report, log, entries, progress)
+    await log.finish(database)
+    async for decline in books.declines(database):
+        entries.without_leaf(decline)
+    async for repeat in books.repeats(database):
+        entries.without_leaf(repeat)
+    report.decisions = None if decisions is None else decisions.checked
     return report
 
 
-class _LogAuditor:
-    """Grows the tree again from the records and compares with what is stored."""
+async def _check_leaves(
+    database: Database,
+    report: BooksReport,
+    log: LogAuditor,
+    entries: EntryAuditor,
+    progress: Progress,
+) -> None:
+    head = await LogNodes(database).head()
+    total = 0 if head is None else head[0].size
+    async with aclosing(books.postings(database)) as stream:
+        postings = _ByLeaf(stream)
+        async for leaf in books.leaves(database):
+            entries.leaf(leaf, await postings.of(leaf.log_index))
+            await log.compare_nodes(database, at_least=_NODES_AT_ONCE)
+            report.leaves += 1
+            progress(report.leaves, total)
 
-    def __init__(self, trust: Trust, report: BooksReport, past: Past) -> None:
-        self._trust = trust
-        self._report = report
-        self._past = past
-        self._edge = RightEdge()
-        self._pending: list[bytes] = []
-        self._nodes: dict[tuple[int, int], bytes] = {}
-        self._note_text = ""
-        self._verified: Checkpoint | None = None
-        self._note_all(past.begin())
 
-    def take(self, leaf: BookLeaf) -> None:
-        place = str(leaf.log_index)
-        if leaf.record is None or sha256(leaf.record).digest() != leaf.entry:
-            self._note("log: entry is not the hash of its record", place)
-        else:
-            self._check_record(leaf, leaf.record, place)
-        self._note_all(self._past.leaf(leaf.log_index, leaf.entry, leaf.answer))
-        self._pending.append(leaf.entry)
-        size = self._edge.size + len(self._pending)
-        if self._past.wants_root(size):
-            self._grow()
-            self._note_all(self._past.root_at(size, self._edge.root))
-        elif len(self._pending) >= _GROW_AT_ONCE:
-            self._grow()
+class _ByLeaf:
+    """Postings in the order of the log, handed out leaf by leaf."""
 
-    def _check_record(self, leaf: BookLeaf, record: bytes, place: str) -> None:
+    def __init__(self, postings: AsyncIterator[BookPosting]) -> None:
+        self._postings = postings
+        self._next: BookPosting | None = None
+        self._is_begun = False
+
+    async def of(self, log_index: int) -> list[BookPosting]:
+        """Those of one leaf; those of no leaf, before it, are the queries' business."""
+        if not self._is_begun:
+            self._is_begun = True
+            await self._advance()
+        found = []
+        while self._next is not None and self._next.log_index <= log_index:
+            if self._next.log_index == log_index:
+                found.append(self._next)
+            await self._advance()
+        return found
+
+    async def _advance(self) -> None:
+        self._next = await anext(self._postings, None)
+
+
+def _compile(
+    installed: Sequence[BookPack], report: BooksReport
+) -> tuple[dict[int, PolicyRef], dict[str, CompiledPack]]:
+    """The packs by number and by hash; one that does not compile is a violation."""
+    packs: dict[str, CompiledPack] = {}
+    refs: dict[int, PolicyRef] = {}
+    for row in installed:
         try:
-            claims = verify_record(record, self._trust).claims
-        except CryptoError as error:
-            self._note(f"signature: record does not verify ({error.code})", place)
-            return
-        stated = (claims["sid"], claims["op"], *(claims[name] for name in _AMOUNTS))
-        if stated != (
-            leaf.id.hex(),
-            leaf.op,
-            leaf.total_fen,
-            leaf.aid_fen,
-            leaf.patient_pays_fen,
-        ):
-            self._note("log: record and tables disagree", place)
-        self._check_answer(leaf, place)
-
-    def _check_answer(self, leaf: BookLeaf, place: str) -> None:
-        if leaf.answer is None:
-            self._note("once: answer missing", place)
-            return
-        try:
-            answer = orjson.loads(leaf.answer)
-            receipt = parse_receipt(answer["receipt"])
-            if (receipt.index, answer["aid_fen"]) != (leaf.log_index, leaf.aid_fen):
-                self._note("once: answer and tables disagree", place)
-            checkpoint = self._checkpoint(receipt.checkpoint)
-            verify_inclusion(
-                receipt.index,
-                checkpoint.size,
-                leaf_hash(leaf.entry),
-                receipt.path,
-                checkpoint.root,
-            )
-        except CryptoError as error:
-            self._note(f"signature: receipt does not verify ({error.code})", place)
-        except (ValueError, KeyError, TypeError):
-            self._note("once: answer cannot be read", place)
-
-    def _checkpoint(self, note: str) -> Checkpoint:
-        """Neighbouring receipts share their batch's checkpoint: verify it once."""
-        if note != self._note_text or self._verified is None:
-            self._verified = verify_checkpoint(note, self._trust)
-            self._note_text = note
-        return self._verified
-
-    def _grow(self) -> None:
-        extension = self._edge.extend(self._pending)
-        for level in TILE_LEVELS:
-            for index, node in extension.complete_nodes(level):
-                self._nodes[level, index] = node
-        self._edge = extension.edge
-        self._pending = []
-
-    async def finish(self, nodes: LogNodes) -> None:
-        if self._pending:
-            self._grow()
-        self._note_all(self._past.finish())
-        found = await nodes.head()
-        if found is not None:
-            self._check_head(*found)
-        elif self._edge.size:
-            # The first worker that serves makes the head: before, there is no log.
-            self._note("log: no head", "head")
-        if await nodes.stored_nodes() != self._nodes:
-            self._note("log: stored tile roots differ", "nodes")
-
-    def _check_head(self, head: LogHead, checkpoint: str) -> None:
-        if (head.size, head.root) != (self._edge.size, self._edge.root):
-            self._note("log: stored root is not the root of the records", "head")
-        if head.edge != self._edge.to_bytes():
-            self._note("log: stored edge is not the edge of the records", "head")
-        try:
-            shown = verify_checkpoint(checkpoint, self._trust)
-            if (shown.size, shown.root) != (head.size, head.root):
-                self._note("log: checkpoint is not of the head", "head")
-        except CryptoError as error:
-            self._note(f"signature: checkpoint ({error.code})", "head")
-
-    def _note_all(self, found: Iterable[tuple[str, str]]) -> None:
-        for rule, place in found:
-            self._note(rule, place)
-
-    def _note(self, rule: str, place: str) -> None:
-        self._report.violations.append(Violation(rule, place))
+            pack = compile_pack(row.document)
+        except PolicyError:
+            rule = "policy: document does not compile (policy_pack)"
+            report.note(rule, str(row.no))
+            continue
+        if (row.id, row.version) != (pack.ref.id, pack.ref.version):
+            rule = "policy: the document names itself otherwise (policy_pack)"
+            report.note(rule, str(row.no))
+        packs[pack.ref.sha256], refs[row.no] = pack, pack.ref
+    return refs, packs

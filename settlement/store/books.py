@@ -2,36 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from settlement.store.answers import answer_digest
 from settlement.store.database import Database
+from settlement.store.rows import AnswerRow
 from settlement.store.statements import statement
 
 _CHUNK = 2_000
 
+Row = Mapping[str, Any]
+"""One row of a table, by the names of its columns."""
 
-@dataclass(frozen=True, slots=True)
-class BookLeaf:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookAnswer:
+    """A stored answer with the row that it stands for; `None` where it is missing."""
+
+    id: bytes
+    record: bytes | None = None
+    request: bytes | None
+    head: bytes | None
+    tail: bytes | None
+    digest: bytes | None
+    settlement: Row | None = None
+    diagnoses: Sequence[str] | None = None
+    is_on_roster: bool = False
+    """Whether the roster has ever known the person; windows are never deleted."""
+
+    @property
+    def answer(self) -> bytes | None:
+        """The answer's exact bytes; `None` where a part is missing."""
+        if self.head is None or self.tail is None:
+            return None
+        if self.tail and self.record is None:
+            return None
+        return self.head + (self.record or b"") + self.tail
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the checksum beside the answer is the answer's."""
+        if self.request is None or self.head is None or self.tail is None:
+            return False
+        row = AnswerRow(0, self.id, self.request, self.head, self.tail)
+        return self.digest == answer_digest(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookLeaf(BookAnswer):
     """One leaf with its record, its answer, and what the tables say of it."""
 
     log_index: int
     entry: bytes
-    id: bytes
-    record: bytes | None
-    head: bytes | None
-    tail: bytes | None
-    op: str
-    total_fen: int
-    aid_fen: int
-    patient_pays_fen: int
+    reversal: Row | None
+    original: Row | None
+    """The settlement that the reversal undid."""
+    facility: str | None
+    """Code of the facility; `None` where it is no registered party."""
 
-    @property
-    def answer(self) -> bytes | None:
-        """The stored answer's exact bytes; `None` where a part is missing."""
-        if self.record is None or self.head is None or self.tail is None:
-            return None
-        return self.head + self.record + self.tail
+
+@dataclass(frozen=True, slots=True)
+class BookPosting:
+    """One posting, and what its pot held before it."""
+
+    log_index: int
+    person: bytes
+    year: int
+    pot: str
+    amount_fen: int
+    cap_fen: int | None
+    before_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookPack:
+    """One installed policy document, and what the table calls it."""
+
+    no: int
+    id: str
+    version: str
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +123,71 @@ async def leaves(database: Database) -> AsyncIterator[BookLeaf]:
         async with database.pool.acquire() as connection:
             found = await connection.fetch(statement("books_leaves"), start, _CHUNK)
         for row in found:
-            yield BookLeaf(*row.values())
+            yield BookLeaf(**row)
         if len(found) < _CHUNK:
             return
         start = found[-1]["log_index"] + 1
+
+
+async def declines(database: Database) -> AsyncIterator[BookAnswer]:
+    """Every settlement that has no leaf."""
+    async for answer in _by_id(database, "books_declines"):
+        yield answer
+
+
+async def repeats(database: Database) -> AsyncIterator[BookAnswer]:
+    """Every answer to a reversal that undid nothing itself."""
+    async for answer in _by_id(database, "books_repeats"):
+        yield answer
+
+
+async def _by_id(database: Database, name: str) -> AsyncIterator[BookAnswer]:
+    start = b""
+    while True:
+        async with database.pool.acquire() as connection:
+            found = await connection.fetch(statement(name), start, _CHUNK)
+        for row in found:
+            yield BookAnswer(**row)
+        if len(found) < _CHUNK:
+            return
+        start = found[-1]["id"]
+
+
+async def postings(database: Database) -> AsyncGenerator[BookPosting]:
+    """Every posting in the order of the log; the server sorts, in its own files."""
+    async with database.pool.acquire() as connection, connection.transaction():
+        async for row in connection.cursor(
+            statement("books_postings"), prefetch=_CHUNK
+        ):
+            yield BookPosting(*row.values())
+
+
+async def differing_nodes(
+    database: Database, nodes: Mapping[tuple[int, int], bytes]
+) -> list[tuple[int, int]]:
+    """Which of these roots of full tiles are not stored so."""
+    async with database.pool.acquire() as connection:
+        found = await connection.fetch(
+            "SELECT level, node_index, hash FROM log_node JOIN unnest($1::smallint[],"
+            " $2::bigint[]) AS wanted(level, node_index) USING (level, node_index)",
+            [level for level, _ in nodes],
+            [index for _, index in nodes],
+        )
+    stored = {(row["level"], row["node_index"]): row["hash"] for row in found}
+    return [key for key, node in nodes.items() if stored.get(key) != node]
+
+
+async def node_count(database: Database) -> int:
+    """How many roots of full tiles are stored."""
+    async with database.pool.acquire() as connection:
+        count: int = await connection.fetchval("SELECT count(*) FROM log_node")
+    return count
+
+
+async def packs(database: Database) -> list[BookPack]:
+    """Every installed document, active or not."""
+    async with database.pool.acquire() as connection:
+        found = await connection.fetch(
+            "SELECT no, id, version, document FROM policy_pack ORDER BY no"
+        )
+    return [BookPack(*row.values()) for row in found]

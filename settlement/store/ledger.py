@@ -16,6 +16,7 @@ from settlement.domain.calendar import rfc3339
 from settlement.domain.eligibility import RosterPerson, RosterVersion
 from settlement.domain.errors import FatalError
 from settlement.store import rows
+from settlement.store.answers import answer_digest
 from settlement.store.roster import person_of_cards
 from settlement.store.statements import statement
 from settlement.store.transaction import committed, our_errors
@@ -263,7 +264,7 @@ class Ledger:
             status = await self._connection.execute(
                 statement("post_ledger"),
                 page.settlements,
-                page.answers,
+                [(*row, answer_digest(row)) for row in page.answers],
                 page.records,
                 page.leaves,
                 page.nodes,

@@ -156,5 +156,9 @@ async def _answer_anew(
     body = head.removesuffix(_RECEIPT) + b"}"
     head, tail = around_record(body, receipt)
     await connection.execute(
-        "UPDATE answer SET head = $1, tail = $2 WHERE id = $3", head, tail, kept.id
+        "UPDATE answer SET head = $1, tail = $2,"
+        " digest = sha256(request || $1::bytea || $2::bytea) WHERE id = $3",
+        head,
+        tail,
+        kept.id,
     )

@@ -20,7 +20,7 @@ from crypto.trust import trust_file
 from gateway.cli.check_books import check_books as command
 from gateway.evidence import evidence_files, read_evidence
 from settlement.domain.errors import FatalError
-from settlement.service.books import check_books
+from settlement.service.books import Means, check_books
 from settlement.service.export import MonthExport
 from settlement.store.database import Database
 from tests.settlement.house import (
@@ -118,7 +118,9 @@ FORGERIES: dict[str, Forgery] = {"removed": remove, "altered": alter, "put in": 
 async def rules(house: House, *paths: Path) -> set[str]:
     """The rules that do not hold when the log is held against these files."""
     evidence = read_evidence(evidence_files(paths), house.trust)
-    report = await check_books(house.database, house.trust, against=evidence)
+    report = await check_books(
+        house.database, house.trust, means=Means(against=evidence)
+    )
     return {violation.rule for violation in report.violations}
 
 
