@@ -17,6 +17,8 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from gateway.limit_settings import LimitSettings
 
+from gateway.tls import TlsFault, server_context
+
 PREFIX = "MEDAID_"
 #: Set for other commands or by the location options, so no setting of serve.
 _NOT_OURS = frozenset({"MEDAID_DATA_DIR", "MEDAID_DSN", "MEDAID_CONFIG"})
@@ -64,16 +66,10 @@ class ServeSettings(LimitSettings):
         """
         if self.tls_cert is None:
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(self.tls_cert, self.tls_key)
-        except OSError as error:
-            raise SettingsFault(
-                f"the certificate {self.tls_cert} with key {self.tls_key} cannot be"
-                f" used ({error.strerror or 'no such file'}); give both in PEM form"
-            ) from error
-        return context
+            return server_context(self.tls_cert, self.tls_key or self.tls_cert)
+        except TlsFault as fault:
+            raise SettingsFault(str(fault)) from None
 
 
 def read_settings(

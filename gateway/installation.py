@@ -5,8 +5,11 @@ Kept in `<data-dir>/installation.json`; the trust file beside it is for verifier
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -17,6 +20,7 @@ from crypto.trust import Trust, TrustedKey, parse_trust_file, trust_file
 
 _FILE = "installation.json"
 _TRUST = "trust.json"
+_LOCK = "serve.lock"
 
 
 class InstallationFault(Exception):
@@ -45,9 +49,15 @@ class Installation:
             return cls(str(members["origin"]), members["sandbox"] is True)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
             raise InstallationFault(
-                f"{path} cannot be read; restore it from a backup of the data folder"
+                f"{path} cannot be read ({error.strerror}); see to its rights, or"
+                " choose another --data-dir"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InstallationFault(
+                f"{path} is damaged and cannot be read; restore it from a backup of the"
+                " data folder"
             ) from error
 
     @classmethod
@@ -71,10 +81,35 @@ def load_trust(data_dir: Path) -> Trust:
         raise InstallationFault(
             f"there is no trust file {path}; run medaid init with the same --data-dir"
         ) from None
-    except (OSError, CryptoError) as error:
+    except OSError as error:
         raise InstallationFault(
-            f"the trust file {path} cannot be used: {error}"
+            f"the trust file {path} cannot be read ({error.strerror})"
         ) from error
+    except CryptoError as error:
+        raise InstallationFault(
+            f"the trust file {path} cannot be used ({error}); restore it from a backup"
+            " of the data folder"
+        ) from error
+
+
+def check_trust(data_dir: Path, trust: Trust, origin: str, kids: list[str]) -> None:
+    """Raise `InstallationFault` unless the trust file is this installation's.
+
+    What is signed with a key that verifiers are not told to believe would have to be
+    thrown away.
+    """
+    path = data_dir / _TRUST
+    if trust.origin != origin:
+        raise InstallationFault(
+            f"the trust file {path} is of the log {trust.origin}, and this is {origin};"
+            " restore the one that belongs here"
+        )
+    missing = set(kids) - {trusted.kid for trusted in trust.keys}
+    if missing:
+        raise InstallationFault(
+            f"the trust file {path} does not name the key {min(missing)} of this"
+            " gateway; run medaid init with the same --data-dir"
+        )
 
 
 def trust_keys(
@@ -94,10 +129,46 @@ def trust_keys(
     return trust
 
 
+@contextlib.contextmanager
+def held_alone(data_dir: Path) -> Iterator[None]:
+    """Be the one gateway of this data folder while the block runs.
+
+    Two would empty each other's metrics and give one number to two workers. The
+    kernel lets go of the lock when the process dies, however it dies. Raises
+    `InstallationFault` where another one runs.
+    """
+    path = data_dir / _LOCK
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InstallationFault(
+            f"the data folder {data_dir} cannot be written ({error.strerror}); see to"
+            " its rights and its space"
+        ) from error
+    try:
+        _lock(descriptor, data_dir)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, data_dir: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InstallationFault(
+            f"the data folder {data_dir} is in use by another gateway; stop that one"
+            " first, or give it more --workers"
+        ) from None
+
+
 def _replace(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

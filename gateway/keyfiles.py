@@ -2,7 +2,8 @@
 
 Private files have mode 0600 in a folder of mode 0700 and belong to the user who
 runs the program (or root); anything laxer is refused, not repaired, because then
-nobody knows who has read them.
+nobody knows who has read them. In the gateway's own folder they are plain files: a
+link leads to where these checks see nothing of the folder.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _CHECKPOINT = "checkpoint-sign.json"
 _FOR_CARDS = "token.key"
 _FOR_PARTIES = "party-secret.key"
 _BUREAU_SEAL = "bureau-seal.json"
+#: Many times the longest key file; what is longer is none.
+_MOST_BYTES = 64 * 1024
+_OTHERS_MAY = 0o077
 BUREAU_KEY = "bureau-key.json"
 ROSTER_KEY = "roster-key.json"
 
@@ -89,6 +93,9 @@ def has_keys(data_dir: Path) -> bool:
 def load_keys(data_dir: Path) -> GatewayKeys:
     """Every key of the gateway; raises `KeyFileFault`."""
     folder = data_dir / "keys"
+    _check_folder(folder)
+    for name in (_RECORD, _CHECKPOINT, _FOR_CARDS, _FOR_PARTIES, _BUREAU_SEAL):
+        _check_plain(folder / name)
     return GatewayKeys(
         record_sign=_signing_key(folder / _RECORD, Role.RECORD_SIGN),
         checkpoint_sign=_signing_key(folder / _CHECKPOINT, Role.CHECKPOINT_SIGN),
@@ -175,9 +182,44 @@ def _raw_key(path: Path) -> bytes:
 
 
 def _private_folder(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _check_folder(folder)
     return folder
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder in which others could look, or put another file."""
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise KeyFileFault(
+            f"the key folder {folder} cannot be read ({error.strerror}); run medaid"
+            " init with the same --data-dir"
+        ) from error
+    if stat.S_IMODE(status.st_mode) & _OTHERS_MAY:
+        raise KeyFileFault(
+            f"the key folder {folder} is open to others; if nobody has read the keys,"
+            " chmod 700 it, else replace them"
+        )
+    if status.st_uid not in {0, os.geteuid()}:
+        raise KeyFileFault(f"the key folder {folder} belongs to another user")
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse a link, and what would wait for a writer when it is opened."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return  # Said where it is read.
+    except OSError as error:
+        raise KeyFileFault(
+            f"the key file {path} cannot be read ({error.strerror})"
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileFault(
+            f"the key file {path} is no plain file; put the key itself there"
+        )
 
 
 def write_new(path: Path, content: bytes) -> bool:
@@ -209,7 +251,7 @@ def _read(path: Path, *, is_private: bool = False) -> bytes:
             if is_private:
                 # The open file is checked, so that no other can be put in its place.
                 _check_private(path, os.fstat(file.fileno()))
-            return file.read()
+            return file.read(_MOST_BYTES)
     except FileNotFoundError:
         raise KeyFileFault(
             f"the key file {path} is missing; run medaid init with the same --data-dir"
@@ -221,7 +263,7 @@ def _read(path: Path, *, is_private: bool = False) -> bytes:
 
 
 def _check_private(path: Path, status: os.stat_result) -> None:
-    if stat.S_IMODE(status.st_mode) & 0o077:
+    if stat.S_IMODE(status.st_mode) & _OTHERS_MAY:
         raise KeyFileFault(
             f"the key file {path} can be read by others; if nobody has, chmod 600 it,"
             " else replace the key"

@@ -122,7 +122,7 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[object, ...]]:
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise SettingsFault(
             f"the host {host!r} is not known on this machine"
         ) from error

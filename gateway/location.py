@@ -106,6 +106,8 @@ async def open_database(
         connection = await database.connect()
         try:
             await _check_schema(connection, may_migrate=may_migrate)
+        except FatalError as error:
+            raise click.ClickException(str(error)) from error
         finally:
             await connection.close()
         yield database

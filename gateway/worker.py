@@ -22,7 +22,7 @@ from gateway.app import build_server
 from gateway.background import running_beside
 from gateway.config import ServeSettings
 from gateway.edge import Edge
-from gateway.installation import Installation, load_trust
+from gateway.installation import Installation, check_trust, load_trust
 from gateway.keyfiles import GatewayKeys, load_keys
 from gateway.limit_settings import Allowed
 from gateway.listening import Site, connection_limits
@@ -116,6 +116,8 @@ async def open_edge(
     installation = Installation.load(place.data_dir)
     keys = load_keys(place.data_dir)
     trust = load_trust(place.data_dir)
+    own = [keys.record_sign.kid, keys.checkpoint_sign.kid, keys.bureau_seal.kid]
+    check_trust(place.data_dir, trust, installation.origin, own)
     async with (
         open_database(
             place.data_dir, place.dsn, max_size=settings.database_connections

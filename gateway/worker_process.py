@@ -17,8 +17,10 @@ import click
 import uvloop
 
 from gateway.config import ServeSettings, SettingsFault
+from gateway.crash_dumps import forbid_crash_dumps
 from gateway.installation import InstallationFault
 from gateway.keyfiles import KeyFileFault
+from gateway.last_words import sentence_of_bug, speak_without_traceback
 from gateway.listening import bound_socket
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
@@ -90,12 +92,17 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Serve until told to stop; status 1 with a sentence when it cannot start."""
+    forbid_crash_dumps()
+    speak_without_traceback()
     order = json.loads(sys.stdin.readline())
     configure_logs(order["settings"]["log_level"], order["worker"])
     try:
         uvloop.run(_run(order))
     except START_FAULTS as fault:
         _say(FAILED + sentence_of(fault))
+        raise SystemExit(1) from None
+    except Exception as bug:  # noqa: BLE001  # the last resort of the process
+        _say(FAILED + sentence_of_bug(bug))
         raise SystemExit(1) from None
 
 

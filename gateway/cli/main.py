@@ -6,6 +6,8 @@ import importlib
 
 import click
 
+from gateway.last_words import fill_standard_streams, speak_without_traceback
+
 #: Command name to `module:attribute`; importing lazily keeps `--help` quick.
 COMMANDS = {
     "init": "gateway.cli.init:init",
@@ -47,6 +49,8 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="medaid-gateway", prog_name="medaid")
 def main() -> None:
     """Settle medical aid at the hospital's checkout: exactly once, provably."""
+    fill_standard_streams()
+    speak_without_traceback()
 
 
 if __name__ == "__main__":

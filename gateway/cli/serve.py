@@ -10,6 +10,8 @@ import click
 import uvloop
 
 from gateway.config import read_settings
+from gateway.crash_dumps import forbid_crash_dumps
+from gateway.installation import Installation, held_alone
 from gateway.location import location_options
 from gateway.logs import configure_logs
 from gateway.serving import place_of, serve_gateway
@@ -51,10 +53,13 @@ def serve(config: Path | None, data_dir: Path, dsn: str | None, **options: Any) 
     Every setting can also be given as MEDAID_NAME. Without TLS or --behind-proxy it
     listens on loopback only. Prints `ready URL` when all workers answer.
     """
+    forbid_crash_dumps()
     configure_logs()
     try:
         settings = read_settings(options, os.environ, config)
         configure_logs(settings.log_level)
-        uvloop.run(serve_gateway(settings, place_of(data_dir, dsn), click.echo))
+        Installation.load(data_dir)
+        with held_alone(data_dir):
+            uvloop.run(serve_gateway(settings, place_of(data_dir, dsn), click.echo))
     except START_FAULTS as fault:
         raise click.ClickException(sentence_of(fault)) from fault

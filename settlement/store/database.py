@@ -127,6 +127,9 @@ class Database:
             raise
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StoreUnavailableError(str(error) or type(error).__name__) from error
+        except ValueError:
+            # Its message may quote the part of the address that holds the password.
+            raise StoreUnavailableError("its address is malformed") from None
         return cls(pool, dsn)
 
     async def connect(self) -> Connection:
