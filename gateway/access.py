@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crypto.http_signature import HttpRequest
 from gateway.attempts import Attempts, any_number
+from gateway.in_time import in_time
 from settlement.domain.errors import RequestRefused
 from settlement.service.access import OpenedSession, token_hash
 
@@ -84,7 +85,7 @@ class Door:
         admission = self._sessions.remembered(hashed, now)
         if admission is None:
             with self._attempts.by(request):
-                admission = await self._sessions.look_up(hashed, now)
+                admission = await in_time(self._sessions.look_up(hashed, now))
         if admission.caller.role not in roles:
             raise RequestRefused("MA-3104")
         return admission

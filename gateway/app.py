@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from random import getrandbits
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from gateway.direct import name_request
 from gateway.edge import Edge
 from gateway.framing import FramingRefused, check_framing, target_of
 from gateway.handlers import description, desk, health, log, lookups, sessions
+from gateway.in_time import in_time
 from gateway.limits import TURN, Turn
 from gateway.logs import REQUEST_ID
 from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
@@ -29,7 +30,9 @@ from settlement.domain.errors import RequestRefused
 if TYPE_CHECKING:
     from gateway.protocol import Protocol
 
-    Handler = Callable[[Edge, web.BaseRequest, str], Awaitable[web.StreamResponse]]
+    Handler = Callable[
+        [Edge, web.BaseRequest, str], Coroutine[Any, Any, web.StreamResponse]
+    ]
 
 #: Who answers each call, by its name.
 HANDLERS: dict[str, Handler] = {
@@ -54,6 +57,9 @@ HANDLERS: dict[str, Handler] = {
 }
 MAX_BODY_BYTES = 64 * 1024
 _UNROUTED = "unknown"
+#: Calls that may be given up: they wait for the database, and of a session that was
+#: opened all the same nobody knows. What eligibility waits for has its own end.
+_READS = frozenset(HANDLERS) - {"settle", "reverse", "eligibility", "healthz"}
 _NO_TURN = Turn()
 
 _log = logging.getLogger(__name__)
@@ -118,7 +124,9 @@ def guarded(
             call, parameter = router.resolve(request.method, target_of(request))
             name = call.name
             turn = request[TURN] = edge.limits.turn(name, request)
-            response = await HANDLERS[name](edge, request, parameter)
+            answering = HANDLERS[name](edge, request, parameter)
+            is_read = name in _READS
+            response = await (in_time(answering) if is_read else answering)
         except RequestRefused as refused:
             response = _refuse(edge, request, name, refused)
         except Exception as bug:  # noqa: BLE001  # the last resort of every request

@@ -31,6 +31,11 @@ from settlement.store.accumulators import AccumulatorId, read_used
 from settlement.store.database import Database
 from settlement.store.errors import StoreUnavailableError
 
+#: A cashier has better things to wait for than advice.
+_QUOTA_WITHIN_S = 2.0
+#: Askers of the next query; above it they are answered without a quota at once.
+_MOST_WAITING = 2_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EligibilityOutcome:
@@ -74,14 +79,20 @@ class QuotaReader:
         return len(self._waiting)
 
     async def used(self, wanted: Sequence[AccumulatorId]) -> dict[AccumulatorId, int]:
-        """Fen used; raises `StoreUnavailableError`."""
+        """Fen used; raises `StoreUnavailableError`, also when it takes too long."""
+        if len(self._waiting) >= _MOST_WAITING:
+            raise StoreUnavailableError("too many wait for a quota")
         future: asyncio.Future[dict[AccumulatorId, int]] = (
             asyncio.get_running_loop().create_future()
         )
         self._waiting.append((wanted, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._answer_all(), name="quota")
-        return await future
+        try:
+            async with asyncio.timeout(_QUOTA_WITHIN_S):
+                return await future
+        except TimeoutError as late:
+            raise StoreUnavailableError("no quota in time") from late
 
     async def _answer_all(self) -> None:
         while self._waiting:

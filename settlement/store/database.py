@@ -11,6 +11,7 @@ import asyncpg
 
 from settlement.domain.errors import FatalError
 from settlement.store.errors import StoreUnavailableError
+from settlement.store.pool import BoundedPool
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -99,7 +100,7 @@ class PoolState:
 class Database:
     """The pool. Every new connection is checked by `check_durable`."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], dsn: str) -> None:
+    def __init__(self, pool: BoundedPool, dsn: str) -> None:
         """Take an open pool; use `Database.open` to make one."""
         self.pool = pool
         self.dsn = dsn
@@ -114,7 +115,7 @@ class Database:
         `FatalError` where it could lose what it acknowledged.
         """
         try:
-            pool = await asyncpg.create_pool(
+            pool = await BoundedPool(
                 dsn,
                 min_size=min_size,
                 max_size=max_size,
@@ -157,10 +158,8 @@ class Database:
     def pool_state(self) -> PoolState:
         """How many connections work, may work, and are waited for."""
         pool = self.pool
-        # asyncpg counts who waits, but has no method that tells.
-        waiting = len(pool._queue._getters)  # type: ignore[attr-defined]  # noqa: SLF001
         in_use = pool.get_size() - pool.get_idle_size()
-        return PoolState(in_use, pool.get_max_size(), waiting)
+        return PoolState(in_use, pool.get_max_size(), pool.waiting)
 
     async def close(self) -> None:
         """Close every connection of the pool."""

@@ -7,6 +7,13 @@ class StoreUnavailableError(Exception):
     """The database cannot be reached; nothing of this call was committed."""
 
 
+class StoreBusyError(StoreUnavailableError, OSError):
+    """All connections are in use, and too many wait or none came free in time.
+
+    Also an `OSError`, as whatever keeps a connection from being had.
+    """
+
+
 class CommitUnknownError(Exception):
     """COMMIT was sent and its answer did not come: resolve by key."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from settlement.domain.errors import RequestRefused
+from settlement.store.errors import StoreBusyError
 from settlement.store.statements import statement
 
 if TYPE_CHECKING:
@@ -56,16 +57,18 @@ class FoundLeaf:
 
 @contextmanager
 def reading_faults() -> Iterator[None]:
-    """Turn faults of the database into `RequestRefused` MA-5105."""
+    """Turn faults of the database into `RequestRefused` MA-5105, busy into MA-5101."""
     try:
         yield
+    except StoreBusyError as busy:
+        raise RequestRefused("MA-5101", retry_after_s=1) from busy
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise RequestRefused("MA-5105", retry_after_s=2) from error
 
 
 @asynccontextmanager
 async def _reading(database: Database) -> AsyncIterator[Session]:
-    """A connection for reading; raises `RequestRefused` MA-5105 without one."""
+    """A connection for reading; raises as `reading_faults` without one."""
     with reading_faults():
         async with database.pool.acquire() as connection:
             yield connection
