@@ -9,7 +9,7 @@ from settlement.domain.bill import BillFault
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import AccumulatorKey, Adjudication, Text
 from settlement.domain.decline import decline
-from settlement.domain.eligibility import Window, refusal, windows_during
+from settlement.domain.eligibility import Window, refusal
 from settlement.domain.errors import RequestRefused
 from settlement.service import content
 from settlement.service.claims import Claim, SettleClaim
@@ -126,7 +126,8 @@ class Settling:
         persons = await self._ledger.persons_by_card([c.card_token for c in behind])
         for claim in behind:
             claim.person = persons.get(claim.card_token)
-            claim.roster = head
+            # Not `head`: a roster file may have come in since the keys were claimed.
+            claim.roster = self._ledger.roster
 
     async def claim_visits(self) -> None:
         """Who is not eligible is decided; the others claim their visit's bill."""
@@ -262,7 +263,7 @@ class Settling:
                 claim.bill,
                 "MA-2204",
                 category=result.category,
-                explanation=result.explanation,
+                coded=result.coded,
             )
         if not result.approved:
             self._conclude(claim, result)
@@ -296,11 +297,8 @@ class Settling:
 def _categories(claim: SettleClaim) -> tuple[str, ...]:
     if claim.person is None:
         return ()
-    bill = claim.bill
-    return tuple(
-        window.category
-        for window in windows_during(claim.person, bill.service_start, bill.service_end)
-    )
+    windows = claim.pack.pack.identity_windows(claim.person, claim.bill)
+    return tuple([window.category for window in windows])
 
 
 def _outcome(

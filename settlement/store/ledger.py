@@ -17,7 +17,7 @@ from settlement.domain.eligibility import RosterPerson, RosterVersion
 from settlement.domain.errors import FatalError
 from settlement.store import rows
 from settlement.store.answers import answer_digest
-from settlement.store.roster import person_of_cards
+from settlement.store.roster import roster_of_cards
 from settlement.store.statements import statement
 from settlement.store.transaction import committed, our_errors
 
@@ -39,7 +39,8 @@ class Ledger:
     def __init__(self, connection: Connection) -> None:
         """`ledger_transaction` makes one."""
         self._connection = connection
-        #: The roster's version as of this transaction's keys; `None` before them.
+        #: The roster's version as of this transaction's keys, or of the persons that it
+        #: read last; `None` before them.
         self.roster: RosterVersion | None = None
 
     async def claim_settle_keys(self, claims: Sequence[rows.KeyRow]) -> set[bytes]:
@@ -105,9 +106,13 @@ class Ledger:
     async def persons_by_card(
         self, cards: Sequence[bytes]
     ) -> dict[bytes, RosterPerson]:
-        """Persons as the roster has them now, by card token or person token."""
+        """Persons as the roster has them now, by card token or person token.
+
+        `roster` is the version that they are of: read in one moment with them.
+        """
         with our_errors():
-            return await person_of_cards(self._connection, cards)
+            self.roster, persons = await roster_of_cards(self._connection, cards)
+        return persons
 
     async def claim_visits(self, claims: Sequence[rows.VisitRow]) -> set[bytes]:
         """Claim visits; the ids that hold theirs now."""

@@ -1,8 +1,7 @@
 """Reading the roster's tables: heads, persons and cards, by token.
 
-A settlement calls `head_version` and `person_of_cards` inside its own database
-transaction; the change feed is `settlement.store.roster_feed`, the import
-`settlement.store.roster_import`.
+A settlement calls `roster_of_cards` inside its own database transaction; the change
+feed is `settlement.store.roster_feed`, the import `settlement.store.roster_import`.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from settlement.store.database import Session
 
 _PERSON = itemgetter(0)
+_CARD = itemgetter("card")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,24 +74,33 @@ async def read_persons(
     return {person.token: person for person in persons_of(rows)}
 
 
-async def _owners(connection: Session, cards: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Person token by card token; unknown cards are left out.
+async def roster_of_cards(
+    connection: Session, cards: Sequence[bytes]
+) -> tuple[RosterVersion | None, dict[bytes, RosterPerson]]:
+    """The version in force with the person behind each card, both of one moment.
 
-    The token of a resident identity number is its person's own token.
+    Cards of nobody on the roster are left out. The token of a resident identity
+    number is its person's own token.
     """
-    rows = await connection.fetch(statement("roster_card_owners"), list(cards))
-    return {row["card"]: row["person"] for row in rows}
+    rows = await connection.fetch(
+        statement("roster_of_cards"), list(dict.fromkeys(cards))
+    )
+    if not rows:
+        unreachable("roster_head has its one row")
+    found = groupby((row for row in rows if row["card"] is not None), _CARD)
+    persons = {}
+    for card, windows in found:
+        held = list(windows)
+        persons[card] = _person(held[0][0], held)
+    return _version(rows[0]["version"], rows[0]["as_of"]), persons
 
 
 async def person_of_cards(
     connection: Session, cards: Sequence[bytes]
 ) -> dict[bytes, RosterPerson]:
     """The person behind each card; cards of nobody on the roster are left out."""
-    owners = await _owners(connection, cards)
-    persons = await read_persons(connection, sorted(set(owners.values())))
-    return {
-        card: persons[person] for card, person in owners.items() if person in persons
-    }
+    _, persons = await roster_of_cards(connection, cards)
+    return persons
 
 
 async def read_status(connection: Session) -> RosterStatus | None:
