@@ -10,16 +10,22 @@ from rich.console import Console
 from rich.table import Table
 
 from settlement.domain.bill import CareType, Place
-from settlement.domain.money import percent_text, yuan_text
 from settlement.domain.policy import CompiledPack
 from settlement.domain.policy.document import (
+    Amount,
     Benefit,
     Cap,
-    Deductible,
     PackDocument,
+    Rate,
     Referral,
+    Share,
     Source,
-    Tilt,
+)
+from settlement.domain.policy.notation import (
+    cap_words,
+    deductible_words,
+    rate_words,
+    tilt_words,
 )
 
 _PIPE_WIDTH = 140
@@ -81,23 +87,60 @@ def pack_document(document: PackDocument) -> dict[str, Any]:
 def _benefit(benefit: Benefit) -> dict[str, Any]:
     deductible, tilt = benefit.deductible.value, benefit.tilt.value
     return {
-        "rate_ppm": benefit.rate_ppm.value,
+        "rate_ppm": None if benefit.rate.value is None else benefit.rate.value.flat_ppm,
+        "rate": _rate(benefit.rate.value),
         "deductible": deductible
-        and {"amount_fen": deductible.amount_fen, "yearly": deductible.yearly},
+        and _amount("amount", deductible.amount) | {"yearly": deductible.yearly},
         "visit_cap": _cap(benefit.visit_cap.value),
         "tilt": tilt
-        and {
-            "threshold_fen": tilt.threshold_fen,
-            "rate_ppm": tilt.rate_ppm,
-            "year_cap_fen": tilt.year_cap_fen,
+        and _amount("threshold", tilt.threshold)
+        | _amount("year_cap", tilt.year_cap)
+        | {
+            "rate_ppm": tilt.rate.flat_ppm,
+            "rate": _rate(tilt.rate),
             "needs_referral": tilt.needs_referral,
+            "yearly": tilt.yearly,
         },
-        "source": benefit.rate_ppm.source.key,
+        "source": benefit.rate.source.key,
     }
 
 
 def _cap(cap: Cap) -> dict[str, Any]:
-    return {"covered": cap.covered, "cap_fen": cap.cap_fen}
+    return {"covered": cap.covered} | _amount("cap", cap.amount)
+
+
+def _amount(name: str, amount: Amount | None) -> dict[str, Any]:
+    """Fen, `null` for no limit; or a share in ppm of a published figure."""
+    if not isinstance(amount, Share):
+        return {f"{name}_fen": amount}
+    share = {
+        "share_ppm": amount.rate_ppm,
+        "of": amount.indicator,
+        "years_back": amount.years_back,
+        "whole_yuan": amount.whole_yuan,
+    }
+    return {f"{name}_fen": None, f"{name}_share": share}
+
+
+def _rate(rate: Rate | None) -> dict[str, Any] | None:
+    """The bands where one number does not say it; rates in ppm."""
+    if rate is None or rate.flat_ppm is not None:
+        return None
+    return {
+        "yearly": rate.yearly,
+        "bands": [
+            {
+                "from_fen": band.from_fen,
+                "to_fen": band.to_fen,
+                "rates_ppm": {
+                    f"level_{level}_{'referred' if referred else 'unreferred'}": ppm
+                    for (level, referred), ppm in sorted(band.rates.items())
+                },
+            }
+            for band in rate.bands
+        ],
+        "text": rate_words(rate),
+    }
 
 
 def _source(source: Source) -> dict[str, Any]:
@@ -180,28 +223,27 @@ def _benefit_table(document: PackDocument) -> Table:
     for category in document.categories:
         for care_type, care in document.cares.items():
             benefit = document.benefits[category.id, care_type]
-            rate_ppm = benefit.rate_ppm.value
             table.add_row(
                 category.short.zh,
                 care.title.zh,
-                "不享受" if rate_ppm is None else f"{percent_text(rate_ppm)}%",
-                _deductible_text(benefit.deductible.value),
-                _cap_text(benefit.visit_cap.value),
-                _tilt_text(benefit.tilt.value),
-                benefit.rate_ppm.source.article,
+                rate_words(benefit.rate.value),
+                deductible_words(document, benefit.deductible.value),
+                cap_words(document, benefit.visit_cap.value),
+                tilt_words(document, benefit.tilt.value),
+                benefit.rate.source.article,
             )
         table.add_section()
     return table
 
 
 def _year_cap_table(document: PackDocument) -> Table:
-    titles = [f"{title.zh}（{pot}）" for pot, title in document.pots.items()]
+    titles = [f"{pot.title.zh}（{pot.key}）" for pot in document.pots.values()]
     table = table_of("类别", *titles, title="年度限额 / yearly caps")
     for category in document.categories:
         caps = [document.year_caps[category.id, pot].value for pot in document.pots]
-        table.add_row(category.title.zh, *[_cap_text(cap) for cap in caps])
+        table.add_row(category.title.zh, *[cap_words(document, cap) for cap in caps])
     draws = "；".join(
-        f"{care.title.zh}计入{document.pots[care.pot.value].zh}限额"
+        f"{care.title.zh}计入{document.pots[care.pot.value].title.zh}限额"
         for care in document.cares.values()
     )
     table.caption = f"{draws}。"
@@ -218,31 +260,3 @@ def _source_table(document: PackDocument) -> Table:
             source.instrument.number, source.article, source.quote + note, status
         )
     return table
-
-
-def _deductible_text(deductible: Deductible | None) -> str:
-    if deductible is None:
-        return "无"
-    period = "每年" if deductible.yearly else "每次"
-    return f"{period}{_amount(deductible.amount_fen)}"
-
-
-def _cap_text(cap: Cap) -> str:
-    if not cap.covered:
-        return "不享受"
-    return "不限" if cap.cap_fen is None else _amount(cap.cap_fen)
-
-
-def _tilt_text(tilt: Tilt | None) -> str:
-    if tilt is None:
-        return "不享受"
-    cap = Cap(covered=True, cap_fen=tilt.year_cap_fen)
-    referral = "，须转诊" if tilt.needs_referral else ""
-    return (
-        f"剩余负担超过{_amount(tilt.threshold_fen)}部分的"
-        f"{percent_text(tilt.rate_ppm)}%，每年{_cap_text(cap)}{referral}"
-    )
-
-
-def _amount(amount_fen: int) -> str:
-    return f"{yuan_text(amount_fen).removesuffix('.00')}元"

@@ -17,7 +17,7 @@ from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import AccumulatorKey, Adjudication, Text
 from settlement.domain.errors import RequestRefused
 from settlement.domain.policy import CompiledPack, canonical_category
-from settlement.domain.policy.document import DEDUCTIBLE_POT, TILT_POT
+from settlement.domain.policy.document import DEDUCTIBLE_POT, RESERVED_POTS
 from settlement.domain.reasons import reason
 from settlement.service.asking import check_bill
 from settlement.service.outcome import Outcome, without_receipt
@@ -87,7 +87,7 @@ def quote(
             f"in force from {pack.document.in_force_from} to {ends}, not on {day}."
         )
     used_fen = {
-        AccumulatorKey(day.year, pot): fen
+        AccumulatorKey(pack.year_of(day), pot): fen
         for pot, fen in [*_used(pack, used), (DEDUCTIBLE_POT, deductible_used)]
     }
     result = pack.adjudicate(
@@ -138,7 +138,7 @@ def _refusal(refused: RequestRefused) -> str:
 
 
 def _used(pack: CompiledPack, pairs: Iterable[str]) -> list[tuple[str, int]]:
-    pots = [*pack.document.pots, TILT_POT]
+    pots = [*pack.document.pots, *RESERVED_POTS]
     amounts = []
     for pair in pairs:
         pot, _, fen = pair.partition("=")

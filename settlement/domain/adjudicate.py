@@ -1,17 +1,44 @@
 """The deduction itself: one bill, one category, integers only, each step sourced.
 
-Every function is pure. Amounts are fen, rates parts per million, half a fen is
-rounded up, once for the basic aid and once for the tilt. What comes out satisfies
-0 <= basic + tilt <= base <= owed, whatever was used before.
+Every function is pure. Amounts are fen, rates parts per million; fractions of a fen
+are rounded as the pack says, once for the basic aid and once for the tilt. What
+comes out satisfies 0 <= basic + tilt <= base <= owed, whatever was used before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from settlement.domain.bill import Bill
-from settlement.domain.money import share_half_up
+from settlement.domain.money import HALF_UP, WHOLE_PPM
+
+
+class Bracket(NamedTuple):
+    """One band of a schedule: what lies below a limit and above the band before."""
+
+    up_to_fen: int | None
+    """Upper limit, inclusive; `None`: all that is left."""
+    rate_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A rate, or rates bracket by bracket (超额累进)."""
+
+    brackets: tuple[Bracket, ...]
+    """Ascending, the last without a limit; a flat rate is one bracket."""
+    yearly: bool
+    """Whether the brackets count what the year has brought before."""
+    flat_ppm: int | None
+    """The one rate, where there is one: the short way."""
+
+    @classmethod
+    def of(cls, brackets: tuple[Bracket, ...], *, yearly: bool) -> Schedule:
+        """A schedule of at least one bracket."""
+        flat_ppm = brackets[0].rate_ppm if len(brackets) == 1 else None
+        return cls(brackets, yearly and flat_ppm is None, flat_ppm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +46,39 @@ class TiltTerms:
     """Further aid on what the basic aid leaves of the base."""
 
     threshold_fen: int
-    rate_ppm: int
+    schedule: Schedule
+    """Its brackets count from the threshold."""
+    yearly: bool
+    """Whether the threshold is one of the year's burden, not of each bill's."""
     year_cap_fen: int | None
-    needs_referral: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one category gets for one kind of care."""
+    """What one category gets for one kind of care, year, facility and referral."""
 
-    rate_ppm: int
+    schedule: Schedule
     deductible_fen: int
     """0: none."""
     deductible_yearly: bool
     visit_cap_fen: int | None
-    year_cap_fen: int | None
+    year_caps_fen: tuple[int | None, ...]
+    """Of the pot and of those that it lies within, innermost first."""
     tilt: TiltTerms | None
+    rounding: int = HALF_UP
 
 
 class Used(NamedTuple):
     """What the person has used in the year before this bill, in fen."""
 
-    pot_fen: int
-    deductible_fen: int
-    tilt_fen: int
+    pots_fen: tuple[int, ...]
+    """In the order of `Terms.year_caps_fen`."""
+    deductible_fen: int = 0
+    tilt_fen: int = 0
+    banded_fen: int = 0
+    """What has gone through the brackets of a yearly schedule."""
+    burden_fen: int = 0
+    """What basic aid has left of the bases of the year."""
 
 
 class Steps(NamedTuple):
@@ -55,7 +91,7 @@ class Steps(NamedTuple):
     rated: int
     after_visit_cap: int
     basic: int
-    """The basic aid, after the yearly cap."""
+    """The basic aid, after the yearly caps."""
     tilt_rated: int
     tilt: int
     """The tilt aid, after its yearly cap."""
@@ -70,13 +106,18 @@ class BaseTerms:
     pre_selfpay_in: bool
     commercial_off: bool
     charity_off: bool
+    deductible_in: bool = True
+    """Whether what lies below the insurers' own deductible counts."""
 
 
 def costs_in_scope(terms: BaseTerms, bill: Bill) -> int:
     """The costs on the bill that the policy looks at, before anyone paid."""
+    scope_fen = bill.in_policy_fen
     if terms.pre_selfpay_in:
-        return bill.in_policy_fen + bill.pre_selfpay_fen
-    return bill.in_policy_fen
+        scope_fen += bill.pre_selfpay_fen
+    if not terms.deductible_in:
+        scope_fen = max(0, scope_fen - (bill.deductible_fen or 0))
+    return scope_fen
 
 
 def paid_before(terms: BaseTerms, bill: Bill, funds_fen: int) -> int:
@@ -94,7 +135,7 @@ def aidable_base(scope_fen: int, paid_fen: int, owed_fen: int) -> int:
     return min(owed_fen, max(0, scope_fen - paid_fen))
 
 
-def work_out(terms: Terms, base_fen: int, used: Used, *, referred: bool) -> Steps:
+def work_out(terms: Terms, base_fen: int, used: Used) -> Steps:
     """The steps from the base to the aid of one category."""
     deducted = 0
     if terms.deductible_fen:
@@ -103,13 +144,13 @@ def work_out(terms: Terms, base_fen: int, used: Used, *, referred: bool) -> Step
             left = max(0, left - used.deductible_fen)
         deducted = min(base_fen, left)
     after_deductible = base_fen - deducted
-    rated = share_half_up(after_deductible, terms.rate_ppm)
-    after_visit_cap = within(rated, terms.visit_cap_fen, 0)
-    basic = within(after_visit_cap, terms.year_cap_fen, used.pot_fen)
+    rated = rate(terms.schedule, used.banded_fen, after_deductible, terms.rounding)
+    basic = after_visit_cap = within(rated, terms.visit_cap_fen, 0)
+    for number, cap_fen in enumerate(terms.year_caps_fen):
+        basic = within(basic, cap_fen, used.pots_fen[number])
     tilt_rated = tilt = 0
-    if terms.tilt is not None and (referred or not terms.tilt.needs_referral):
-        over = max(0, base_fen - basic - terms.tilt.threshold_fen)
-        tilt_rated = share_half_up(over, terms.tilt.rate_ppm)
+    if terms.tilt is not None:
+        tilt_rated = _tilt(terms.tilt, used.burden_fen, base_fen - basic, terms)
         tilt = within(tilt_rated, terms.tilt.year_cap_fen, used.tilt_fen)
     return Steps(
         base_fen, deducted, after_deductible, rated, after_visit_cap, basic,
@@ -117,11 +158,47 @@ def work_out(terms: Terms, base_fen: int, used: Used, *, referred: bool) -> Step
     )  # fmt: skip
 
 
+def rate(schedule: Schedule, before_fen: int, amount_fen: int, rounding: int) -> int:
+    """The aid on an amount; `before_fen` has gone through yearly brackets already.
+
+    Rounded once, however many brackets the amount touches. Never above the amount
+    for rates of at most 100 %.
+    """
+    if schedule.flat_ppm is not None:
+        return (amount_fen * schedule.flat_ppm + rounding) // WHOLE_PPM
+    lower = before_fen if schedule.yearly else 0
+    exact_ppm = _through(schedule.brackets, lower, lower + amount_fen)
+    return (exact_ppm + rounding) // WHOLE_PPM
+
+
+def _through(brackets: Sequence[Bracket], lower: int, upper: int) -> int:
+    """Each bracket's part of the stretch from `lower` to `upper`, times its rate."""
+    exact_ppm = 0
+    for limit, rate_ppm in brackets:
+        end = upper if limit is None else min(upper, limit)
+        if end > lower:
+            exact_ppm += (end - lower) * rate_ppm
+            lower = end
+    return exact_ppm
+
+
+def _tilt(tilt: TiltTerms, burden_fen: int, left_fen: int, terms: Terms) -> int:
+    """The tilt on what is left, above the threshold of the bill or of the year."""
+    before = max(0, burden_fen - tilt.threshold_fen) if tilt.yearly else 0
+    carried = burden_fen if tilt.yearly else 0
+    over = max(0, carried + left_fen - tilt.threshold_fen) - before
+    return rate(tilt.schedule, before, over, terms.rounding)
+
+
 def within(amount_fen: int, cap_fen: int | None, used_fen: int) -> int:
     """As much of an amount as a cap still has room for; `None`: no limit."""
     if cap_fen is None:
         return amount_fen
-    return min(amount_fen, max(0, cap_fen - used_fen))
+    left_fen = cap_fen - used_fen
+    # Without `min` and `max`, which cost more than all the rest here.
+    if amount_fen <= left_fen:
+        return amount_fen
+    return max(0, left_fen)
 
 
 def reason_of(steps: Steps) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from settlement.domain.bill import Bill
-from settlement.domain.decision import Adjudication, ExplanationLine
+from settlement.domain.decision import Adjudication, CodedLine
 
 
 def decline(
@@ -11,7 +11,7 @@ def decline(
     reason: str,
     *,
     category: str | None = None,
-    explanation: tuple[ExplanationLine, ...] = (),
+    coded: tuple[CodedLine, ...] = (),
 ) -> Adjudication:
     """The decision for a bill that rule `reason` refuses; no accumulator is touched."""
     owed = bill.owed_fen
@@ -26,6 +26,6 @@ def decline(
         cash_fen=max(0, owed - bill.personal_account_fen),
         account_return_fen=max(0, bill.personal_account_fen - owed),
         postings=(),
-        explanation=explanation,
-        quota=(),
+        coded=coded,
+        pots=(),
     )

@@ -51,17 +51,29 @@ def windows_on(person: RosterPerson, day: date) -> tuple[Window, ...]:
     return tuple(window for window in person.windows if window.covers(day))
 
 
-def windows_during(person: RosterPerson, start: date, end: date) -> tuple[Window, ...]:
-    """The windows that cover any day of a visit.
+def windows_during(
+    person: RosterPerson,
+    start: date,
+    end: date,
+    *,
+    gained: bool = True,
+    lost: bool = True,
+) -> tuple[Window, ...]:
+    """The windows whose identities count for a visit.
 
-    An identity lost during the visit still counts for it, and one gained during
-    it counts for the whole (京医保发〔2022〕37号).
+    Without `gained` none that begins after the visit's first day, without `lost`
+    none that ends before its last. With both, as 京医保发〔2022〕37号 has it, every
+    window that covers any day of the visit.
     """
+    latest_begin = end if gained else start
+    earliest_end = start if lost else end
     return tuple(
-        window
-        for window in person.windows
-        if window.valid_from <= end
-        and (window.valid_to is None or start <= window.valid_to)
+        [
+            window
+            for window in person.windows
+            if window.valid_from <= latest_begin
+            and (window.valid_to is None or earliest_end <= window.valid_to)
+        ]
     )
 
 

@@ -112,4 +112,8 @@ FILE_REASONS: tuple[Reason, ...] = (
     _pack("MA-7018", "政策文件不能同时使用。", "Packs cannot be used side by side."),
     _pack("MA-7019", "写明的出处没有被引用。", "A source is written but never cited."),
     _pack("MA-7020", "没有这个政策文件。", "There is no such pack."),
+    _pack("MA-7021", "分档不衔接。", "Bands leave a hole or overlap."),
+    _pack("MA-7022", "限额池成了循环。", "Pots lie within each other."),
+    _pack("MA-7023", "指标缺少所需年度的数值。",
+          "A figure is missing for every year."),
 )  # fmt: skip

@@ -11,7 +11,10 @@ import re
 #: 100 % in parts per million.
 WHOLE_PPM = 1_000_000
 
-_HALF_PPM = 500_000
+#: What is added before the fractions of a fen are cut off: rounding as a number.
+HALF_UP = 500_000
+DOWN = 0
+
 _FEN_PER_YUAN = 100
 _PPM_PER_PERCENT = 10_000
 
@@ -24,12 +27,12 @@ _YUAN = re.compile(r"(0|[1-9][0-9]{0,8})(?:\.([0-9]{1,2}))?元")
 _PERCENT = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,4}))?%")
 
 
-def share_half_up(amount_fen: int, rate_ppm: int) -> int:
-    """The share of an amount in fen, a half fen rounded up (四舍五入).
+def share(amount_fen: int, rate_ppm: int, rounding: int = HALF_UP) -> int:
+    """The share of an amount in fen: `HALF_UP` (四舍五入) or `DOWN` (舍去) to the fen.
 
     Exact for every amount >= 0; never above the amount for a rate <= 100 %.
     """
-    return (amount_fen * rate_ppm + _HALF_PPM) // WHOLE_PPM
+    return (amount_fen * rate_ppm + rounding) // WHOLE_PPM
 
 
 def parse_yuan(text: str) -> int | None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from settlement.domain.bill import Bill, bill_faults
+from settlement.domain.bill import Bill, BillFault, bill_faults
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import Adjudication, Text
-from settlement.domain.eligibility import RosterPerson, RosterVersion, windows_during
+from settlement.domain.eligibility import RosterPerson, RosterVersion
 from settlement.domain.errors import RequestRefused
 from settlement.service.outcome import Outcome
 from settlement.service.ports import EligibilitySource, InstalledPack, PolicyBook
@@ -38,20 +38,21 @@ def ask(
     """Person from the cache, pack from the book; no database.
 
     Raises `RequestRefused`: MA-2104 when eligibility cannot be told, MA-5106 when
-    no pack is in force.
+    no pack is in force, MA-1102 naming fields that the pack's rules rest on.
     """
     person, can_tell = cache.person_of_card(bill.card)
     if not can_tell:
         raise RequestRefused("MA-2104", retry_after_s=5)
+    pack = book.in_force(bill, settled_at)
+    needed = pack.pack.fields_needed(bill)
+    if needed:
+        faults = tuple(BillFault(name, "MA-1120") for name in needed)
+        raise RequestRefused("MA-1102", faults=faults)
     categories = (
-        [
-            window.category
-            for window in windows_during(person, bill.service_start, bill.service_end)
-        ]
+        [window.category for window in pack.pack.identity_windows(person, bill)]
         if person
         else []
     )
-    pack = book.in_force(bill, settled_at)
     return Asked(person, cache.roster_version(), pack, categories)
 
 

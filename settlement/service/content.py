@@ -14,7 +14,7 @@ import orjson
 
 from settlement.domain.calendar import rfc3339, shanghai_day
 from settlement.domain.decision import AccumulatorKey, Adjudication, PolicyRef
-from settlement.domain.eligibility import Window, windows_during
+from settlement.domain.eligibility import Window
 from settlement.service.claims import Claim, ReversalClaim, SettleClaim
 from settlement.store.rows import Original, PostingRow
 
@@ -163,8 +163,7 @@ def used_window(claim: SettleClaim, category: str | None) -> Window | None:
     """The roster window that the decision rests on."""
     if claim.person is None:
         return None
-    bill = claim.bill
-    for window in windows_during(claim.person, bill.service_start, bill.service_end):
+    for window in claim.pack.pack.identity_windows(claim.person, claim.bill):
         if window.category == category:
             return window
     return None

@@ -18,7 +18,7 @@ from settlement.domain.decision import (
     PolicyRef,
     PotQuota,
 )
-from settlement.domain.eligibility import RosterPerson, RosterVersion
+from settlement.domain.eligibility import RosterPerson, RosterVersion, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,14 @@ class Pack(Protocol):
 
     def policy_day(self, bill: Bill) -> date:
         """The date that picks pack version and cap year for this bill."""
+        ...
+
+    def fields_needed(self, bill: Bill) -> tuple[str, ...]:
+        """Fields that the rules rest on and that the bill leaves out."""
+        ...
+
+    def identity_windows(self, person: RosterPerson, bill: Bill) -> tuple[Window, ...]:
+        """The roster windows whose identities count for the bill's visit."""
         ...
 
     def accumulator_keys(

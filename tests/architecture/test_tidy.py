@@ -29,8 +29,6 @@ LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS = {
     "gateway/wiring.py:open_gateway": "each part is made once, in the order in which"
     " they need each other",
-    "settlement/domain/policy/pack.py:CompiledPack.__init__": "one assignment for each"
-    " table that a bill is looked up in",
 }
 
 # Written in pieces, so that this file is not found by its own search.

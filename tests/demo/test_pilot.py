@@ -296,8 +296,8 @@ class ToyPack:
                 Posting(pot, aid, self.cap_fen),
                 Posting(deductible, off, None),
             ),
-            explanation=(),
-            quota=(),
+            coded=(),
+            pots=(),
         )
 
 

@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.domain.money import (
+    DOWN,
     WHOLE_PPM,
     parse_percent,
     parse_yuan,
     percent_text,
-    share_half_up,
+    share,
     yuan_text,
 )
 from tests.policy.strategies import UNHURRIED
@@ -19,19 +20,29 @@ from tests.policy.strategies import UNHURRIED
 @UNHURRIED
 def test_share_is_exact_and_rounds_half_up(amount: int, rate: int) -> None:
     """The nearest fen to the exact share; of two equally near, the upper one."""
-    share = share_half_up(amount, rate)
+    part = share(amount, rate)
     exact = Fraction(amount) * Fraction(rate, WHOLE_PPM)
-    assert Fraction(-1, 2) < share - exact <= Fraction(1, 2)
-    assert 0 <= share <= amount
+    assert Fraction(-1, 2) < part - exact <= Fraction(1, 2)
+    assert 0 <= part <= amount
 
 
 @pytest.mark.parametrize(
-    ("amount", "rate", "share"),
+    ("amount", "rate", "part"),
     [(1, 500_000, 1), (3, 500_000, 2), (1, 499_999, 0), (10, 850_000, 9), (0, 1, 0)],
 )
-def test_half_a_fen_goes_up(amount: int, rate: int, share: int) -> None:
+def test_half_a_fen_goes_up(amount: int, rate: int, part: int) -> None:
     """四舍五入: 0.5 fen is 1 fen, 1.5 fen are 2."""
-    assert share_half_up(amount, rate) == share
+    assert share(amount, rate) == part
+
+
+@given(st.integers(0, 10**12), st.integers(0, WHOLE_PPM))
+@UNHURRIED
+def test_a_share_rounded_down_never_exceeds_the_exact_one(
+    amount: int, rate: int
+) -> None:
+    """舍去: fractions of a fen are cut off."""
+    exact = Fraction(amount) * Fraction(rate, WHOLE_PPM)
+    assert 0 <= exact - share(amount, rate, DOWN) < 1
 
 
 @given(st.integers(0, 99_999_999_999))

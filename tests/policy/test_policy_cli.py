@@ -160,13 +160,16 @@ def test_show_gives_the_rules_to_programs() -> None:
     benefit = shown["benefits"]["dibao_bianyuan"]
     assert benefit["care"]["inpatient"] == {
         "rate_ppm": 700_000,
+        "rate": None,
         "deductible": {"amount_fen": 100_000, "yearly": True},
         "visit_cap": {"covered": True, "cap_fen": None},
         "tilt": {
             "threshold_fen": 500_000,
             "rate_ppm": 500_000,
+            "rate": None,
             "year_cap_fen": 2_000_000,
             "needs_referral": True,
+            "yearly": False,
         },
         "source": "rate_bianyuan",
     }

@@ -52,8 +52,8 @@ def test_each_cap_has_a_case_below_at_and_above(pack: CompiledPack) -> None:
         for key, text in case.expect.items()
         if key.startswith("used_after") or key == "aid"
     }
-    cap_fen = pack.document.year_caps["dibao", "outpatient"].value.cap_fen
-    assert cap_fen is not None
+    cap_fen = pack.document.year_caps["dibao", "outpatient"].value.amount
+    assert isinstance(cap_fen, int)
     below = f"{cap_fen // 100 - 1:,}.99元"
     at = f"{cap_fen // 100:,}.00元"
     assert {below, at} <= ends
@@ -94,12 +94,13 @@ def test_beijing_has_the_numbers_of_the_decree(category: str) -> None:
         (CareType.INPATIENT, in_rate),
     ):
         benefit = document.benefits[category, care_type]
-        assert benefit.rate_ppm.value == rate
+        assert benefit.rate.value is not None
+        assert benefit.rate.value.flat_ppm == rate
         assert benefit.deductible.value is None
-        assert benefit.visit_cap.value.cap_fen is None
+        assert benefit.visit_cap.value.amount is None
         assert benefit.tilt.value is None
-    assert document.year_caps[category, "outpatient"].value.cap_fen == out_cap
-    assert document.year_caps[category, "inpatient"].value.cap_fen == in_cap
+    assert document.year_caps[category, "outpatient"].value.amount == out_cap
+    assert document.year_caps[category, "inpatient"].value.amount == in_cap
     assert document.cares[CareType.OUTPATIENT_SPECIAL].pot.value == "inpatient"
 
 
@@ -110,19 +111,22 @@ def test_a_confirmed_rate_stands_in_its_quote(pack: CompiledPack) -> None:
     Special outpatient care in Beijing is quoted as "the inpatient standard".
     """
     for (category, care_type), benefit in pack.document.benefits.items():
-        rate, source = benefit.rate_ppm.value, benefit.rate_ppm.source
+        rate, source = benefit.rate.value, benefit.rate.source
         if rate is None or not source.confirmed or source.key == "special":
             continue
-        assert f"{rate // 10_000}%" in source.quote, (category, care_type)
+        for band in rate.bands:
+            for rate_ppm in band.rates.values():
+                assert f"{rate_ppm // 10_000}%" in source.quote, (category, care_type)
 
 
 @pytest.mark.parametrize("pack", PACKS.values(), ids=list(PACKS))
 def test_a_confirmed_yearly_cap_stands_in_its_quote(pack: CompiledPack) -> None:
     """The same for yearly caps; 160,000 yuan is written 16万元 in Beijing."""
     for (category, pot), cell in pack.document.year_caps.items():
-        cap_fen = cell.value.cap_fen
+        cap_fen = cell.value.amount
         if not cap_fen:
             continue
+        assert isinstance(cap_fen, int)
         yuan = cap_fen // 100
         written = {f"{yuan}元", f"{yuan // 10_000}万元"}
         assert any(text in cell.source.quote for text in written), (category, pot)

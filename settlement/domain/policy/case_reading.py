@@ -14,6 +14,7 @@ from settlement.domain.bill import (
 )
 from settlement.domain.money import parse_yuan, yuan_text
 from settlement.domain.policy.document import WorkedCase
+from settlement.domain.policy.rate_reading import LEVEL_WORDS
 from settlement.domain.policy.section import Section, Wrong
 
 #: What a case may say of the outcome, and whether it is an amount.
@@ -33,7 +34,7 @@ OUTCOMES = {
 _AMOUNTS = (
     "in_policy", "pre_selfpay", "self_funded", "over_limit", "basic_insurance",
     "serious_illness", "other_funds", "medical_aid", "commercial", "charity",
-    "personal_account",
+    "personal_account", "deductible",
 )  # fmt: skip
 _YES_NO = {"是": True, "否": False}
 _WRONG_YUAN: Wrong = (
@@ -73,6 +74,9 @@ def _read_case(
         settled_on=given.day("settled_on")
         if given.has("settled_on")
         else bill.service_end,
+        facility_level=given.choice("facility_level", LEVEL_WORDS, 0)
+        if given.has("facility_level")
+        else None,
         expect=_read_expect(section.section("expect"), pots),
     )
     given.close()
@@ -110,6 +114,7 @@ def _read_bill(given: Section) -> Bill:
         commercial_fen=fen["commercial"],
         charity_fen=fen["charity"],
         personal_account_fen=fen["personal_account"],
+        deductible_fen=fen["deductible"],
     )
 
 

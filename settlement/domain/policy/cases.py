@@ -43,15 +43,7 @@ def run_cases(pack: CompiledPack) -> list[CaseResult]:
 
 
 def _run(pack: CompiledPack, case: WorkedCase) -> CaseResult:
-    day = pack.policy_day(case.bill)
-    used_fen = {
-        AccumulatorKey(day.year, pot): amount for pot, amount in case.used_fen.items()
-    }
-    result = pack.adjudicate(
-        case.bill, case.categories, used_fen, None, settled_on=case.settled_on
-    )
-    actual = _outcomes(result, case.used_fen)
-    actual["in_force"] = "是" if pack.covers(day) else "否"
+    actual = _actual(pack, case)
     return CaseResult(
         case.name,
         case.line,
@@ -61,6 +53,24 @@ def _run(pack: CompiledPack, case: WorkedCase) -> CaseResult:
             if actual.get(outcome, "") != expected
         ),
     )
+
+
+def _actual(pack: CompiledPack, case: WorkedCase) -> dict[str, str]:
+    day = pack.policy_day(case.bill)
+    if not pack.covers(day):
+        return {"in_force": "否"}
+    year = pack.year_of(day)
+    used_fen = {
+        AccumulatorKey(year, pot): amount for pot, amount in case.used_fen.items()
+    }
+    result = pack.adjudicate(
+        case.bill,
+        case.categories,
+        used_fen,
+        case.facility_level,
+        settled_on=case.settled_on,
+    )
+    return _outcomes(result, case.used_fen) | {"in_force": "是"}
 
 
 def _outcomes(result: Adjudication, used_fen: Mapping[str, int]) -> dict[str, str]:

@@ -8,18 +8,22 @@ from typing import TypeVar
 
 from settlement.domain.money import WHOLE_PPM, parse_percent, parse_yuan
 from settlement.domain.policy.document import (
+    Amount,
     Cap,
     Deductible,
     Instrument,
+    Share,
     Source,
     Sourced,
-    Tilt,
 )
 from settlement.domain.policy.section import Section, Wrong
 
 T = TypeVar("T")
 
 NO_SOURCE = Source("", Instrument("", "", "", None, None, ""), "", "", True, "")  # noqa: FBT003
+
+#: Stands in for an amount that could not be read.
+NO_AMOUNT: Amount = 0
 
 NOT_COVERED = "不享受"
 NO_LIMIT = "不限"
@@ -32,18 +36,18 @@ WRONG_RATE: Wrong = (
 )
 WRONG_AMOUNT: Wrong = (
     "MA-7010",
-    "金额写成 8000元 或 64.50元，不带逗号，最多两位小数，须大于 0。",
-    "write an amount as 8000元 or 64.50元: no separators, two decimals, above 0.",
+    "金额写成 8000元 或 64.50元，不带逗号，最多两位小数；或 上年<指标>的10%。",
+    "write an amount as 8000元 or 64.50元 (two decimals), or 上年INDICATOR的10%.",
 )
 WRONG_LIMIT: Wrong = (
     "MA-7010",
-    "限额写成 8000元（大于 0）；没有限额写“不限”，不享受写“不享受”。",
-    "write a cap as 8000元 (above 0), 不限 for no limit, 不享受 for no cover.",
+    "限额写成 8000元（大于 0）或 上年<指标>的100%；无限额写“不限”，不享受写“不享受”。",
+    "write a cap as 8000元 or 上年INDICATOR的100%, 不限 for none, 不享受 for no cover.",
 )
 WRONG_DEDUCTIBLE: Wrong = (
     "MA-7010",
-    "起付标准写成 每年1000元 或 每次300元；没有时写“无”。",
-    "write a deductible as 每年1000元 (a year) or 每次300元 (a visit), or 无 for none.",
+    "起付标准写成 每年1000元、每次300元 或 每年上年<指标>的10%；没有时写“无”。",
+    "write a deductible as 每年1000元, 每次300元, 每年上年INDICATOR的10%, or 无.",
 )
 WRONG_DAYS: Wrong = (
     "MA-7009",
@@ -52,14 +56,37 @@ WRONG_DAYS: Wrong = (
 )
 
 _DAYS = re.compile(r"([1-9][0-9]{0,3})天")
+_SHARE = re.compile(r"(上年|本年)(.+)的([0-9.]+%)(，取整到元)?")
 
 
 class SourceBook:
-    """The sources of a document, and which of them something rests on."""
+    """The sources of a document, and which of them something rests on.
+
+    Also its indicators, by key and by Chinese title: amounts may be shares of them.
+    """
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources
         self._cited: set[str] = set()
+        self.indicators: dict[str, str] = {}
+        """Key of an indicator, by its key and by its Chinese title."""
+        self._used_indicators: set[str] = set()
+
+    def amount(self, text: str) -> Amount | None:
+        """`8000元` above 0, or `上年居民收入的10%`; `None` for anything else."""
+        match = _SHARE.fullmatch(text)
+        if match is None:
+            return parse_yuan(text) or None
+        year, name, percent, to_yuan = match.groups()
+        rate_ppm, key = parse_percent(percent), self.indicators.get(name)
+        if not rate_ppm or key is None:
+            return None
+        self._used_indicators.add(key)
+        return Share(rate_ppm, key, int(year == "上年"), to_yuan is not None)
+
+    def unused_indicators(self) -> list[str]:
+        """Indicators that no amount is a share of."""
+        return sorted({*self.indicators.values()} - self._used_indicators)
 
     def cite(self, section: Section) -> Source:
         """The source that a section names, counted as cited."""
@@ -90,48 +117,42 @@ def word(allowed: Mapping[str, T], default: T) -> Callable[[Section], T]:
     return lambda section: section.choice("value", allowed, default)
 
 
-def read_rate(section: Section) -> int | None:
-    """`80%`, or `None` for 不享受."""
-    if section.has("value") and section.text("value") == NOT_COVERED:
+def cap_reader(book: SourceBook) -> Callable[[Section], Cap]:
+    """A reader of `500元`, a share of an indicator, 不限 or 不享受."""
+
+    def read(section: Section) -> Cap:
+        text = section.text("value") if section.has("value") else ""
+        if text == NOT_COVERED:
+            return Cap(covered=False, amount=0)
+        return Cap(covered=True, amount=read_limit(section, "value", book))
+
+    return read
+
+
+def read_limit(section: Section, key: str, book: SourceBook) -> Amount | None:
+    """An amount above 0, or `None` for 不限."""
+    if section.has(key) and section.text(key) == NO_LIMIT:
         return None
-    return section.parsed("value", _rate, 0, WRONG_RATE)
+    return section.parsed(key, book.amount, NO_AMOUNT, WRONG_LIMIT)
 
 
-def read_cap(section: Section) -> Cap:
-    """`500元`, 不限 or 不享受."""
-    text = section.text("value") if section.has("value") else ""
-    if text == NOT_COVERED:
-        return Cap(covered=False, cap_fen=0)
-    if text == NO_LIMIT:
-        return Cap(covered=True, cap_fen=None)
-    return Cap(covered=True, cap_fen=section.parsed("value", _amount, 0, WRONG_LIMIT))
+def deductible_reader(book: SourceBook) -> Callable[[Section], Deductible | None]:
+    """A reader of `每年1000元`, `每次300元`, `每年上年居民收入的10%`, or 无."""
 
+    def parse(text: str) -> Deductible | None:
+        amount = book.amount(text[2:])
+        if amount is None or text[:2] not in PERIODS:
+            return None
+        return Deductible(amount, yearly=PERIODS[text[:2]])
 
-def read_deductible(section: Section) -> Deductible | None:
-    """`每年1000元`, `每次300元`, or `None` for 无."""
-    if section.has("value") and section.text("value") == NONE:
-        return None
-    return section.parsed(
-        "value", _deductible, Deductible(0, yearly=False), WRONG_DEDUCTIBLE
-    )
+    def read(section: Section) -> Deductible | None:
+        if section.has("value") and section.text("value") == NONE:
+            return None
+        return section.parsed(
+            "value", parse, Deductible(0, yearly=False), WRONG_DEDUCTIBLE
+        )
 
-
-def read_tilt(section: Section) -> Tilt | None:
-    """Threshold, rate, yearly cap and referral; or `None` for 不享受."""
-    if section.has("value"):
-        section.choice("value", {NOT_COVERED: None}, None)
-        return None
-    cap_fen = (
-        None
-        if section.has("year_cap") and section.text("year_cap") == NO_LIMIT
-        else section.parsed("year_cap", _amount, 0, WRONG_LIMIT)
-    )
-    return Tilt(
-        threshold_fen=section.parsed("threshold", parse_yuan, 0, WRONG_AMOUNT),
-        rate_ppm=section.parsed("rate", _rate, 0, WRONG_RATE),
-        year_cap_fen=cap_fen,
-        needs_referral=section.choice("referral", REQUIRED, default=True),
-    )
+    return read
 
 
 def read_days(section: Section) -> int | None:
@@ -142,22 +163,13 @@ def read_days(section: Section) -> int | None:
 
 
 REQUIRED: Mapping[str, bool] = {"要求": True, "不要求": False}
+PERIODS: Mapping[str, bool] = {"每年": True, "每次": False}
 
 
-def _rate(text: str) -> int | None:
+def parse_rate(text: str) -> int | None:
+    """`80%` in parts per million, above 0 % and at most 100 %; `None` otherwise."""
     rate_ppm = parse_percent(text)
     return rate_ppm if rate_ppm is not None and 0 < rate_ppm <= WHOLE_PPM else None
-
-
-def _amount(text: str) -> int | None:
-    return parse_yuan(text) or None
-
-
-def _deductible(text: str) -> Deductible | None:
-    amount_fen = _amount(text[2:])
-    if amount_fen is None or text[:2] not in {"每年", "每次"}:
-        return None
-    return Deductible(amount_fen, yearly=text.startswith("每年"))
 
 
 def _days(text: str) -> int | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from settlement.domain.bill import CareType
+from settlement.domain.policy.amounts import years_known
+from settlement.domain.policy.compiled import chain
 from settlement.domain.policy.document import (
-    DEDUCTIBLE_POT,
-    TILT_POT,
+    RESERVED_POTS,
+    Amount,
     Benefit,
     PackDocument,
 )
@@ -19,7 +21,7 @@ def check_document(pack: PackDocument, root: Section) -> None:
     _check_spellings(pack, root)
     _check_instruments(pack, root)
     for (name, care_type), benefit in pack.benefits.items():
-        if benefit.rate_ppm.value is None:
+        if benefit.rate.value is None:
             _check_uncovered(benefit, name, care_type, root)
         elif not benefit.visit_cap.value.covered:
             root.fault_below(
@@ -27,19 +29,29 @@ def check_document(pack: PackDocument, root: Section) -> None:
                 zh="有救助比例却写单次限额“不享受”。请写金额或“不限”。",
                 en="There is a rate, so write a cap per visit or 不限.",
             )  # fmt: skip
+    _check_figures(pack, root)
     for category in pack.categories:
         _check_year_caps(pack, category.id, root)
         _check_shared(pack, category.id, root)
 
 
 def _check_pots(pack: PackDocument, root: Section) -> None:
-    used = {care.pot.value for care in pack.cares.values()}
+    used = {pot for care in pack.cares.values() for pot in chain(pack, care.pot.value)}
+    reserved = "、".join(RESERVED_POTS)
     for pot in pack.pots:
-        if pot in {DEDUCTIBLE_POT, TILT_POT}:
+        outermost = pack.pots[chain(pack, pot)[-1]]
+        if outermost.within is not None:
+            root.fault_below(
+                "MA-7022", "pots", pot, "within",
+                zh="限额池互相包含，成了循环。请删除其中一个 within。",
+                en="The pots lie within each other in a circle. Remove one `within`.",
+            )  # fmt: skip
+        if pot in RESERVED_POTS:
             root.fault_below(
                 "MA-7015", "pots", pot,
-                zh="deductible 和 tilt 是保留名称。请换名。",
-                en="deductible and tilt are reserved names. Choose another.",
+                zh=f"{reserved} 是保留名称。请换名。",
+                en=f"{reserved.replace('、', ', ')} are reserved names. "
+                "Choose another.",
             )  # fmt: skip
         elif pot not in used:
             root.fault_below(
@@ -80,6 +92,18 @@ def _check_instruments(pack: PackDocument, root: Section) -> None:
             )  # fmt: skip
 
 
+def _check_figures(pack: PackDocument, root: Section) -> None:
+    """A pack that no year has all figures for could never be used."""
+    years = years_known(pack)
+    if years is not None and not years:
+        root.fault_below(
+            "MA-7023", "indicators",
+            zh="没有任何年度具备全部指标数值。请补写上年或本年的数值。",
+            en="There is no year for which all figures are given. Write the values "
+            "of the year before, or of the year itself.",
+        )  # fmt: skip
+
+
 def _check_uncovered(
     benefit: Benefit, category: str, care_type: CareType, root: Section
 ) -> None:
@@ -106,9 +130,9 @@ def _check_uncovered(
 def _check_year_caps(pack: PackDocument, category: str, root: Section) -> None:
     for pot in pack.pots:
         covered = any(
-            pack.benefits[category, care_type].rate_ppm.value is not None
+            pack.benefits[category, care_type].rate.value is not None
             for care_type, care in pack.cares.items()
-            if care.pot.value == pot
+            if pot in chain(pack, care.pot.value)
         )
         if covered != pack.year_caps[category, pot].value.covered:
             root.fault_below(
@@ -122,13 +146,13 @@ def _check_year_caps(pack: PackDocument, category: str, root: Section) -> None:
 def _check_shared(pack: PackDocument, category: str, root: Section) -> None:
     """One running total per person and year can have one limit only."""
     benefits = [(care, pack.benefits[category, care]) for care in CareType]
-    limits: dict[str, set[int | None]] = {"deductibles": set(), "tilt": set()}
+    limits: dict[str, set[Amount | None]] = {"deductibles": set(), "tilt": set()}
     for care_type, benefit in benefits:
         deductible, tilt = benefit.deductible.value, benefit.tilt.value
         if deductible is not None and deductible.yearly:
-            limits["deductibles"].add(deductible.amount_fen)
+            limits["deductibles"].add(deductible.amount)
         if tilt is not None:
-            limits["tilt"].add(tilt.year_cap_fen)
+            limits["tilt"].add(tilt.year_cap)
         for table, amounts in limits.items():
             if len(amounts) > 1:
                 amounts.clear()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from settlement.domain.bill import Bill, CareType, Place
 from settlement.domain.decision import Text
@@ -20,6 +20,14 @@ SCHEMA = "medaid-pack/1"
 #: Accumulators that every pack may use beside the pots that it names itself.
 DEDUCTIBLE_POT = "deductible"
 TILT_POT = "tilt"
+BANDED_POT = "banded"
+"""What has gone through a yearly schedule's brackets."""
+BURDEN_POT = "burden"
+"""What basic aid has left of the year's bases, where the tilt looks at the year."""
+RESERVED_POTS = (DEDUCTIBLE_POT, TILT_POT, BANDED_POT, BURDEN_POT)
+
+#: Levels of facilities; 0: 未定级, not graded, or not known.
+LEVELS = (0, 1, 2, 3)
 
 T = TypeVar("T")
 
@@ -66,6 +74,54 @@ class Sourced(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Indicator:
+    """A published figure by year, such as an income per head; in fen."""
+
+    key: str
+    title: Text
+    values: Mapping[int, Sourced[int]]
+
+
+class Share(NamedTuple):
+    """An amount as a share of a published figure: 10 % of last year's income."""
+
+    rate_ppm: int
+    indicator: str
+    years_back: int
+    """0: the figure of the bill's own year; 1: of the year before."""
+    whole_yuan: bool
+    """Whether it is rounded half up to the yuan, not to the fen."""
+
+
+Amount: TypeAlias = int | Share
+"""Fen, or a share of an indicator that becomes fen for a year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pot:
+    """A yearly running total with a cap; what it pays counts in the outer pot too."""
+
+    key: str
+    title: Text
+    within: str | None
+    """The pot that it lies within, or `None`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    """When the year of caps begins; named by the calendar year of its first day."""
+
+    month: int
+    day: int
+    source: Source
+
+    def of(self, day: date) -> int:
+        """The year that a day belongs to."""
+        begins = (day.month, day.day) >= (self.month, self.day)
+        return day.year if begins else day.year - 1
+
+
+@dataclass(frozen=True, slots=True)
 class Category:
     """An aid category: how it is called, spelled and numbered."""
 
@@ -108,6 +164,20 @@ class BaseFormula:
     charity_off: Sourced[bool]
     top_up: Sourced[bool]
     """Whether a bill on which aid was already paid may get more."""
+    deductible_in: Sourced[bool] | None
+    """Whether costs below the insurers' own deductible count; `None`: they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRule:
+    """Whether an identity that changes during a visit counts for it."""
+
+    gained: bool
+    """One that begins after the visit's first day."""
+    lost: bool
+    """One that ends before the visit's last day."""
+    source: Source | None
+    """`None` where the document does not say: both count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +186,7 @@ class Cap:
 
     covered: bool
     """False: the category gets nothing here at all."""
-    cap_fen: int | None
+    amount: Amount | None
     """`None`: no limit."""
 
 
@@ -124,26 +194,73 @@ class Cap:
 class Deductible:
     """What the person bears before aid begins."""
 
-    amount_fen: int
+    amount: Amount
     yearly: bool
     """True: once a year over all bills; False: on every bill anew."""
+
+
+class Band(NamedTuple):
+    """One bracket of a schedule: amounts above `from_fen` up to `to_fen`."""
+
+    from_fen: int
+    to_fen: int | None
+    """Inclusive; `None`: all that is above."""
+    rates: Mapping[tuple[int, bool], int]
+    """Rate in ppm by (level of the facility, referred), all of them; 0: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One rate, or rates bracket by bracket; each may differ by level and referral."""
+
+    bands: tuple[Band, ...]
+    """Without holes, from 0 to no limit; a flat rate is one band."""
+    yearly: bool
+    """Whether the brackets count the year's amounts or each bill's."""
+
+    @property
+    def flat_ppm(self) -> int | None:
+        """The rate where there is only one, whatever the bill."""
+        rates = set(self.bands[0].rates.values())
+        return rates.pop() if len(self.bands) == 1 and len(rates) == 1 else None
+
+    @property
+    def by_level(self) -> bool:
+        """Whether the facility's level matters."""
+        return any(
+            band.rates[level, referred] != band.rates[0, referred]
+            for band in self.bands
+            for level, referred in band.rates
+        )
+
+    @property
+    def by_referral(self) -> bool:
+        """Whether the referral matters."""
+        return any(
+            band.rates[level, True] != band.rates[level, False]
+            for band in self.bands
+            for level in LEVELS
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Tilt:
     """Further aid on what is still left of the base after the basic aid."""
 
-    threshold_fen: int
-    rate_ppm: int
-    year_cap_fen: int | None
+    threshold: Amount
+    rate: Rate
+    """Its brackets count from the threshold."""
+    year_cap: Amount | None
     needs_referral: bool
+    yearly: bool
+    """Whether the threshold is one of the year's burden, not of each bill's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Benefit:
     """What one category gets for one kind of care; a rate of `None`: nothing."""
 
-    rate_ppm: Sourced[int | None]
+    rate: Sourced[Rate | None]
     deductible: Sourced[Deductible | None]
     visit_cap: Sourced[Cap]
     tilt: Sourced[Tilt | None]
@@ -162,6 +279,7 @@ class WorkedCase:
     settled_on: date
     expect: Mapping[str, str]
     """Amounts as `64.00元`, words as written; keys of `cases.OUTCOMES`."""
+    facility_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,15 +299,18 @@ class PackDocument:
     """First day on which the rules could be known: publication."""
     instruments: tuple[Instrument, ...]
     sources: tuple[Source, ...]
-    pots: Mapping[str, Text]
+    year: Year
+    indicators: Mapping[str, Indicator]
+    pots: Mapping[str, Pot]
     categories: tuple[Category, ...]
     cares: Mapping[CareType, Care]
     places: Mapping[Place, Sourced[Referral]]
     base: BaseFormula
     identities: Source
     """Several identities: the best one, never two."""
-    rounding: Source
-    """Half up to the fen, once for the basic aid and once for the tilt."""
+    identity_rule: IdentityRule
+    rounding: Sourced[int]
+    """`HALF_UP` or `DOWN` to the fen, once for the basic aid and once for the tilt."""
     filing_limit_days: Sourced[int | None]
     benefits: Mapping[tuple[str, CareType], Benefit]
     year_caps: Mapping[tuple[str, str], Sourced[Cap]]

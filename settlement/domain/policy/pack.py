@@ -1,7 +1,7 @@
 """A compiled pack: the document turned into look-ups made once, then pure arithmetic.
 
 `CompiledPack` satisfies `settlement.service.ports.Pack`. It keeps no state between
-bills but accumulator keys by year, which depend on nothing else.
+bills but the tables of each year, which depend on nothing else.
 """
 
 from __future__ import annotations
@@ -20,37 +20,41 @@ from settlement.domain.calendar import SHANGHAI
 from settlement.domain.decision import (
     AccumulatorKey,
     Adjudication,
+    CodedLine,
     PolicyRef,
     PotQuota,
 )
+from settlement.domain.eligibility import RosterPerson, Window, windows_during
 from settlement.domain.errors import require
+from settlement.domain.policy.amounts import years_known
 from settlement.domain.policy.cases import run_cases
-from settlement.domain.policy.compiled import Rule, YearKeys, compile_rule
+from settlement.domain.policy.compiled import Rule, YearKeys
 from settlement.domain.policy.document import (
-    DEDUCTIBLE_POT,
-    TILT_POT,
+    RESERVED_POTS,
+    BaseFormula,
     PackDocument,
     Referral,
 )
 from settlement.domain.policy.faults import FaultList
-from settlement.domain.policy.narration import (
-    already_paid_line,
-    base_line,
-    bill_phrases,
-    filing_limit_line,
-    referral_line,
-    uncovered_line,
-)
 from settlement.domain.policy.outcome import (
     Nothing,
     Visit,
     approved,
     best_benefit,
-    quota_of,
+    pots_of,
     without_aid,
 )
 from settlement.domain.policy.reading import read_document
 from settlement.domain.policy.spelling import normal_spelling, spellings
+from settlement.domain.policy.tables import (
+    CareTerms,
+    YearTables,
+    accumulators_read,
+    care_terms,
+    compile_rules,
+)
+
+_OUTPATIENT = list(CareType).index(CareType.OUTPATIENT)
 
 
 class CompiledPack:
@@ -71,65 +75,67 @@ class CompiledPack:
             category.id: (category.title.zh, category.title.en)
             for category in document.categories
         }
-        self._rules = {
-            care_type: {
-                category.id: compile_rule(document, category, care_type)
-                for category in document.categories
-            }
-            for care_type in CareType
-        }
-        self._phrases = {
-            care_type: bill_phrases(document, care)
-            for care_type, care in document.cares.items()
-        }
-        self._by_end = {
-            care_type: care.day.value == "service_end"
-            for care_type, care in document.cares.items()
-        }
-        self._referral_required = {
-            care_type: care.referral_required.value
-            for care_type, care in document.cares.items()
-        }
+        self._cares = care_terms(document)
         self._places = {
             place: referral.value for place, referral in document.places.items()
         }
-        base = document.base
-        self._base = BaseTerms(
-            pre_selfpay_in=base.pre_selfpay_in.value,
-            commercial_off=base.commercial_off.value,
-            charity_off=base.charity_off.value,
-        )
-        self._top_up = base.top_up.value
+        self._base = _base_terms(document.base)
+        self._top_up = document.base.top_up.value
         self._filing_limit_days = document.filing_limit_days.value
-        self._pots = frozenset({*document.pots, DEDUCTIBLE_POT, TILT_POT})
+        self._pots = frozenset({*document.pots, *RESERVED_POTS})
         self._ranks = _ranks(document)
-        self._year_keys: dict[int, YearKeys] = {}
+        self._by_calendar = (document.year.month, document.year.day) == (1, 1)
+        self._years_known = years_known(document)
+        self._years: dict[int, YearTables] = {}
 
     def covers(self, day: date) -> bool:
-        """Whether the pack is in force on the day, both ends included."""
+        """Whether the pack is in force on the day, both ends included.
+
+        It is not where an amount is a share of a figure that the document does not
+        have for the year: then the bureau must decide, not the program.
+        """
         last = self.document.in_force_to
-        return self.document.in_force_from <= day and (last is None or day <= last)
+        if day < self.document.in_force_from or (last is not None and day > last):
+            return False
+        return self._years_known is None or self.year_of(day) in self._years_known
+
+    def year_of(self, day: date) -> int:
+        """The year of caps and deductibles that a day belongs to."""
+        return day.year if self._by_calendar else self.document.year.of(day)
+
+    def identity_windows(self, person: RosterPerson, bill: Bill) -> tuple[Window, ...]:
+        """The roster windows whose identities count for the bill's visit."""
+        rule = self.document.identity_rule
+        return windows_during(
+            person,
+            bill.service_start,
+            bill.service_end,
+            gained=rule.gained,
+            lost=rule.lost,
+        )
 
     def policy_day(self, bill: Bill) -> date:
         """The day of the bill that picks pack version and cap year."""
-        return bill.service_end if self._by_end[bill.care_type] else bill.service_start
+        by_end = self._cares[bill.care_type].by_end
+        return bill.service_end if by_end else bill.service_start
+
+    def fields_needed(self, bill: Bill) -> tuple[str, ...]:
+        """Fields that the rules rest on and that the bill leaves out."""
+        if not self._base.deductible_in and bill.deductible_fen is None:
+            return ("deductible_fen",)
+        return ()
 
     def accumulator_keys(
         self, bill: Bill, categories: Sequence[str]
     ) -> tuple[AccumulatorKey, ...]:
         """Every accumulator that adjudicating the bill reads or posts to, sorted."""
-        keys = self._keys_of(self.policy_day(bill).year)
-        rules = self._rules[bill.care_type]
+        care = self._cares[bill.care_type]
+        day = bill.service_end if care.by_end else bill.service_start
+        read = self._tables(self.year_of(day)).read[care.number]
         if len(categories) == 1:
-            rule = rules.get(categories[0])
-            return () if rule is None else tuple([keys[pot] for pot in rule.pots])
-        pots = {
-            pot
-            for category in categories
-            if category in rules
-            for pot in rules[category].pots
-        }
-        return tuple([keys[pot] for pot in sorted(pots)])
+            return read.get(categories[0], ())
+        keys = {key for category in categories for key in read.get(category, ())}
+        return tuple(sorted(keys, key=lambda key: key.pot))
 
     def best_category(self, categories: Sequence[str]) -> str | None:
         """The category with the highest benefits as such, apart from any bill.
@@ -149,8 +155,10 @@ class CompiledPack:
         best = self.best_category(categories)
         if best is None:
             return ()
-        rule = self._rules[CareType.OUTPATIENT][best]
-        return quota_of(rule, self._keys_of(day.year), used_fen, None)
+        tables = self._tables(self.year_of(day))
+        rule = tables.rules[0][_OUTPATIENT][best]
+        pots = pots_of(rule, tables.keys, used_fen, None)
+        return tuple([PotQuota._make(pot) for pot in pots])
 
     def quota_keys(
         self, categories: Sequence[str], day: date
@@ -159,10 +167,9 @@ class CompiledPack:
         best = self.best_category(categories)
         if best is None:
             return ()
-        keys = self._keys_of(day.year)
-        return tuple(
-            keys[row.pot] for row in self._rules[CareType.OUTPATIENT][best].quota
-        )
+        tables = self._tables(self.year_of(day))
+        rule = tables.rules[0][_OUTPATIENT][best]
+        return tuple([tables.keys[row.pot] for row in rule.quota])
 
     def category_text(self, category: str) -> tuple[str, str]:
         """The category's name in Chinese and English; the id itself if unknown."""
@@ -173,66 +180,72 @@ class CompiledPack:
         bill: Bill,
         categories: Sequence[str],
         used_fen: Mapping[AccumulatorKey, int],
-        facility_level: int | None,  # noqa: ARG002
+        facility_level: int | None,
         *,
         settled_on: date | None = None,
     ) -> Adjudication:
         """What the bill gets; keys absent from `used_fen` count as 0.
 
-        The bill must be free of `bill_faults`. `settled_on`, the Shanghai day of the
-        instant of settling, is needed where the pack has a filing limit. Rates do
-        not depend on the facility's level in this version of the format.
+        The bill must be free of `bill_faults`, and the pack cover its day.
+        `settled_on`, the Shanghai day of the instant of settling, is needed where
+        the pack has a filing limit.
         """
-        funds_fen = bill.funds_fen
-        keys = self._keys_of(self.policy_day(bill).year)
-        visit = Visit(bill, bill.total_fen - funds_fen, keys, used_fen)
+        funds_fen, care = bill.funds_fen, self._cares[bill.care_type]
         referred = self._is_referred(bill)
-        refusal = self._refusal(bill, settled_on, referred=referred)
+        day = bill.service_end if care.by_end else bill.service_start
+        tables = self._tables(self.year_of(day))
+        rules = tables.rules[2 * (facility_level or 0) + referred][care.number]
+        visit = Visit(bill, bill.total_fen - funds_fen, tables.keys, used_fen)
+        refusal = self._refusal(bill, care, settled_on, referred=referred)
         if refusal is not None:
-            return self._without_aid(visit, refusal, categories)
+            return self._without_aid(visit, refusal, rules, care, categories)
         scope_fen = costs_in_scope(self._base, bill)
         paid_fen = paid_before(self._base, bill, funds_fen)
         base_fen = aidable_base(scope_fen, paid_fen, visit.owed_fen)
-        phrases = self._phrases[bill.care_type]
-        lines = [base_line(phrases.base, scope_fen, paid_fen, base_fen)]
+        phrases = care.phrases
+        lines: list[CodedLine] = [("base", phrases.base, scope_fen, base_fen, paid_fen)]
         if base_fen == 0:
-            return self._without_aid(visit, Nothing("MA-2001", lines), categories)
-        rules = self._rules_of(bill.care_type, categories)
-        best = best_benefit(rules, visit, base_fen, referred=referred)
+            nothing = Nothing("MA-2001", lines)
+            return self._without_aid(visit, nothing, rules, care, categories)
+        mine = _rules_of(rules, categories)
+        best = best_benefit(mine, visit, base_fen)
         if best is None:
-            lines.extend(uncovered_line(rule.phrases, base_fen) for rule in rules[:1])
+            lines.extend(
+                ("not_covered", rule.phrases.rate, base_fen, 0, 0) for rule in mine[:1]
+            )
             nothing = Nothing("MA-2004", lines, base_fen)
-            return self._without_aid(visit, nothing, categories)
-        return approved(
-            visit, best, lines, several=len(rules) > 1, source=phrases.base.source
-        )
+            return self._without_aid(visit, nothing, rules, care, categories)
+        return approved(visit, best, lines, phrases, several=len(mine) > 1)
 
     def _without_aid(
-        self, visit: Visit, nothing: Nothing, categories: Sequence[str]
+        self,
+        visit: Visit,
+        nothing: Nothing,
+        rules: Mapping[str, Rule],
+        care: CareTerms,
+        categories: Sequence[str],
     ) -> Adjudication:
         best = self.best_category(categories)
-        care_type = visit.bill.care_type
-        rule = None if best is None else self._rules[care_type][best]
-        source = self._phrases[care_type].base.source
-        return without_aid(visit, nothing, rule, source)
+        rule = None if best is None else rules[best]
+        return without_aid(visit, nothing, rule, care.phrases)
 
     def _refusal(
-        self, bill: Bill, settled_on: date | None, *, referred: bool
+        self, bill: Bill, care: CareTerms, settled_on: date | None, *, referred: bool
     ) -> Nothing | None:
         """Why the bill is declined, whoever brings it; `None` where it is not."""
-        phrases = self._phrases[bill.care_type]
+        phrases = care.phrases
         if bill.medical_aid_fen > 0 and not self._top_up:
-            line = already_paid_line(phrases, bill.medical_aid_fen)
-            return Nothing("MA-2201", (line,), approved=False)
+            paid = ("already_paid", phrases.already_paid, bill.medical_aid_fen, 0, 0)
+            return Nothing("MA-2201", (paid,), approved=False)
         days = self._filing_limit_days
         if days is not None:
             require(settled_on is not None, "a filing limit needs the day of settling")
             if settled_on is not None and (settled_on - bill.service_end).days > days:
-                line = filing_limit_line(phrases, days, bill.total_fen)
-                return Nothing("MA-2207", (line,), approved=False)
-        if self._referral_required[bill.care_type] and not referred:
-            line = referral_line(phrases, bill.total_fen)
-            return Nothing("MA-2206", (line,), approved=False)
+                late = ("filing_limit", phrases.filing_limit, bill.total_fen, 0, 0)
+                return Nothing("MA-2207", (late,), approved=False)
+        if care.referral_required and not referred:
+            unreferred = ("referral", phrases.referral, bill.total_fen, 0, 0)
+            return Nothing("MA-2206", (unreferred,), approved=False)
         return None
 
     def _is_referred(self, bill: Bill) -> bool:
@@ -241,19 +254,35 @@ class CompiledPack:
             return bill.referred
         return rule is Referral.REFERRED
 
-    def _rules_of(self, care_type: CareType, categories: Sequence[str]) -> list[Rule]:
-        """The categories that the pack knows, in its own order."""
-        rules = self._rules[care_type]
-        if len(categories) == 1:
-            rule = rules.get(categories[0])
-            return [] if rule is None else [rule]
-        return [rule for category, rule in rules.items() if category in categories]
+    def _tables(self, year: int) -> YearTables:
+        """The tables of a year; the same for all years where no figure is needed."""
+        tables = self._years.get(year)
+        if tables is None:
+            keys = YearKeys(year, self._pots)
+            if self._years_known is None and self._years:
+                rules = next(iter(self._years.values())).rules
+            else:
+                rules = compile_rules(self.document, year)
+            read = accumulators_read(keys, rules)
+            tables = self._years[year] = YearTables(keys, rules, read)
+        return tables
 
-    def _keys_of(self, year: int) -> YearKeys:
-        keys = self._year_keys.get(year)
-        if keys is None:
-            keys = self._year_keys[year] = YearKeys(year, self._pots)
-        return keys
+
+def _base_terms(base: BaseFormula) -> BaseTerms:
+    return BaseTerms(
+        pre_selfpay_in=base.pre_selfpay_in.value,
+        commercial_off=base.commercial_off.value,
+        charity_off=base.charity_off.value,
+        deductible_in=base.deductible_in is None or base.deductible_in.value,
+    )
+
+
+def _rules_of(rules: Mapping[str, Rule], categories: Sequence[str]) -> list[Rule]:
+    """The categories that the pack knows, in its own order."""
+    if len(categories) == 1:
+        rule = rules.get(categories[0])
+        return [] if rule is None else [rule]
+    return [rule for category, rule in rules.items() if category in categories]
 
 
 def compile_pack(document: bytes) -> CompiledPack:
@@ -291,8 +320,9 @@ def _ranks(document: PackDocument) -> dict[str, tuple[int, int]]:
     ranks = {}
     for place, category in enumerate(document.categories):
         rates = [
-            document.benefits[category.id, care_type].rate_ppm.value or 0
+            max(band.rates[0, True] for band in rate.bands)
             for care_type in CareType
+            if (rate := document.benefits[category.id, care_type].rate.value)
         ]
         ranks[category.id] = (-sum(rates), place)
     return ranks

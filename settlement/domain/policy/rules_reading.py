@@ -14,10 +14,8 @@ from settlement.domain.decision import Text
 from settlement.domain.policy.cells import (
     REQUIRED,
     SourceBook,
-    read_cap,
-    read_deductible,
-    read_rate,
-    read_tilt,
+    cap_reader,
+    deductible_reader,
     word,
 )
 from settlement.domain.policy.document import (
@@ -26,9 +24,12 @@ from settlement.domain.policy.document import (
     Cap,
     Care,
     Category,
+    IdentityRule,
+    Pot,
     Referral,
     Sourced,
 )
+from settlement.domain.policy.rate_reading import read_rate, tilt_reader
 from settlement.domain.policy.section import Section
 
 T = TypeVar("T")
@@ -62,8 +63,22 @@ def read_categories(root: Section, book: SourceBook) -> tuple[Category, ...]:
     return tuple(categories)
 
 
+def read_pots(root: Section) -> dict[str, Pot]:
+    """The yearly caps' pots; `within` names the pot that one lies in."""
+    group = root.section("pots")
+    pots = {}
+    for name, section in root.sections("pots"):
+        title = Text(section.text("zh"), section.text("en"))
+        outer = None
+        if section.has("within"):
+            outer = section.one_of("within", group.node.entries, "pots")
+        section.close()
+        pots[name] = Pot(name, title, outer)
+    return pots
+
+
 def read_cares(
-    root: Section, pots: Mapping[str, Text], book: SourceBook
+    root: Section, pots: Mapping[str, Pot], book: SourceBook
 ) -> dict[CareType, Care]:
     """Every kind of care with its pot, its day and whether a referral is required."""
     group = root.section("care")
@@ -106,9 +121,26 @@ def read_base(root: Section, book: SourceBook) -> BaseFormula:
         commercial_off=_switch(section, "commercial", _OFF, book),
         charity_off=_switch(section, "charity", _OFF, book),
         top_up=_switch(section, "top_up", _ALLOWED, book),
+        deductible_in=_switch(section, "insurance_deductible", _IN_OUT, book)
+        if section.has("insurance_deductible")
+        else None,
     )
     section.close()
     return base
+
+
+def read_identity_rule(root: Section, book: SourceBook) -> IdentityRule:
+    """Whether identities gained or lost during a visit count; unwritten: they do."""
+    if not root.has("identity_during_visit"):
+        return IdentityRule(gained=True, lost=True, source=None)
+    section = root.section("identity_during_visit")
+    rule = IdentityRule(
+        gained=section.choice("gained", _IN_OUT, default=True),
+        lost=section.choice("lost", _IN_OUT, default=True),
+        source=book.cite(section),
+    )
+    section.close()
+    return rule
 
 
 def _switch(
@@ -124,12 +156,14 @@ def read_benefits(
     names = list(categories)
     cares = [care_type.value for care_type in CareType]
     rates = _table(root, "rates", (names, cares), read_rate, book)
-    deductibles = _table(root, "deductibles", (names, cares), read_deductible, book)
-    visit_caps = _table(root, "visit_caps", (names, cares), read_cap, book)
-    tilts = _table(root, "tilt", (names, cares), read_tilt, book)
+    deductibles = _table(
+        root, "deductibles", (names, cares), deductible_reader(book), book
+    )
+    visit_caps = _table(root, "visit_caps", (names, cares), cap_reader(book), book)
+    tilts = _table(root, "tilt", (names, cares), tilt_reader(book), book)
     return {
         (name, care_type): Benefit(
-            rate_ppm=rates[name, care_type],
+            rate=rates[name, care_type],
             deductible=deductibles[name, care_type],
             visit_cap=visit_caps[name, care_type],
             tilt=tilts[name, care_type],
@@ -147,7 +181,7 @@ def read_year_caps(
 ) -> dict[tuple[str, str], Sourced[Cap]]:
     """The yearly caps by category and pot."""
     axes = (list(categories), list(pots))
-    return _table(root, "year_caps", axes, read_cap, book)
+    return _table(root, "year_caps", axes, cap_reader(book), book)
 
 
 def _table(

@@ -44,6 +44,16 @@ FROM (
 ) AS ordered
 WHERE running < 0 OR (amount_fen > 0 AND running > cap_fen)
 UNION ALL
+SELECT 'caps: a reversal carries another cap than stood (posting)', log_index::text
+FROM (
+    SELECT log_index, cap_fen,
+           lag(cap_fen) OVER (
+               PARTITION BY person, year, pot ORDER BY log_index) AS stood
+    FROM posting
+) AS ordered
+JOIN reversal USING (log_index)
+WHERE cap_fen IS DISTINCT FROM stood
+UNION ALL
 SELECT 'money: posted for another person, or for no leaf (posting)', p.log_index::text
 FROM posting p
 LEFT JOIN settlement s ON s.log_index = p.log_index
@@ -77,6 +87,11 @@ FROM settlement s
 LEFT JOIN settle_key k ON k.facility_id = s.facility_id AND k.key = s.key
 WHERE CASE WHEN k.tombstone THEN k.late_id IS DISTINCT FROM s.id OR s.state <> 'd'
            ELSE k.id IS DISTINCT FROM s.id END
+UNION ALL
+SELECT 'once: months of settlement and key disagree (settlement, settle_key)',
+       encode(s.id, 'hex')
+FROM settlement s JOIN settle_key k ON k.facility_id = s.facility_id AND k.key = s.key
+WHERE s.month IS DISTINCT FROM CASE WHEN k.tombstone THEN k.late_month ELSE k.month END
 UNION ALL
 SELECT 'once: key without what it stands for (settle_key)',
        format('%s/%s', k.facility_id, encode(k.id, 'hex'))
@@ -129,10 +144,16 @@ SELECT 'money: aid differs from what was posted for it (settlement, posting)',
        encode(s.id, 'hex')
 FROM settlement s
 LEFT JOIN (
-    SELECT log_index, sum(amount_fen) AS sum FROM posting
-    WHERE pot <> 'deductible' GROUP BY log_index
+    -- Basic aid stands in its pot and in each that this lies within, all the same.
+    SELECT log_index,
+           coalesce(sum(amount_fen) FILTER (WHERE pot = 'tilt'), 0)
+           + coalesce(max(amount_fen) FILTER (WHERE pot <> 'tilt'), 0) AS sum,
+           min(amount_fen) FILTER (WHERE pot <> 'tilt')
+           IS DISTINCT FROM max(amount_fen) FILTER (WHERE pot <> 'tilt') AS uneven
+    FROM posting WHERE pot NOT IN ('deductible', 'banded', 'burden')
+    GROUP BY log_index
 ) AS p USING (log_index)
-WHERE s.state <> 'd' AND s.aid_fen <> coalesce(p.sum, 0)
+WHERE s.state <> 'd' AND (s.aid_fen <> coalesce(p.sum, 0) OR coalesce(p.uneven, false))
 UNION ALL
 SELECT 'log: head and leaves disagree (log_head, log_leaf)', h.size::text
 FROM log_head h, (SELECT count(*) AS n, min(log_index) AS lo, max(log_index) AS hi
@@ -174,6 +195,11 @@ HAVING count(DISTINCT sandbox) > 1
 UNION ALL
 SELECT 'policy: document differs from its hash (policy_pack)', no::text
 FROM policy_pack WHERE encode(sha256(document), 'hex') <> sha256
+UNION ALL
+SELECT 'policy: decided by a pack that is not there (settlement, policy_pack)',
+       encode(s.id, 'hex')
+FROM settlement s LEFT JOIN policy_pack p ON p.no = s.policy_no
+WHERE p.no IS NULL
 UNION ALL
 SELECT 'policy: decided before the pack was known (policy_pack)', p.no::text
 FROM policy_pack p

@@ -1,0 +1,92 @@
+"""The tables of a pack: one look-up by kind of care, standing and category each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from settlement.domain.bill import CareType
+from settlement.domain.decision import AccumulatorKey
+from settlement.domain.policy.amounts import Figures
+from settlement.domain.policy.compiled import Rule, Standing, YearKeys, compile_rule
+from settlement.domain.policy.document import LEVELS, PackDocument
+from settlement.domain.policy.narration import BillPhrases, bill_phrases
+
+
+class CareTerms(NamedTuple):
+    """What holds for one kind of care, whoever the patient is."""
+
+    number: int
+    """Place of the kind of care in tables."""
+    by_end: bool
+    """Whether the visit's last day picks year and version, not its first."""
+    referral_required: bool
+    phrases: BillPhrases
+
+
+#: By kind of care, then by category.
+Rules = list[dict[str, Rule]]
+
+
+class YearTables(NamedTuple):
+    """What one year's bills are decided by."""
+
+    keys: YearKeys
+    rules: list[Rules]
+    """By twice the facility's level, and one more for referred."""
+    read: list[dict[str, tuple[AccumulatorKey, ...]]]
+    """What a category may read or post to, in whatever standing; sorted by pot."""
+
+
+def care_terms(document: PackDocument) -> dict[CareType, CareTerms]:
+    """All of a kind of care under one key: the hash of an enum's member is dear."""
+    return {
+        care_type: CareTerms(
+            number,
+            document.cares[care_type].day.value == "service_end",
+            document.cares[care_type].referral_required.value,
+            bill_phrases(document, document.cares[care_type]),
+        )
+        for number, care_type in enumerate(CareType)
+    }
+
+
+def compile_rules(document: PackDocument, year: int) -> list[Rules]:
+    """The rules of one year, in the order of `YearTables.rules`."""
+    figures = Figures(document.indicators, year)
+    standings = [
+        Standing(level, referred) for level in LEVELS for referred in (False, True)
+    ]
+    return [
+        [
+            {
+                category.id: compile_rule(
+                    document, category, care_type, standing, figures
+                )
+                for category in document.categories
+            }
+            for care_type in CareType
+        ]
+        for standing in standings
+    ]
+
+
+def accumulators_read(
+    keys: YearKeys, standings: Sequence[Rules]
+) -> list[dict[str, tuple[AccumulatorKey, ...]]]:
+    """The accumulators of each category and kind of care, over all standings."""
+    read = []
+    for number, by_category in enumerate(standings[0]):
+        pots = {
+            category: {
+                pot for rules in standings for pot in rules[number][category].pots
+            }
+            for category in by_category
+        }
+        read.append(
+            {
+                category: tuple(keys[pot] for pot in sorted(names))
+                for category, names in pots.items()
+            }
+        )
+    return read
