@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 COMPONENTS = '("@method" "@authority" "@path" "content-type" "content-digest")'
 
 
-def open_session(gateway: str, key_id: str, secret: bytes, operator: str) -> str:
+def open_session(gateway: str, key: dict[str, str], operator: str) -> str:
     """Return the session's token; raises `urllib.error.HTTPError`."""
+    key_id, secret = key["key_id"], base64.b64decode(key["secret"])
     body = json.dumps({"operator": operator}).encode()
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     parameters = (
@@ -54,14 +55,9 @@ def open_session(gateway: str, key_id: str, secret: bytes, operator: str) -> str
 if __name__ == "__main__":
     address, key_path, operator_id = sys.argv[1:]
     with open(key_path, encoding="utf-8") as file:  # noqa: PTH123  # no imports spared
-        key = json.load(file)
+        key_of_party = json.load(file)
     try:
-        opened = open_session(
-            address.rstrip("/"),
-            key["key_id"],
-            base64.b64decode(key["secret"]),
-            operator_id,
-        )
+        opened = open_session(address.rstrip("/"), key_of_party, operator_id)
     except urllib.error.HTTPError as refused:
         sys.exit(refused.read().decode())
     print(opened)  # noqa: T201  # the token is what was asked for
