@@ -76,13 +76,15 @@ def build_server(
     Exceptions never leave it: what no handler expected is answered as MA-5107.
     """
     calls = (*CALLS, METRICS_CALL) if edge.gateway.sandbox else CALLS
-    return HttpServer(
+    server = HttpServer(
         guarded(edge, Router(calls)),
         loop=asyncio.get_running_loop(),
         logger=_log,
         max_body_bytes=max_body_bytes,
         limits=limits or ConnectionLimits(),
     )
+    edge.connections = server.open
+    return server
 
 
 def build_metrics_server(exposition: Callable[[], bytes]) -> web.Server:

@@ -19,6 +19,7 @@ from settlement.service.ports import Answer, When
 
 if TYPE_CHECKING:
     from gateway.access import Door
+    from gateway.connections import Connections
     from gateway.metrics import Metrics
     from gateway.protocol import Protocol
     from gateway.wiring import Gateway
@@ -46,6 +47,8 @@ class Edge:
     """Whether each answer is logged."""
     limits: Limits = field(default_factory=no_limits)
     """What each caller may ask."""
+    connections: Connections | None = None
+    """Of the listener, once there is one; for metrics."""
     _settling: set[asyncio.Task[Answer]] = field(default_factory=set)
 
     async def caller(self, request: web.BaseRequest, roles: frozenset[str]) -> Caller:
@@ -117,6 +120,9 @@ async def json_body(request: web.BaseRequest) -> bytes:
     """
     content_type = request.headers.get("Content-Type")
     if content_type != _JSON and not _is_json(content_type):
+        raise RequestRefused("MA-1106")
+    if "Content-Encoding" in request.headers:
+        # A body that is not what it says it is would be read otherwise elsewhere.
         raise RequestRefused("MA-1106")
     content = request.content
     try:

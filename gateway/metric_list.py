@@ -63,6 +63,22 @@ _REQUESTS = (
         "call",
         "code",
     ),
+    _gauge("medaid_http_connections", "livesum", "Connections open."),
+    _gauge("medaid_http_connections_limit", "livesum", "Connections that may be open."),
+    _counter(
+        "medaid_http_connections_refused_total", "Connections that were one too many."
+    ),
+    _counter(
+        "medaid_http_connections_cut_total",
+        "Connections closed for being slow, by what was slow.",
+        "what",
+    ),
+    _gauge(
+        "medaid_http_under_way",
+        "livesum",
+        "Calls of parties under way, by class.",
+        "class",
+    ),
     _gauge(
         "medaid_http_settling_in_flight",
         "livesum",

@@ -18,11 +18,10 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from gateway.background import running_beside
 from gateway.books_stamp import read_stamp
 from gateway.logs import REPEATS
+from gateway.tls import TlsFault, certificate_ends
 from settlement.service.findings import KINDS
 from settlement.service.signatures import REFUSALS
 
@@ -68,6 +67,7 @@ class Report:
         self.metrics.say("medaid_workers", 1)
         self.metrics.say("medaid_process_start_timestamp_seconds", self._now())
         while True:
+            self._listening()
             self._settling()
             self._settled()
             self._access()
@@ -84,8 +84,9 @@ class Report:
             try:
                 self._seen(await self._gateway.health.look())
                 await asyncio.to_thread(self._read_files)
-            except OSError as error:
-                _log.warning("report.failed", extra={"reason": error.strerror})
+            except (OSError, TlsFault) as error:
+                # Our own sentence, or the system's: neither quotes a request.
+                _log.warning("report.failed", extra={"reason": str(error)})
             await asyncio.sleep(LOOK_EVERY_S)
 
     @property
@@ -100,6 +101,21 @@ class Report:
     @property
     def _gateway(self) -> Gateway:
         return self.edge.gateway
+
+    def _listening(self) -> None:
+        """Connections and calls against their limits."""
+        say, total = self.metrics.say, self.metrics.total
+        for call_class, count in self.edge.limits.under_way().items():
+            say("medaid_http_under_way", count, call_class.value)
+        connections = self.edge.connections
+        if connections is None:
+            return
+        say("medaid_http_connections", len(connections))
+        say("medaid_http_connections_limit", connections.limits.connections)
+        total("medaid_http_connections_refused_total", connections.refused)
+        for what in ("head", "write"):
+            count = connections.cut[what]
+            total("medaid_http_connections_cut_total", count, what)
 
     def _settling(self) -> None:
         """How settling stands."""
@@ -210,11 +226,5 @@ class Report:
         if self.certificate is not None:
             say(
                 "medaid_tls_certificate_expires_timestamp_seconds",
-                _expiry(self.certificate).timestamp(),
+                certificate_ends(self.certificate).timestamp(),
             )
-
-
-def _expiry(certificate: Path) -> datetime:
-    """When the first certificate of a chain that ends, ends."""
-    chain = x509.load_pem_x509_certificates(certificate.read_bytes())
-    return min(each.not_valid_after_utc for each in chain)

@@ -257,6 +257,7 @@ class Sequencer:
                 continue
             except CommitUnknownError as unknown:
                 await self._resolve(batch, claims, str(unknown))
+            _log.debug("settle.batch_committed", extra={"claims": len(claims)})
             self.tally.committed.append(
                 CommittedBatch(len(claims), perf_counter() - began, batch.sealing_s)
             )
