@@ -199,7 +199,7 @@ async def open_gateway(
     publisher = Publisher(CheckpointMark(data_dir / "checkpoint"))
 
     async def check_log() -> None:
-        await publisher.check(await ensure_head(database, logbook.empty()), nodes)
+        await publisher.check(lambda: ensure_head(database, logbook.empty()), nodes)
 
     await check_log()
     shelf = PolicyShelf(await read_packs(database))
@@ -242,7 +242,7 @@ async def open_gateway(
             cache=cache, book=shelf, quotas=QuotaReader(database), renderer=renderer
         ),
         lookups=Lookups(database, tokenizer),
-        log=LogReader(nodes, publisher.guard),
+        log=LogReader(nodes, publisher.guard_from_now),
         health=Health(
             database=database,
             sequencer=sequencer,

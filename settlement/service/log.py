@@ -17,10 +17,12 @@ from settlement.store.rows import LogHead
 class LogReader:
     """Everything that a verifier may fetch; tells nothing of any hospital."""
 
-    def __init__(self, nodes: LogNodes, guard: Callable[[LogHead], None]) -> None:
-        """Read what is committed; `guard` refuses less than was shown before."""
+    def __init__(
+        self, nodes: LogNodes, guard_from_now: Callable[[], Callable[[LogHead], None]]
+    ) -> None:
+        """Read what is committed; the guard refuses less than was shown before."""
         self._nodes = nodes
-        self._guard = guard
+        self._guard_from_now = guard_from_now
 
     async def checkpoint(self) -> bytes:
         """The latest checkpoint, a signed note."""
@@ -57,13 +59,14 @@ class LogReader:
         return LogProof(index, path, checkpoint).to_text()
 
     async def _latest(self) -> tuple[int, str]:
+        guard = self._guard_from_now()
         with reading_faults():
             found = await self._nodes.head()
         if found is None:
             raise RequestRefused("MA-5104", retry_after_s=30)
         head, checkpoint = found
         try:
-            self._guard(head)
+            guard(head)
         except FatalError:
             raise RequestRefused("MA-5104", retry_after_s=30) from None
         return head.size, checkpoint

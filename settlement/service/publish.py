@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from crypto.errors import CryptoError
@@ -51,12 +52,17 @@ class Publisher:
         #: How often it could not be written, for metrics.
         self.failures = 0
 
-    async def check(self, head: LogHead, nodes: LogNodes) -> None:
+    async def check(
+        self, read_head: Callable[[], Awaitable[LogHead]], nodes: LogNodes
+    ) -> None:
         """At start and on each new connection: the database extends what was seen.
 
         Raises `FatalError` saying what to do.
         """
         seen = self._file.load()
+        # Only now: other workers of the machine move head and mark on meanwhile, and a
+        # head read before the mark would look as if the database had gone back.
+        head = await read_head()
         if seen is not None:
             size, root = seen
             if size > head.size:
@@ -90,10 +96,22 @@ class Publisher:
 
         Raises `FatalError`.
         """
-        if head.size < self._size or (
-            head.size == self._size and self._root and head.root != self._root
-        ):
-            raise FatalError("the database's log went back behind a shown checkpoint")
+        self.guard_from_now()(head)
+
+    def guard_from_now(self) -> Callable[[LogHead], None]:
+        """The same for a head that is read from now on, without its lock.
+
+        Batches may show a larger checkpoint before such a reading arrives.
+        """
+        size, root = self._size, self._root
+
+        def guard(head: LogHead) -> None:
+            if head.size < size or (head.size == size and root and head.root != root):
+                raise FatalError(
+                    "the database's log went back behind a shown checkpoint"
+                )
+
+        return guard
 
     def publish(self, head: NewHead) -> None:
         """After COMMIT: this is now the largest."""
