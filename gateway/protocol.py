@@ -136,8 +136,8 @@ class Protocol(RequestHandler):
         message, body = self._messages[-1]
         if isinstance(message, RawRequestMessage):
             self._body = body
-            if self._upgraded:
-                # What follows would be another protocol, and we speak this one alone.
+            if message.upgrade:
+                # What follows may be another protocol; we speak this one alone.
                 self._message_tail = b""
                 self.close()
             return
