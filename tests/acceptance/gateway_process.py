@@ -73,13 +73,21 @@ class GatewayProcess:
     """
 
     def __init__(
-        self, data_dir: Path, *, workers: int, options: tuple[str, ...] = ()
+        self,
+        data_dir: Path,
+        *,
+        workers: int,
+        options: tuple[str, ...] = (),
+        program: str = "gateway.cli.main",
+        name: str = "serve",
     ) -> None:
+        """`program`: the module to run; `name`: of its log beside other gateways'."""
         self.data_dir = data_dir
         self.workers = workers
-        self.log = data_dir / "serve.log"
+        self.log = data_dir / f"{name}.log"
         self._options = options
-        self._out = data_dir / "serve.out"
+        self._program = program
+        self._out = data_dir / f"{name}.out"
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -107,7 +115,7 @@ class GatewayProcess:
         self._out.unlink(missing_ok=True)
         with self._out.open("wb") as out, self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command_line(*arguments, *self._options),
+                [sys.executable, "-m", self._program, *arguments, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,

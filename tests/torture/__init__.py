@@ -1,0 +1,1 @@
+"""Real gateways, a real PostgreSQL, and everything that can befall them."""

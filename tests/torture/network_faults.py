@@ -1,0 +1,302 @@
+"""Faults between clients, gateway and PostgreSQL, made by our own proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+
+import aiohttp
+import orjson
+
+from tests.acceptance.desk import AT, Answer, Desk, bill, new_name
+from tests.torture.proxy import Proxy, to_port
+from tests.torture.stage import HarnessError, Stage
+from tests.torture.terminals import Intent, Journal
+
+_NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
+_PERSONS = range(411, 451)
+
+
+async def delay_clients(stage: Stage, rng: random.Random) -> None:
+    """Latency and jitter between clients and gateway."""
+    await _some_time(stage.front, rng, latency_s=rng.choice((0.02, 0.1, 0.5)))
+
+
+async def delay_server(stage: Stage, rng: random.Random) -> None:
+    """Latency and jitter between gateway and PostgreSQL."""
+    await _some_time(stage.back, rng, latency_s=rng.choice((0.005, 0.02, 0.1)))
+
+
+async def slice_everything(stage: Stage, rng: random.Random) -> None:
+    """Bytes arrive in small pieces on both sides."""
+    stage.back.toxics.slice_bytes = rng.choice((7, 64, 300))
+    await _some_time(stage.front, rng, slice_bytes=rng.choice((1, 13, 200)))
+    stage.back.heal()
+
+
+async def black_hole_clients(stage: Stage, rng: random.Random) -> None:
+    """What clients send and what they would get vanishes."""
+    await _some_time(stage.front, rng, black_hole=True)
+
+
+async def black_hole_server(stage: Stage, rng: random.Random) -> None:
+    """PostgreSQL says nothing any more; then every connection is reset."""
+    await _some_time(stage.back, rng, black_hole=True)
+
+
+async def reset_clients(stage: Stage, rng: random.Random) -> None:
+    """All connections of clients are reset, again and again."""
+    for _ in range(rng.randint(2, 6)):
+        stage.front.reset_all()
+        await asyncio.sleep(rng.random() * 0.1)
+
+
+async def reset_server(stage: Stage, rng: random.Random) -> None:
+    """All connections to PostgreSQL are reset, again and again."""
+    for _ in range(rng.randint(1, 4)):
+        stage.back.reset_all()
+        await asyncio.sleep(rng.random() * 0.15)
+
+
+async def close_slowly(stage: Stage, rng: random.Random) -> None:
+    """Ends of connections are told late, while they are reset upstream."""
+    stage.front.toxics.slow_close_s = 0.5
+    stage.back.reset_all()
+    await asyncio.sleep(rng.uniform(0.2, 0.8))
+    stage.front.heal()
+
+
+async def refuse_server(stage: Stage, rng: random.Random) -> None:
+    """PostgreSQL cannot be reached by anybody new, and the old are reset."""
+    stage.back.toxics.refuse = True
+    stage.back.reset_all()
+    await asyncio.sleep(rng.uniform(0.3, 1.5))
+    stage.back.heal()
+
+
+async def garbage_server(stage: Stage, rng: random.Random) -> None:
+    """PostgreSQL's answers are noise for a moment."""
+    stage.back.toxics.garbage = True
+    await asyncio.sleep(rng.uniform(0.05, 0.3))
+    stage.back.heal()
+    stage.back.reset_all()
+
+
+async def cut_server(stage: Stage, rng: random.Random) -> None:
+    """Connections to PostgreSQL are reset after some bytes of an answer."""
+    stage.back.toxics.cut_answer_after = rng.randint(1, 40_000)
+    await asyncio.sleep(rng.uniform(0.2, 0.6))
+    stage.back.heal()
+    stage.back.reset_all()
+
+
+async def _some_time(proxy: Proxy, rng: random.Random, **toxics: float) -> None:
+    for name, value in toxics.items():
+        setattr(proxy.toxics, name, value)
+    if "latency_s" in toxics:
+        proxy.toxics.jitter_s = toxics["latency_s"]
+    await asyncio.sleep(rng.uniform(0.3, 1.5))
+    proxy.heal()
+
+
+class Cutter:
+    """Cuts settle requests and their answers at one offset after another."""
+
+    def __init__(self, stage: Stage, code: str, journal: Journal) -> None:
+        """A desk of its own behind a proxy of its own."""
+        self._stage = stage
+        self._code = code
+        self._journal = journal
+        self._tokens: dict[str, str] = {}
+        self._request = b""
+        self.intents: list[Intent] = []
+        self.answer_offsets: set[int] = set()
+        self.request_offsets: set[int] = set()
+        self._next = {"answer": 0, "request": 0}
+        self._length = {"answer": 3_000, "request": 1_500}
+
+    async def sweep(self, kind: str, count: int, step: int) -> None:
+        """The next offsets of this kind, round and round."""
+        proxy = Proxy(self._stage.front.connect, self._stage.rng)
+        await proxy.start()
+        try:
+            for _ in range(count):
+                offset = self._next[kind]
+                self._next[kind] = (offset + step) % self._length[kind]
+                await self._cut(proxy, kind, offset)
+        finally:
+            await proxy.stop()
+
+    async def _cut(self, proxy: Proxy, kind: str, offset: int) -> None:
+        intent = await self._intend(f"http://127.0.0.1:{proxy.port}")
+        proxy.connect = self._stage.front.connect
+        if kind == "answer":
+            proxy.toxics.cut_answer_after = offset
+            proxy.toxics.cut_gently = offset % 2 == 0
+        else:
+            proxy.toxics.cut_request_after = offset
+        raw = await _exchange(proxy.port, self._request)
+        proxy.toxics.cut_answer_after = proxy.toxics.cut_request_after = None
+        answer = await self._retry(intent)
+        if kind == "answer":
+            self.answer_offsets.add(offset)
+            self._length[kind] = max(200, len(answer.body) + 260)
+        else:
+            self.request_offsets.add(offset)
+            self._length[kind] = len(self._request) + 1
+        self._judge(kind, offset, raw, answer)
+
+    def _judge(self, kind: str, offset: int, raw: bytes, answer: Answer) -> None:
+        """What arrived is the beginning of the answer that stands."""
+        place = f"{kind} cut after {offset} bytes"
+        status, _, body = raw.partition(b"\r\n\r\n")
+        if status.startswith(b"HTTP/1.1 201") and not answer.body.startswith(body):
+            self._stage.tally.violated(place, "the retry has other bytes")
+        whole = len(self._request)
+        if kind == "request" and offset < whole and answer.replayed:
+            self._stage.tally.violated(place, "half a request was settled")
+
+    async def _intend(self, url: str) -> Intent:
+        rng = self._stage.rng
+        intent = Intent(
+            "settle", new_name("cut"), bill(rng.choice(_PERSONS)), facility=self._code
+        )
+        self._journal.write(intent)
+        self.intents.append(intent)
+        desk = self._desk
+        token = await self._token(desk)
+        body = orjson.dumps(intent.sent)
+        lines = [
+            "POST /v1/settlements HTTP/1.1",
+            f"Host: {url.removeprefix('http://')}",
+            f"Authorization: Bearer {token}",
+            "Content-Type: application/json",
+            f"Medaid-Sandbox-Time: {AT}",
+            f"Idempotency-Key: {intent.key}",
+            f"Content-Length: {len(body)}",
+        ]
+        self._request = "\r\n".join([*lines, "", ""]).encode() + body
+        return intent
+
+    @property
+    def _desk(self) -> Desk:
+        desk = self._stage.desk(self._code, operator="cutter")
+        desk.tokens = self._tokens
+        return desk
+
+    async def _token(self, desk: Desk) -> str:
+        for _ in range(600):
+            try:
+                return await desk.token()
+            except (*_NO_ANSWER, AssertionError):
+                await asyncio.sleep(0.1)
+        raise HarnessError("no session for a minute")
+
+    async def _retry(self, intent: Intent) -> Answer:
+        """Ask until there is an answer, past the cutting proxy."""
+        for _ in range(600):
+            with contextlib.suppress(*_NO_ANSWER, AssertionError):
+                answer = await self._desk.settle(intent.key, intent.sent)
+                if answer.status == 201:
+                    intent.answer = intent.answer or answer
+                    return answer
+                if answer.status == 401:
+                    self._tokens.clear()
+            await asyncio.sleep(0.1)
+        raise HarnessError("a cut request had no answer for a minute")
+
+
+async def _exchange(port: int, request: bytes) -> bytes:
+    """Send bytes, and return whatever comes before the connection ends."""
+    got = b""
+    with contextlib.suppress(OSError, TimeoutError):
+        reader, writer = await to_port(port)()
+        try:
+            writer.write(request)
+            async with asyncio.timeout(3):
+                while data := await reader.read(65_536):
+                    got += data
+                    if _is_whole(got):
+                        break
+        finally:
+            writer.transport.abort()
+    return got
+
+
+def _is_whole(got: bytes) -> bool:
+    """Whether an answer with a length has come to its end."""
+    head, _, body = got.partition(b"\r\n\r\n")
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return len(body) >= int(value)
+    return False
+
+
+_POST, _HOST, _END = b"POST /v1/settlements HTTP/1.1", b"Host: a", b"\r\n\r\n"
+_LENGTH, _CHUNKED = b"Content-Length: ", b"Transfer-Encoding: chunked"
+
+
+def _head(*lines: bytes) -> bytes:
+    return b"\r\n".join(lines) + _END
+
+
+_MALFORMED: tuple[bytes, ...] = (
+    _head(_POST, _HOST, _LENGTH + b"4", _CHUNKED) + b"0" + _END,
+    _head(_POST, _HOST, _LENGTH + b"-1"),
+    _head(_POST, _HOST, _LENGTH + b"5", _LENGTH + b"6") + b"abcdef",
+    _head(_POST, _HOST, _CHUNKED) + b"ZZ\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
+    _head(b"GET /v1/settlements/\x00 HTTP/1.1", _HOST),
+    _head(b"GET " + b"/a" * 9_000 + b" HTTP/1.1", _HOST),
+    _head(b"GET / HTTP/1.1", *[b"X-A: b"] * 3_000),
+    _head(b"PRI * HTTP/2.0", b"", b"SM"),
+    _head(b"FETCH /v1/keys HTTP/9.9", _HOST),
+    _head(_POST, _HOST, _LENGTH + b"100000000"),
+    _head(b"GET /healthz HTTP/1.1", _HOST, b"X: a\x00b"),
+    _END + _END,
+    bytes(range(256)),
+)
+
+
+async def send_malformed(stage: Stage, rng: random.Random) -> None:
+    """What is no HTTP, or not quite, while others settle."""
+    for request in rng.sample(_MALFORMED, 6):
+        got = await _exchange_once(stage.front.port, request)
+        status = got[9:12]
+        if status[:1] == b"5" and b"MA-5107" in got:
+            stage.tally.violated("malformed HTTP", f"answered {status.decode()}")
+        if status[:1] == b"2" and b"/healthz" not in request:
+            stage.tally.violated("malformed HTTP", "answered as if it were sound")
+
+
+async def _exchange_once(port: int, request: bytes) -> bytes:
+    got = b""
+    with contextlib.suppress(OSError, TimeoutError):
+        reader, writer = await to_port(port)()
+        try:
+            writer.write(request)
+            async with asyncio.timeout(0.5):
+                got = await reader.read(65_536)
+        finally:
+            writer.transport.abort()
+    return got
+
+
+async def hang_up_raw(stage: Stage, rng: random.Random) -> None:
+    """Connections that send half a head, then vanish or stay silent."""
+    held = []
+    for _ in range(30):
+        link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        link.setblocking(False)
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().sock_connect(
+                link, ("127.0.0.1", stage.front.port)
+            )
+            link.send(b"POST /v1/settlements HTTP/1.1\r\nHost: a\r\nContent-Le")
+        held.append(link)
+    await asyncio.sleep(rng.uniform(0.1, 0.5))
+    for link in held:
+        link.close()

@@ -1,0 +1,333 @@
+"""One run: load, kills and faults in rounds; after each round everything is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from settlement.store.database import Database
+from tests.torture import checker
+from tests.torture.checker import Findings, LogView
+from tests.torture.fault import Fault
+from tests.torture.house_faults import HouseFaults, Visitor
+from tests.torture.kills import Killer
+from tests.torture.network_faults import Cutter
+from tests.torture.points import check_points
+from tests.torture.server_faults import INTERRUPTIONS
+from tests.torture.stage import WITHIN_S, Impossible, Stage, open_stage, until_true
+from tests.torture.table import house_table, network_table, server_table
+from tests.torture.terminals import Hospital, Intent, Journal, Terminal, make_terminals
+
+HOSPITALS = ("T1", "T2", "T3", "T4")
+VISITOR, CUTTER = "VISIT", "CUT"
+_TERMINALS = 8
+#: Of definite answers asked for again over HTTP after a round.
+_REPEATED = 60
+_NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long, how much, and from which seed."""
+
+    seed: int
+    minutes: float
+    kills: int
+    """Go on until so many were shot; the minutes are a limit then."""
+    repeats: int
+    """How often each fault is made."""
+    round_s: float
+    only: frozenset[str] = frozenset()
+    """Numbers of the fault matrix; empty: all."""
+    sweep_step: int = 50
+    """Every so many offsets of an answer are cut at."""
+    names: frozenset[str] = frozenset()
+    """Names of faults; empty: all."""
+
+
+@dataclass(slots=True)
+class Run:
+    """The lanes of one run and what they have come to."""
+
+    plan: Plan
+    stage: Stage
+    journal: Journal
+    terminals: list[Terminal]
+    cutter: Cutter
+    visitor: Visitor
+    faults: list[Fault]
+    say: Callable[[str], None]
+    rng: random.Random
+    killer: Killer
+    log: LogView
+    began: float = field(default_factory=time.monotonic)
+    harness_errors: list[str] = field(default_factory=list)
+    rounds: int = 0
+    took: dict[str, float] = field(default_factory=dict)
+    """Seconds that making the faults took, by name."""
+    healed_in: dict[str, float] = field(default_factory=dict)
+    """The longest until every client had an answer, by name of the fault."""
+    _told: int = 0
+    _in_company: bool = False
+    _checked: int = 0
+
+    @property
+    def intents(self) -> list[Intent]:
+        """Everything that anybody ever wanted."""
+        noted = [note for one in self.terminals for note in one.notes]
+        mine = [note for note in noted if isinstance(note, Intent)]
+        return mine + self.cutter.intents + self.visitor.intents
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all was done that was planned, or the time is up."""
+        if time.monotonic() - self.began > self.plan.minutes * 60:
+            return True
+        counted = self.stage.tally.injected
+        wanting = [f for f in self.faults if counted[f.name] < self.plan.repeats]
+        return not wanting and self.stage.tally.kills >= self.plan.kills
+
+    async def go(self) -> None:
+        """Round after round until it is over."""
+        await self.stage.start_gateway()
+        while not self.is_over:
+            await self.round()
+
+    async def round(self) -> None:
+        """Load and faults for a while; then heal, wait for every answer, check."""
+        stop = asyncio.Event()
+        self.rounds += 1
+        ends = time.monotonic() + self.plan.round_s
+        async with asyncio.TaskGroup() as working:
+            for terminal in self.terminals:
+                working.create_task(terminal.work(stop))
+            lanes = [
+                asyncio.create_task(self._kill_until(ends)),
+                asyncio.create_task(self._inject_until(ends)),
+            ]
+            try:
+                await asyncio.gather(*lanes)
+                await self._heal()
+                await self._alive("after the round")
+            finally:
+                for lane in lanes:
+                    lane.cancel()
+                await asyncio.gather(*lanes, return_exceptions=True)
+                stop.set()
+        await self._check()
+        self.progress()
+
+    async def _kill_until(self, ends: float) -> None:
+        while time.monotonic() < ends and not self.is_over:
+            if self.stage.tally.kills >= self.plan.kills:
+                return
+            async with self.stage.peace:
+                await self._guarded("a kill", self.killer.kill())
+
+    async def _inject_until(self, ends: float) -> None:
+        while time.monotonic() < ends and not self.is_over:
+            fault = self._draw()
+            if fault is None:
+                await asyncio.sleep(0.2)
+                continue
+            await self._inject(fault)
+            self.progress()
+
+    def _draw(self, *, in_company: bool = False) -> Fault | None:
+        """One of the faults that were made least often."""
+        counted = self.stage.tally.injected
+        wanting = [
+            fault
+            for fault in self.faults
+            if fault.name not in self.stage.tally.impossible
+            and counted[fault.name] < self.plan.repeats
+            and not (in_company and fault.alone)
+        ]
+        if not wanting:
+            return None
+        fewest = min(counted[fault.name] for fault in wanting)
+        return self.rng.choice([f for f in wanting if counted[f.name] == fewest])
+
+    async def _inject(self, fault: Fault) -> None:
+        """One fault, sometimes a second one while the first is recovered from."""
+        self._in_company = False
+        if fault.alone:
+            async with self.stage.peace:
+                await self._make(fault)
+        else:
+            second = self._draw(in_company=True) if self.rng.random() < 0.3 else None
+            makings = [self._make(fault)]
+            if second is not None and second is not fault:
+                self.stage.tally.noted["faults during recovery from faults"] += 1
+                makings.append(self._make(second, self.rng.random() * 0.5))
+            self._in_company = len(makings) > 1
+            await asyncio.gather(*makings)
+        await self._guarded("healing", self._heal())
+        await self._alive(fault.name)
+
+    async def _make(self, fault: Fault, later_s: float = 0.0) -> None:
+        await asyncio.sleep(later_s)
+        tally = self.stage.tally
+        began = time.monotonic()
+        try:
+            await fault.inject(self.stage, self.rng)
+            self.took[fault.name] = self.took.get(fault.name, 0.0) + (
+                time.monotonic() - began
+            )
+        except Impossible as why:
+            tally.impossible[fault.name] = str(why)
+        except INTERRUPTIONS as gone:
+            if not self._in_company:
+                self._harness_error(fault.name)
+            tally.noted[f"cut short by another fault ({type(gone).__name__})"] += 1
+        except Exception:  # noqa: BLE001  # told, counted, and the run has failed
+            self._harness_error(fault.name)
+            tally.injected[fault.name] += 1
+        else:
+            tally.injected[fault.name] += 1
+
+    async def _guarded(self, what: str, work: object) -> None:
+        try:
+            await work  # type: ignore[misc]  # an awaitable
+        except Exception:  # noqa: BLE001  # told, counted, and the run has failed
+            self._harness_error(what)
+            with contextlib.suppress(Exception):
+                await self._heal()
+
+    def _harness_error(self, what: str) -> None:
+        self.harness_errors.append(f"{what}: {traceback.format_exc(limit=-4)}")
+        self.say(f"HARNESS ERROR in {what}\n{traceback.format_exc()}")
+
+    async def _heal(self) -> None:
+        await self.stage.heal()
+
+    async def _alive(self, after: str) -> None:
+        """Every client gets a definite answer to something new."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                await asyncio.gather(*(t.has_news() for t in self.terminals))
+        except TimeoutError:
+            self.stage.tally.violated(after, f"no answer within {WITHIN_S:.0f} s")
+        seconds = time.monotonic() - began
+        self.stage.tally.slowest_s = max(self.stage.tally.slowest_s, seconds)
+        self.healed_in[after] = max(self.healed_in.get(after, 0.0), seconds)
+
+    async def _check(self, *, whole: bool = False) -> None:
+        """The notes, the database and the log agree; at the end the books too."""
+        findings = Findings()
+        intents = self.intents
+        await self._repeat_some(intents, findings)
+        self.log.take(intents, findings)
+        size = await self._shown_size()
+        self.log.grow(size, findings)
+        dsn = self.stage.sandbox.server.dsn
+        database = await Database.open(dsn, max_size=2)
+        try:
+            await checker.check_notes(database, intents, findings)
+            if whole:
+                trust, key = self.stage.sandbox.trust, self.stage.sandbox.opening_key
+                await checker.check_model(database, trust, key, findings)
+        finally:
+            await database.close()
+        if whole:
+            folder = self.stage.sandbox.data_dir
+            await checker.check_by_command(folder, intents, findings)
+        for terminal in self.terminals:
+            findings.told += terminal.faults
+            terminal.faults.clear()
+        for finding in findings.told:
+            self.stage.tally.violated(f"round {self.rounds}", finding)
+            self.say(f"VIOLATION in round {self.rounds}: {finding}")
+
+    async def _repeat_some(self, intents: Sequence[Intent], findings: Findings) -> None:
+        """Ask again over HTTP: the same bytes, marked as a replay."""
+        by_code = {t.hospital.code: t for t in self.terminals}
+        mine = [i for i in intents[-4_000:] if i.facility in by_code]
+        for intent in self.rng.sample(mine, min(_REPEATED, len(mine))):
+            again = await by_code[intent.facility].send(intent)
+            if intent.answer is None or again.body != intent.answer.body:
+                findings.add("a replay has other bytes:", intent.key)
+            elif not again.replayed:
+                findings.add("a replay is not marked as one:", intent.key)
+
+    async def _shown_size(self) -> int:
+        answer = await self.terminals[0].desk.raw("GET", "/v1/log/checkpoint")
+        return self.log.saw(answer.body.decode())
+
+    async def finish(self) -> None:
+        """Everything, once more, over all that ever was."""
+        await self._heal()
+        await until_true(self._is_ready, "the gateway is ready")
+        await self._check(whole=True)
+        for terminal in self.terminals:
+            self.stage.tally.injected.update(terminal.counts)
+
+    async def _is_ready(self) -> bool:
+        with contextlib.suppress(*_NO_ANSWER):
+            return (await self.terminals[0].desk.raw("GET", "/readyz")).status == 200
+        return False
+
+    def progress(self) -> None:
+        """Say now and then how it stands."""
+        seconds = int(time.monotonic() - self.began)
+        if seconds - self._told < 5:
+            return
+        self._told = seconds
+        tally = self.stage.tally
+        made = sum(tally.injected[fault.name] for fault in self.faults)
+        settled = sum(i.answer is not None for i in self.intents)
+        self.say(
+            f"{seconds // 60:02d}:{seconds % 60:02d}  faults {made}"
+            f"  kills {tally.kills}  answers {settled}"
+            f"  violations {len(tally.violations)}"
+            f"  harness errors {len(self.harness_errors)}"
+        )
+
+
+def _faults_of(plan: Plan, visitor: Visitor) -> list[Fault]:
+    table = server_table() + network_table() + house_table(HouseFaults(visitor))
+    return [
+        fault
+        for fault in table
+        if (not plan.only or plan.only & set(fault.numbers))
+        and (not plan.names or fault.name in plan.names)
+    ]
+
+
+async def run(plan: Plan, say: Callable[[str], None]) -> Run:
+    """A whole run, checked at its end; what it found stands in what it returns."""
+    check_points()
+    async with open_stage(plan.seed, [*HOSPITALS, VISITOR, CUTTER]) as stage:
+        rng = random.Random(plan.seed)
+        journal = Journal(stage.folder / "journal.jsonl")
+        hospitals = [Hospital(code) for code in HOSPITALS]
+        seats = [hospitals[n % len(hospitals)] for n in range(_TERMINALS)]
+        desks = [
+            stage.desk(seat.code, operator=f"w-{n}") for n, seat in enumerate(seats)
+        ]
+        visitor = Visitor(stage, VISITOR, journal)
+        made = Run(
+            plan=plan,
+            stage=stage,
+            journal=journal,
+            terminals=make_terminals(desks, seats, rng, journal),
+            cutter=Cutter(stage, CUTTER, journal),
+            visitor=visitor,
+            faults=_faults_of(plan, visitor),
+            say=say,
+            rng=rng,
+            killer=Killer(stage, rng),
+            log=LogView(stage.sandbox.trust),
+        )
+        await made.go()
+        await made.finish()
+        journal.close()
+        return made
