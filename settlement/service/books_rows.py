@@ -29,6 +29,8 @@ Claims = Mapping[str, Claim]
 _NEVER = object()
 _STATES = {True: (b"s", b"r"), False: (b"d",)}
 """States of a settlement that was approved, and of one that was not."""
+#: Declines that need no person: not on the roster, and a key that was stopped.
+_PERSON_UNKNOWN = frozenset({"MA-2101", "MA-2205"})
 _FUNDS = (
     "basic_insurance_fen",
     "serious_illness_fen",
@@ -117,7 +119,7 @@ class RowChecker:
             expected["state"] = _NEVER
         if rfc3339(row["settled_at"]) != shown["settled_at"]:
             expected["settled_at"] = _NEVER
-        if row["person"] is not None and not book.is_on_roster:
+        if not _may_be(row["person"], shown["reason"]["code"], book):
             expected["person"] = _NEVER
         if shown["category"] is None:
             expected["subdistrict"] = ""
@@ -185,6 +187,13 @@ class RowChecker:
         yield from _differing(
             "reversal", row, expected | _header(leaf, claims, row["reversed_at"])
         )
+
+
+def _may_be(person: bytes | None, reason: str, book: BookAnswer) -> bool:
+    """Nobody only where the card was unknown; else somebody the roster has known."""
+    if person is None:
+        return reason in _PERSON_UNKNOWN
+    return book.is_on_roster or reason in _PERSON_UNKNOWN
 
 
 def _header(leaf: BookLeaf, claims: Claims, at: datetime) -> dict[str, Any]:

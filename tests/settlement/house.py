@@ -20,7 +20,7 @@ from eligibility_cache.store import key_check
 from gateway.keyfiles import GatewayKeys
 from gateway.wiring import Gateway, open_gateway
 from settlement.domain.bill import Bill, Card, CardKind, CareType
-from settlement.service.books import check_books
+from settlement.service.books import Means, check_books
 from settlement.service.ports import Answer, Caller, ReversalRequest, When
 from settlement.service.sequencer import SequencerLimits
 from settlement.store.database import Database
@@ -236,5 +236,6 @@ async def open_house(
 
 async def assert_books_clean(house: House) -> None:
     """Every invariant holds over everything stored."""
-    report = await check_books(house.database, house.trust)
+    means = Means(bureau_key=house.opening, tokenizer=house.tokenizer)
+    report = await check_books(house.database, house.trust, means=means)
     assert report.violations == []
