@@ -17,6 +17,7 @@ import pytest
 
 from tests.acceptance.gateway_process import PROJECT, wait_for
 from tests.acceptance.hand_made import call
+from tests.guide import page
 from tests.guide.conftest import Reader
 from tests.guide.proxy import FORWARD, LOSE_ANSWER, LOSE_REQUEST, lossy
 
@@ -298,4 +299,7 @@ def test_shell_version_opens_a_session(reader: Reader) -> None:
         timeout=30,
     )
 
-    assert json.loads(done.stdout)["party"] == "H001"
+    answer = json.loads(done.stdout)
+    assert answer["party"] == "H001"
+    assert len(answer["token"]) == 43
+    assert answer.keys() == page.answers()["session"][1].keys()
