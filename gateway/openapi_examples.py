@@ -90,7 +90,10 @@ _SETTLE = Example(
         "decision": "approved",
         "reason": {
             "code": "MA-2000",
-            "text": {"zh": "已按救助政策结算。", "en": "Settled under the aid policy."},
+            "text": {
+                "zh": "按救助政策给予救助。",
+                "en": "Aid is given under the policy.",
+            },
         },
         "next_step": {"zh": "无需其他操作。", "en": "Nothing else to do."},
         "retry": {"allowed": False, "same_key": False},

@@ -21,13 +21,13 @@ __all__ = ["REASONS", "Reason", "reason"]
 #: gateway's staff on duty (结算网关值班人员), the sub-district's reception centre.
 _NONE = Text("无需其他操作。", "Nothing else to do.")
 _FIX_BILL = Text(
-    "未处理。请核对所列内容，更正后按原单重试；仍不行请通知本院信息科。",
-    "Nothing was done. Correct what is named and send again; the same key is fine."
+    "本次未处理。请核对所列内容，更正后按原单重试；仍不行请通知本院信息科。",
+    "Nothing was done this time. Correct what is named and send again; the same key is fine."
     " If it stays, tell the hospital's IT department.",
 )
 _FIX_PROGRAM = Text(
-    "未处理。请通知本院信息科检查接口程序，更正后按原单重试。",
-    "Nothing was done. Have the hospital's IT department correct the sending"
+    "本次未处理。请通知本院信息科检查接口程序，更正后按原单重试。",
+    "Nothing was done this time. Have the hospital's IT department correct the sending"
     " program; the same key is fine.",
 )
 _PATIENT_PAYS = Text(
@@ -76,13 +76,13 @@ REASONS = _reasons(
          "A field is missing, unknown or of the wrong type."),
     _bad("MA-1103", "请求缺少幂等键，或幂等键的写法不对。",
          "The Idempotency-Key header is missing or malformed.",
-         Text("未处理。请通知本院信息科：每笔业务一个幂等键，最长 64 位。",
-              "Nothing was done. Send a key of 1 to 64 letters, digits or . _ : -"
+         Text("本次未处理。请通知本院信息科：每笔业务一个幂等键，最长 64 位。",
+              "Nothing was done this time. Send a key of 1 to 64 letters, digits or . _ : -"
               " for each intent.")),
     _bad("MA-1104", "就诊号等编号中含有卡号或身份证号。",
          "A field contains a card number or a resident identity number.",
-         Text("未处理。就诊号、账单号、幂等键和操作员只能用内部编号，请通知本院信息科。",
-              "Nothing was done. Use internal numbers for visit, bill, key and"
+         Text("本次未处理。就诊号、账单号、幂等键和操作员只能用内部编号，请通知本院信息科。",
+              "Nothing was done this time. Use internal numbers for visit, bill, key and"
               " operator.")),
     _bad("MA-1105", "请求内容过大。", "The request body is too large.", _FIX_PROGRAM),
     _bad("MA-1106", "请求的内容类型不对。",
@@ -91,8 +91,8 @@ REASONS = _reasons(
          _FIX_PROGRAM),
     _bad("MA-1108", "正式环境不接受沙箱时间。",
          "This is no sandbox: Medaid-Sandbox-Time is refused.",
-         Text("未处理。请通知本院信息科去掉沙箱时间，再按原单重试。",
-              "Nothing was done. Remove the header; the same key is fine.")),
+         Text("本次未处理。请通知本院信息科去掉沙箱时间，再按原单重试。",
+              "Nothing was done this time. Remove the header; the same key is fine.")),
     _bad("MA-1109", "请求头过长或过多。", "The head of the request is too large.",
          _FIX_PROGRAM),
     _bad("MA-1110", "金额必须在 0 至 1000 万元之间。",
@@ -252,10 +252,10 @@ REASONS = _reasons(
                 "Nothing was reversed. Retry the settlement under its own key, or have"
                 " the IT department ask the gateway's staff on duty.")),
     # 5xxx: not now
-    Reason("MA-5101", Text("系统繁忙，未处理。", "Busy: not processed."),
+    Reason("MA-5101", Text("系统繁忙，本次未处理。", "Busy: not processed this time."),
            _AGAIN, retry_allowed=True, same_key=True),
-    Reason("MA-5102", Text("未在时限内开始处理，未结算。",
-                           "Not begun before its deadline: not settled."),
+    Reason("MA-5102", Text("未在时限内开始处理，本次未处理。",
+                           "Not begun before its deadline: nothing was done this time."),
            _AGAIN, retry_allowed=True, same_key=True),
     Reason("MA-5103", Text("结果未知，可能已经结算。", "The outcome is unknown."),
            Text("请患者稍候，按原单重试或查询；不要当作失败，不要新开一笔。",
@@ -263,12 +263,14 @@ REASONS = _reasons(
            retry_allowed=True, same_key=True),
     Reason("MA-5104", Text("暂停结算：安全检查未通过。",
                            "Settlement is stopped: a safety check failed."),
-           Text("请通知本院信息科联系结算网关值班人员；恢复后按原单重试。",
+           Text("请通知本院信息科联系结算网关值班人员；患者不能等的先按医保结算收费，"
+                "恢复后冲正原单。",
                 "Have the IT department call the gateway's staff on duty; retry later"
-                " with the same key."),
+                " with the same key. Who cannot wait pays what insurance left; then"
+                " reverse the original by its key."),
            retry_allowed=True, same_key=True),
-    Reason("MA-5105", Text("数据库暂时无法访问，未处理。",
-                           "The database cannot be reached: nothing was settled."),
+    Reason("MA-5105", Text("数据库暂时无法访问，本次未处理。",
+                           "The database cannot be reached: nothing was done this time."),
            _AGAIN, retry_allowed=True, same_key=True),
     Reason("MA-5106", Text("没有适用于该日期的救助政策，未结算。",
                            "No policy is in force for this date: not settled."),

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from gateway.openapi_examples import EXAMPLES
 from gateway.problems import STATUS
 from settlement.domain.reasons import REASONS, Reason
 
@@ -98,3 +99,22 @@ def test_unknown_is_never_called_failed() -> None:
     assert "未知" in REASONS["MA-5107"].text.zh
     open_ended = [r.code for r in AT_THE_DESK if "未知" in r.text.zh]
     assert open_ended == ["MA-1121", "MA-5103", "MA-5107"]
+
+
+def test_examples_of_the_interface_speak_as_the_program_does() -> None:
+    """What `/docs` shows of a reason is what a gateway says."""
+    shown = [
+        (reason["code"], reason["text"], example.answer["next_step"])
+        for example in EXAMPLES.values()
+        if (reason := example.answer.get("reason")) is not None
+    ]
+
+    assert len(shown) >= 3
+    assert shown == [
+        (
+            code,
+            {"zh": REASONS[code].text.zh, "en": REASONS[code].text.en},
+            {"zh": REASONS[code].next_step.zh, "en": REASONS[code].next_step.en},
+        )
+        for code, _, _ in shown
+    ]
