@@ -7,7 +7,7 @@ library decides at its import, so this module is imported late.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -15,6 +15,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -23,6 +24,8 @@ from gateway.metric_list import METRICS, SUPERVISOR_METRICS, Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+# Each counter's birth as a series of its own: nobody asks, and workers have none.
+disable_created_metrics()
 
 
 class Metrics:
@@ -31,8 +34,9 @@ class Metrics:
     A name that is not in the list is a `KeyError`: a bug, met by the first report.
     """
 
-    def __init__(self, metrics: Iterable[Metric] = METRICS) -> None:
+    def __init__(self, metrics: Sequence[Metric] = METRICS) -> None:
         self.registry = CollectorRegistry()
+        self._unset = {each.name: each for each in metrics if each.kind == "gauge"}
         self._gauges: dict[str, Gauge] = {}
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -45,18 +49,24 @@ class Metrics:
         name, text, labels = metric.name, metric.text, metric.labels
         if metric.kind == "counter":
             self._counters[name] = Counter(name, text, labels, registry=self.registry)
-        elif metric.kind == "gauge":
-            self._gauges[name] = Gauge(
-                name,
-                text,
-                labels,
-                registry=self.registry,
-                multiprocess_mode=metric.mode,
-            )
-        else:
+        elif metric.kind == "histogram":
             self._histograms[name] = Histogram(
                 name, text, labels, registry=self.registry, buckets=metric.buckets
             )
+
+    def _gauge(self, name: str) -> Gauge:
+        """Made when it has its first value: what is not known is absent, not 0."""
+        gauge = self._gauges.get(name)
+        if gauge is None:
+            metric = self._unset[name]
+            gauge = self._gauges[name] = Gauge(
+                name,
+                metric.text,
+                metric.labels,
+                registry=self.registry,
+                multiprocess_mode=metric.mode,
+            )
+        return gauge
 
     def observe_call(self, call: str, status: int, seconds: float) -> None:
         """Count one request of a call (its name, never its path)."""
@@ -72,7 +82,7 @@ class Metrics:
 
     def say(self, name: str, value: float, *labels: str) -> None:
         """Set a gauge."""
-        gauge = self._gauges[name]
+        gauge = self._gauge(name)
         (gauge.labels(*labels) if labels else gauge).set(value)
 
     def total(self, name: str, value: float, *labels: str) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 COUNT_EVERY_S = 1.0
-LOOK_EVERY_S = 15.0
+LOOK_EVERY_S = 5.0
 _PAGE = resource.getpagesize()
 
 
@@ -79,7 +79,7 @@ class Report:
             self.metrics.say("medaid_event_loop_delay_seconds", max(0.0, late_s))
 
     async def look(self) -> None:
-        """Every quarter of a minute until cancelled: what has to be looked at."""
+        """Every five seconds until cancelled: what has to be looked at."""
         while True:
             try:
                 self._seen(await self._gateway.health.look())

@@ -34,6 +34,7 @@ class HealthLimits:
     """A month in which the bureau sent nothing, and some days."""
     clock_skew_s: float = 5.0
     disk_free_bytes: int = 20_000_000_000
+    disk_free_part: int = 20
     """Or a twentieth of the disk, where that is less."""
 
 
@@ -137,7 +138,8 @@ class Health:
             found.append(Finding("month_missing", str(month_number(missing))))
         if look.skew_s > limits.clock_skew_s:
             found.append(Finding("clock_far", f"{look.skew_s:.0f}"))
-        if look.disk_free < min(limits.disk_free_bytes, look.disk_size // 20):
+        part = look.disk_size // limits.disk_free_part
+        if look.disk_free < min(limits.disk_free_bytes, part):
             found.append(Finding("disk_nearly_full", str(look.disk_free // _MB)))
         return found
 

@@ -25,6 +25,8 @@ _UNREACHABLE = (
     asyncpg.InterfaceError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    # A connection that is torn down while a statement begins.
+    asyncpg.InternalClientError,
     OSError,
 )
 

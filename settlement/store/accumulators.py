@@ -25,6 +25,12 @@ async def read_used(
     try:
         async with database.pool.acquire() as connection:
             found = await connection.fetch(statement("read_accumulators"), *columns)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        # A connection that is torn down while a statement begins.
+        asyncpg.InternalClientError,
+        OSError,
+    ) as error:
         raise StoreUnavailableError(type(error).__name__) from error
     return {(row["person"], row["year"], row["pot"]): row["used_fen"] for row in found}

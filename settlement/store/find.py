@@ -62,7 +62,13 @@ def reading_faults() -> Iterator[None]:
         yield
     except StoreBusyError as busy:
         raise RequestRefused("MA-5101", retry_after_s=1) from busy
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        # A connection that is torn down while a statement begins.
+        asyncpg.InternalClientError,
+        OSError,
+    ) as error:
         raise RequestRefused("MA-5105", retry_after_s=2) from error
 
 

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from settlement.store.database import Database
 
 
+_FAULTS = (
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # A connection that is torn down while a statement begins.
+    asyncpg.InternalClientError,
+    OSError,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """One look at the database."""
@@ -37,7 +47,7 @@ async def read_vitals(database: Database, *, within_s: float) -> Vitals | None:
     try:
         async with asyncio.timeout(within_s), database.pool.acquire() as connection:
             row = await connection.fetchrow(statement("vitals"))
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except _FAULTS:
         return None
     if row is None:
         return None
