@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -29,8 +29,8 @@ TOO_MANY_A_SECOND = "MA-3105"
 TOO_MANY_AT_ONCE = "MA-3106"
 
 
-class CallClass(Enum):
-    """Calls that share a limit."""
+class CallClass(StrEnum):
+    """Calls that share a limit. A `StrEnum`, because others are slow to hash."""
 
     DESK = "desk"
     MONEY = "money"
@@ -125,7 +125,9 @@ class Bucket:
 
     def take(self, now_ns: int) -> int:
         """Take one token: 0; or nothing: nanoseconds until there is one."""
-        full_at_ns = max(self.full_at_ns, now_ns)
+        full_at_ns = self.full_at_ns
+        if full_at_ns < now_ns:  # noqa: PLR1730  # max() costs three times as much
+            full_at_ns = now_ns
         wait_ns = full_at_ns - now_ns - self._room_ns
         if wait_ns > 0:
             return wait_ns
@@ -207,10 +209,6 @@ class Lane:
             raise RequestRefused(TOO_MANY_A_SECOND, retry_after_s=seconds_of(wait_ns))
         self.under_way += 1
 
-    def leave(self) -> None:
-        """Give the place back."""
-        self.under_way -= 1
-
 
 class Turn:
     """One request on its way: which class it is of, and the place that it holds."""
@@ -229,8 +227,9 @@ class Turn:
 
     def leave(self) -> None:
         """Give the place back, if one is held."""
-        if self._lane is not None:
-            self._lane.leave()
+        lane = self._lane
+        if lane is not None:
+            lane.under_way -= 1
             self._lane = None
 
 
