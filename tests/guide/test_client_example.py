@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -200,6 +201,34 @@ def test_client_meets_a_killed_gateway_and_an_expired_session(
     assert len(proxy.sent_to("/v1/sessions")) == 2
     keys = {key_of(request) for request in proxy.sent_to("/v1/settlements")}
     assert len(keys) == 1
+    assert [item["settlement_id"] for item in in_force(reader, bill)] == [
+        decision["settlement_id"]
+    ]
+
+
+def test_client_that_is_killed_goes_on_under_its_key(
+    reader: Reader, tmp_path: Path
+) -> None:
+    """Killed while its request is under way; the next run asks under the same key."""
+    bill = bill_file(tmp_path)
+    running: list[subprocess.Popen[bytes]] = []
+
+    def fate(line: str, count: int) -> str:
+        if line == SETTLE and count == 1:
+            running[0].kill()
+            return LOSE_ANSWER
+        return FORWARD
+
+    with lossy(reader.url, fate) as proxy:
+        arguments = [proxy.url, str(reader.key_file), "win-05", str(bill)]
+        program = [sys.executable, str(EXAMPLES / "settle_bill.py"), *arguments]
+        with subprocess.Popen(program) as client:
+            running.append(client)
+        decision = answered(run(proxy.url, reader, bill))
+
+    assert client.returncode == -signal.SIGKILL
+    first, again = proxy.sent_to("/v1/settlements")
+    assert key_of(first) == key_of(again)
     assert [item["settlement_id"] for item in in_force(reader, bill)] == [
         decision["settlement_id"]
     ]
