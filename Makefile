@@ -7,10 +7,12 @@ BIN := $(VENV)/bin
 PYTEST := HYPOTHESIS_STORAGE_DIRECTORY=$(VENV)/hypothesis $(BIN)/pytest -o cache_dir=$(VENV)/pytest
 WORKERS ?= 2
 ARGS ?=
+INPUTS ?= 1000000
+SEEDS ?= 200
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test slow fmt lint cov bench lock clean
+.PHONY: always help demo test slow fuzz fmt lint cov sim bench lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -40,6 +42,12 @@ cov: $(VENV)/.dev ## demand full branch coverage of the pure core and of crypto
 	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/domain tests/crypto tests/policy tests/roster $(ARGS)
 	@$(BIN)/coverage report
 
+fuzz: $(VENV)/.fuzz ## attack every way in with INPUTS=1000000 hostile inputs, into var/fuzz.json
+	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS) $(ARGS)
+
+sim: $(VENV)/.dev ## run the core under SEEDS=200 seeds of faults against a plain model (ARGS=--seed N)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
 bench: $(VENV)/.dev ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -55,6 +63,12 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@sh tools/install $(VENV) dev
+	@touch $@
+
+# The fuzzer that coverage leads has no wheel for every Python; without it bytes are
+# mutated blindly, and the report says so.
+$(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
+	@PIP_ONLY_BINARY=atheris sh tools/install $(VENV) fuzz || echo 'medaid: fuzzing without coverage'
 	@touch $@
 
 # Scripts in an environment name the folder that it was made in, and its Python. Where

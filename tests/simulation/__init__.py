@@ -1,0 +1,1 @@
+"""The core under seeded faults, in one thread: `make sim`, docs/adr/0026."""
