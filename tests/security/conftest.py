@@ -11,7 +11,9 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli.main import main
 from settlement.service.access import token_hash
 from tests.acceptance.desk import Desk
 from tests.acceptance.gateway_process import GatewayProcess
@@ -124,3 +126,12 @@ class Callers:
 def callers(district: District, http: aiohttp.ClientSession) -> Callers:
     """Give the desks of all parties at the first machine."""
     return Callers(district, http)
+
+
+@pytest.fixture
+def place(data_dir: Path, database_dsn: str) -> list[str]:
+    """Where a sandbox of this test alone lies, as arguments of a command."""
+    arguments = ["--data-dir", str(data_dir), "--dsn", database_dsn]
+    made = CliRunner().invoke(main, ["init", "--sandbox", *arguments])
+    assert made.exit_code == 0, made.output
+    return arguments
