@@ -14,9 +14,14 @@ WITH settled AS (
     INSERT INTO posting SELECT * FROM unnest($6::posting[])
 ), diagnosed AS (
     INSERT INTO clinical.diagnosis SELECT * FROM unnest($7::clinical.diagnosis[])
+), sums AS (
+    SELECT person, year, pot, sum(amount_fen)::bigint AS amount_fen
+    FROM unnest($6::posting[]) GROUP BY person, year, pot
 ), added AS (
-    UPDATE accumulator a SET used_fen = n.used_fen, cap_fen = n.cap_fen
-    FROM unnest($8::accumulator[]) AS n
+    -- What was posted is added, and not what was computed put in its place: so the
+    -- CHECK sees the true sum, also where a row was not locked.
+    UPDATE accumulator a SET used_fen = a.used_fen + s.amount_fen, cap_fen = n.cap_fen
+    FROM unnest($8::accumulator[]) AS n JOIN sums AS s USING (person, year, pot)
     WHERE a.person = n.person AND a.year = n.year AND a.pot = n.pot
 )
 UPDATE log_head SET size = $9, root = $10, edge = $11, checkpoint = $12
