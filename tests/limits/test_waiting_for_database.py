@@ -1,0 +1,177 @@
+"""Those who wait for PostgreSQL are told in time, whatever holds it."""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import asyncpg
+import orjson
+import pytest
+
+from gateway.in_time import in_time
+from settlement.service import eligibility
+from settlement.service.eligibility import QuotaReader
+from settlement.store import pool
+from settlement.store.database import Database
+from settlement.store.errors import StoreBusyError, StoreUnavailableError
+from tests.gateway.bodies import CARD
+from tests.gateway.desk import RunningEdge, register
+from tests.limits.test_shares import house, serving
+from tests.settlement.house import House
+
+__all__ = ["house"]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short bounds, so that the tests are."""
+    monkeypatch.setattr(pool, "WAIT_S", 0.3)
+    monkeypatch.setattr(pool, "MOST_WAITING", 5)
+    monkeypatch.setattr(eligibility, "_QUOTA_WITHIN_S", 0.3)
+    monkeypatch.setattr("gateway.app.in_time", functools.partial(in_time, within_s=0.5))
+    monkeypatch.setattr(
+        "gateway.access.in_time", functools.partial(in_time, within_s=0.5)
+    )
+
+
+@asynccontextmanager
+async def all_taken(database: Database) -> AsyncIterator[None]:
+    """Hold every connection of the pool."""
+    async with AsyncExitStack() as stack:
+        for _ in range(database.pool_state().limit):
+            await stack.enter_async_context(database.pool.acquire())
+        yield
+
+
+@asynccontextmanager
+async def locked(dsn: str, *tables: str) -> AsyncIterator[None]:
+    """Let nobody read these tables."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            for table in tables:
+                await connection.execute(f"LOCK {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_waiting_for_a_connection_ends(database: Database) -> None:
+    """So many wait, so long each; whoever comes then is told at once."""
+    loop = asyncio.get_running_loop()
+    async with all_taken(database):
+        began = loop.time()
+        waiting = [asyncio.create_task(database.pool.fetchval("SELECT 1"))
+                   for _ in range(5)]  # fmt: skip
+        await asyncio.sleep(0)
+        assert database.pool_state().waiting == 5
+        with pytest.raises(StoreBusyError, match="too many"):
+            await database.pool.fetchval("SELECT 1")
+        assert loop.time() - began < 0.2
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert [type(each) for each in told] == [StoreBusyError] * 5
+        assert 0.3 <= loop.time() - began < 2
+    assert database.pool_state().waiting == 0
+    assert await database.pool.fetchval("SELECT 1") == 1
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_connection_that_comes_free_is_had(database: Database) -> None:
+    """A short queue is no refusal."""
+    async with AsyncExitStack() as stack:
+        held = await stack.enter_async_context(all_taken(database)) or stack.pop_all()
+        waiting = [asyncio.create_task(database.pool.fetchval("SELECT 1"))
+                   for _ in range(5)]  # fmt: skip
+        await asyncio.sleep(0.1)
+        await held.aclose()
+
+        assert await asyncio.gather(*waiting) == [1] * 5
+
+
+async def test_quota_is_advice_and_waits_for_nothing(
+    database: Database, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While totals cannot be read: an end for those who wait, at once for too many."""
+    monkeypatch.setattr(eligibility, "_QUOTA_WITHIN_S", 0.3)
+    monkeypatch.setattr(eligibility, "_MOST_WAITING", 10)
+    quotas = QuotaReader(database)
+    async with locked(database_dsn, "accumulator"):
+        asking = [asyncio.create_task(quotas.used([(b"p", 2026, "outpatient")]))
+                  for _ in range(10)]  # fmt: skip
+        await asyncio.sleep(0.1)
+        more = [asyncio.create_task(quotas.used([])) for _ in range(10)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(StoreUnavailableError, match="too many"):
+            await quotas.used([])
+        told = await asyncio.gather(*asking, *more, return_exceptions=True)
+
+    assert {str(each) for each in told} == {"no quota in time"}
+    await asyncio.sleep(0.2)
+    assert await quotas.used([(b"p", 2026, "outpatient")]) == {}
+
+
+@pytest.fixture
+async def edge(house: House) -> AsyncIterator[RunningEdge]:  # a fixture's name
+    """A real gateway over HTTP."""
+    async with serving(house) as edge:
+        yield edge
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_look_ups_without_a_connection_are_503_soon(
+    edge: RunningEdge, database: Database
+) -> None:
+    """MA-5101 with Retry-After; desk answers go on from the cache; then all is well."""
+    bearer = await edge.bearer(await register(database, "H001"))
+    visit = "/v1/settlements?visit_no=V1"
+    assert (await edge.ask("GET", visit, Authorization=bearer))[0] == 200
+    async with all_taken(database):
+        told = await asyncio.gather(
+            *(edge.ask("GET", visit, Authorization=bearer) for _ in range(20)),
+            edge.ask("GET", "/v1/log/checkpoint"),
+        )
+        body = orjson.dumps({"card": CARD, "service_date": "2026-01-05"})
+        status, document, _ = await edge.ask(
+            "POST", "/v1/eligibility", body, Authorization=bearer
+        )
+
+    assert {(status, problem["code"]) for status, problem, _ in told} == {
+        (503, "MA-5101")
+    }
+    assert {headers["Retry-After"] for _, _, headers in told} == {"1"}
+    assert (status, document["status"], document["quota"]) == (200, "eligible", None)
+    assert (await edge.ask("GET", visit, Authorization=bearer))[0] == 200
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_look_up_that_hangs_is_given_up(
+    edge: RunningEdge, database: Database, database_dsn: str
+) -> None:
+    """With its connection, on a lock: 503, and the connection is free again."""
+    bearer = await edge.bearer(await register(database, "H001"))
+    visit = "/v1/settlements?visit_no=V1"
+    await edge.ask("GET", visit, Authorization=bearer)
+    async with locked(database_dsn, "settlement"):
+        status, problem, _ = await edge.ask("GET", visit, Authorization=bearer)
+        assert (status, problem["code"]) == (503, "MA-5101")
+    await asyncio.sleep(0.2)
+
+    assert database.pool_state().in_use == 0
+    assert (await edge.ask("GET", visit, Authorization=bearer))[0] == 200
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_unknown_token_while_sessions_cannot_be_read(
+    edge: RunningEdge, database: Database, database_dsn: str
+) -> None:
+    """A new session's first settle is told to come again; it is not called unknown."""
+    bearer = await edge.bearer(await register(database, "H001"))
+    async with locked(database_dsn, "session"):
+        status, problem, _ = await edge.ask(
+            "GET", "/v1/settlements?visit_no=V1", Authorization=bearer
+        )
+
+    assert (status, problem["code"]) == (503, "MA-5101")
