@@ -25,7 +25,7 @@ from gateway.metric_list import METRICS, SUPERVISOR_METRICS, Metric
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # Each counter's birth as a series of its own: nobody asks, and workers have none.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types
 
 
 class Metrics:

@@ -52,9 +52,11 @@ def _calls() -> Iterator[tuple[str, ast.Call]]:
 
 
 def _name_of(call: ast.Call) -> str | None:
-    first = call.args[0] if call.args else None
-    is_text = isinstance(first, ast.Constant) and isinstance(first.value, str)
-    return first.value if is_text and isinstance(first, ast.Constant) else None
+    match call.args:
+        case [ast.Constant(value=str(name)), *_]:
+            return name
+        case _:
+            return None
 
 
 def _fields_of(call: ast.Call) -> set[str]:
