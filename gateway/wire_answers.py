@@ -236,11 +236,22 @@ class AliveOut(_Answer):
     status: Literal["alive"] = _say("进程有应答", "always this")
 
 
+class FindingOut(_Answer):
+    """Something that the operator should know."""
+
+    code: str = _say("稳定的代码", "stable code", examples=["roster_old"])
+    stops: bool = _say("是否因此停止结算", "whether settling stops for it")
+    text: TextOut = _say("说明", "the sentence")
+
+
 class ReadyOut(_Answer):
     """Whether the gateway can settle."""
 
     ready: bool = _say("能否结算", "able to settle")
     reasons: list[str] = _say("不能结算的原因", "why not")
+    details: list[FindingOut] = _say(
+        "原因和值得注意的情况", "why not, and what else is worth a look"
+    )
 
 
 class FieldOut(_Answer):

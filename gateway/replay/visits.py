@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +33,8 @@ REQUIRED_COLUMNS = (
     "other_payer_paid",
 )
 
+#: No line of visits is longer.
+LINE_CHARACTERS = 65_536
 _GZIP = b"\x1f\x8b"
 _AMOUNT = re.compile(r"([+-]?)([0-9]{1,12})(?:\.([0-9]{1,2})0*)?")
 _DIAGNOSIS = re.compile(r"[A-Za-z0-9.+*/_-]{1,40}")
@@ -78,7 +81,7 @@ def read_visits(path: Path, limit: int | None = None) -> Iterator[VisitRow]:
     """
     try:
         with _open(path) as file:
-            rows = csv.DictReader(file)
+            rows = csv.DictReader(_lines(file))
             missing = [
                 name for name in REQUIRED_COLUMNS if name not in (rows.fieldnames or ())
             ]
@@ -96,6 +99,14 @@ def _open(path: Path) -> IO[str]:
     if is_gzip:
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    """Its lines; a packed file of one endless line does not fill the memory."""
+    for line in iter(partial(file.readline, LINE_CHARACTERS), ""):
+        if len(line) == LINE_CHARACTERS and not line.endswith("\n"):
+            raise csv.Error(f"a line is longer than {LINE_CHARACTERS} characters")
+        yield line
 
 
 def _visit(line: int, row: Mapping[str, str | None]) -> VisitRow:
@@ -168,11 +179,16 @@ def _instant(text: str) -> datetime | None:
     """A day, or an instant; without an offset it is Shanghai's time."""
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        if len(text) == len("YYYY-MM-DD"):
+            parsed = datetime.combine(parsed.date(), _OPENING)
+        elif parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=SHANGHAI)
+        # At the ends of the years 1 and 9999 there is no such day here or in UTC.
+        rfc3339(parsed)
+        shanghai_day(parsed)
+    except (ValueError, OverflowError):
         return None
-    if len(text) == len("YYYY-MM-DD"):
-        return datetime.combine(parsed.date(), _OPENING)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=SHANGHAI)
+    return parsed
 
 
 def _day(text: str) -> date | None:

@@ -1,0 +1,1 @@
+"""Hostile input: generators, the oracle for answers, and the long run."""
