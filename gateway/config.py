@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from gateway.limit_settings import LimitSettings
-
 from gateway.tls import TlsFault, server_context
 
 PREFIX = "MEDAID_"

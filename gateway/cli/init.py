@@ -26,9 +26,10 @@ from gateway.location import location_options, open_database
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.errors import FatalError
-from settlement.domain.policy import PolicyError
+from settlement.domain.policy import PolicyError, compile_pack
 from settlement.service.parties import register_bureau_key
-from settlement.store.policies import install
+from settlement.service.policy_approvals import needs_approval
+from settlement.store.policies import install, read_packs, stage
 
 if TYPE_CHECKING:
     from crypto.key_files import PublicKey
@@ -60,7 +61,8 @@ _SANDBOX_BUREAU = "bureau"
     "policies",
     type=_FILE,
     multiple=True,
-    help="Policy pack to install; may be given several times.",
+    help="Policy pack to bring here; two officers approve it before it is used."
+    " May be given several times.",
 )
 @location_options
 def init(
@@ -87,14 +89,16 @@ def init(
         since = None if installation.sandbox else shanghai_day(wall_clock())
         trust_keys(data_dir, installation.origin, trusted, since)
         packs = _packs(policies, sandbox=installation.sandbox)
-        installed = asyncio.run(_prepare_database(data_dir, dsn, packs, roster))
+        waiting = asyncio.run(
+            _prepare_database(data_dir, dsn, packs, roster, installation.sandbox)
+        )
     except (KeyFileFault, InstallationFault, FatalError, PolicyError) as fault:
         raise click.ClickException(str(fault)) from fault
     except OSError as error:
         raise click.ClickException(
             f"the data folder {data_dir} cannot be written ({error.strerror})"
         ) from error
-    _say(data_dir, installation, made, installed)
+    _say(data_dir, installation, made, waiting)
 
 
 def _installation(data_dir: Path, *, sandbox: bool) -> Installation:
@@ -148,14 +152,25 @@ def _packs(policies: tuple[Path, ...], *, sandbox: bool) -> list[bytes]:
 
 
 async def _prepare_database(
-    data_dir: Path, dsn: str | None, packs: list[bytes], roster: SigningKey | None
-) -> int:
-    """Schema, packs and the sandbox's bureau; how many packs are new."""
+    data_dir: Path,
+    dsn: str | None,
+    packs: list[bytes],
+    roster: SigningKey | None,
+    sandbox: bool,  # as the installation says
+) -> list[str]:
+    """Schema, packs and the sandbox's bureau; names of packs that wait for officers."""
+    compiled = [(document, compile_pack(document)) for document in packs]
     async with open_database(data_dir, dsn, may_migrate=True, max_size=2) as database:
         if roster is not None:
             await _register_bureau(database, roster)
         async with database.pool.acquire() as connection:
-            return sum([await install(connection, document) for document in packs])
+            for document, pack in compiled:
+                if needs_approval(pack, sandbox=sandbox):
+                    await stage(connection, document, pack)
+                else:
+                    await install(connection, document)
+        standing = await read_packs(database, staged=True)
+    return [f"{row.id}@{row.version}" for row in standing if not row.active]
 
 
 async def _register_bureau(database: Database, roster: SigningKey) -> None:
@@ -165,12 +180,13 @@ async def _register_bureau(database: Database, roster: SigningKey) -> None:
 
 
 def _say(
-    data_dir: Path, installation: Installation, made: list[str], installed: int
+    data_dir: Path, installation: Installation, made: list[str], waiting: list[str]
 ) -> None:
     kind = "sandbox" if installation.sandbox else "gateway"
     click.echo(f"{kind} ready in {data_dir}: log {installation.origin}")
     click.echo(f"keys made: {', '.join(made) if made else 'none, all stand'}")
-    click.echo(f"policy packs newly installed: {installed}")
+    for name in waiting:
+        click.echo(f"policy pack {name} waits for officers: medaid policy approve")
     click.echo(f"trust file for verifiers: {data_dir / 'trust.json'}")
     if installation.sandbox:
         click.echo(

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import orjson
 
+from gateway.cli.policy_office import activate_pack, approve_pack
 from gateway.cli.policy_view import (
     console_for_tables,
     pack_document,
@@ -32,6 +33,10 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.group()
 def policy() -> None:
     """Policy packs: a decree as rules that people can read and a gateway applies."""
+
+
+policy.add_command(approve_pack)
+policy.add_command(activate_pack)
 
 
 @policy.command(name="list", epilog="Example: medaid policy list --json")

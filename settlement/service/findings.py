@@ -58,6 +58,13 @@ KINDS: Mapping[str, Kind] = {
         stops=False,
         text=Text("月份 {} 的分区尚未建立", "month {} has no partition yet"),
     ),
+    "pack_refused": Kind(
+        stops=False,
+        text=Text(
+            "政策包没有采用，仍按原有政策结算：{}",
+            "a policy pack was not taken over, the former ones hold: {}",
+        ),
+    ),
     "clock_far": Kind(
         stops=False,
         text=Text(

@@ -136,6 +136,8 @@ class Health:
         if look.vitals is not None and look.months_ahead < 1:
             missing = _next_month(now) if look.months_ahead == 0 else now
             found.append(Finding("month_missing", str(month_number(missing))))
+        if self._shelf.fault is not None:
+            found.append(Finding("pack_refused", self._shelf.fault))
         if look.skew_s > limits.clock_skew_s:
             found.append(Finding("clock_far", f"{look.skew_s:.0f}"))
         part = look.disk_size // limits.disk_free_part

@@ -73,11 +73,12 @@ async def columns(connection: Any, table: str) -> list[Column]:
 async def lay_open(connection: Any, of_table: list[Column]) -> None:
     """Drop what would stop a bad value: damage on a disk asks no constraint."""
     table = of_table[0].table
+    await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     if table == "policy_pack":
         await connection.execute("ALTER TABLE policy_pack ALTER no DROP IDENTITY")
     for row in await connection.fetch(_CONSTRAINTS, table):
         await connection.execute(
-            f'ALTER TABLE {row["table"]} DROP CONSTRAINT "{row["conname"]}"'
+            f'ALTER TABLE {row["table"]} DROP CONSTRAINT "{row["conname"]}" CASCADE'
         )
     for column in of_table:
         await connection.execute(

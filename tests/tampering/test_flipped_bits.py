@@ -27,6 +27,8 @@ OTHER_TABLES = {
     "session": "ends within 12 hours; a damaged token lets nobody in",
     "nonce": "ends within minutes",
     "access_version": "a counter that workers poll",
+    "policy_approval": "every start, and every activation while running, verifies each"
+    " signature again over the pack's stored bytes, and refuses a pack that lacks two",
     "roster_window": "changes by right; the bureau's signed files are its source, and"
     " `roster verify` compares every machine's cache with it",
     "roster_card": "as roster_window",

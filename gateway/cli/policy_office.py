@@ -1,0 +1,173 @@
+"""`medaid policy approve` and `activate`: a pack comes into use by two officers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from crypto.errors import CryptoError
+from crypto.keys import Role, SigningKey
+from gateway.installation import Installation, InstallationFault
+from gateway.keyfiles import KeyFileFault, read_private_key
+from gateway.location import json_option, location_options, open_database
+from gateway.wiring import wall_clock
+from settlement.domain.calendar import SHANGHAI
+from settlement.domain.errors import FatalError
+from settlement.domain.policy import PolicyError
+from settlement.service.policy_approvals import APPROVALS_NEEDED
+from settlement.service.policy_office import (
+    Activated,
+    Approved,
+    OfficeFault,
+    approve,
+    bring_into_use,
+)
+
+_T = TypeVar("_T")
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_FAULTS = (OfficeFault, FatalError, KeyFileFault, InstallationFault, CryptoError)
+
+
+@click.command(
+    "approve",
+    epilog="Example: medaid policy approve beijing-2026.yaml --key li.key.json",
+)
+@click.argument("file", type=_FILE)
+@click.option(
+    "--key", "key_file", type=_FILE, required=True, help="The officer's ed25519 key."
+)
+@json_option
+@location_options
+def approve_pack(
+    file: Path, key_file: Path, data_dir: Path, dsn: str | None, *, as_json: bool
+) -> None:
+    """Sign the exact bytes of the pack in FILE as an officer.
+
+    Two different officers must sign before a pack can be activated. The pack is
+    checked first, with all its worked cases.
+    """
+    key = _officer_key(key_file)
+
+    async def sign() -> Approved:
+        async with open_database(data_dir, dsn, max_size=2) as database:
+            return await approve(database, file.read_bytes(), key, now=wall_clock())
+
+    approved = _run(sign(), file)
+    if as_json:
+        document = asdict(approved.ref) | {
+            "officers": list(approved.officers),
+            "needed": APPROVALS_NEEDED,
+        }
+        click.echo(json.dumps(document))
+    else:
+        _say_approved(approved)
+
+
+def _say_approved(approved: Approved) -> None:
+    name = f"{approved.ref.id}@{approved.ref.version}"
+    had = "" if approved.is_new else "（此前已签 signed before）"
+    click.echo(f"{name} sha256 {approved.ref.sha256}")
+    click.echo(f"已批准 approved by: {'、'.join(approved.officers)}{had}")
+    missing = APPROVALS_NEEDED - len(approved.officers)
+    if missing > 0:
+        click.echo("还需另一位官员签署 / one more officer has to sign")
+    else:
+        click.echo(f"可以启用 / ready: medaid policy activate {name}")
+
+
+@click.command(
+    "activate",
+    epilog="Example: medaid policy activate beijing@2026.1 --from 2026-12-01",
+)
+@click.argument("reference", metavar="ID@VERSION")
+@click.option(
+    "--from",
+    "not_before",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="First day, Shanghai, on which it may decide; at once where not given.",
+)
+@click.option(
+    "--accept-unconfirmed",
+    is_flag=True,
+    help="Apply it although some readings are confirmed by no decree.",
+)
+@json_option
+@location_options
+def activate_pack(
+    reference: str,
+    not_before: datetime | None,
+    data_dir: Path,
+    dsn: str | None,
+    *,
+    accept_unconfirmed: bool,
+    as_json: bool,
+) -> None:
+    """Bring an approved pack into use; running gateways take it over by themselves.
+
+    It decides bills whose dates it covers, from the given day on and never within
+    the next ten seconds, so that all workers begin at one instant. What has been
+    settled stays as it is.
+    """
+
+    async def bring() -> Activated:
+        sandbox = Installation.load(data_dir).sandbox
+        async with open_database(data_dir, dsn, max_size=2) as database:
+            return await bring_into_use(
+                database,
+                reference,
+                not_before=not_before and not_before.replace(tzinfo=SHANGHAI),
+                now=wall_clock(),
+                sandbox=sandbox,
+                accept_unconfirmed=accept_unconfirmed,
+            )
+
+    activated = _run(bring(), Path(reference))
+    known = activated.known_since.astimezone(SHANGHAI).isoformat(timespec="seconds")
+    document = activated.pack.document
+    if as_json:
+        values = asdict(activated.pack.ref) | {
+            "applied_from": known,
+            "in_force_from": document.in_force_from.isoformat(),
+            "officers": list(activated.officers),
+            "retroactive": activated.is_retroactive,
+        }
+        click.echo(json.dumps(values))
+        return
+    officers = "、".join(activated.officers) or "—"
+    click.echo(f"{reference} 已启用，批准人 / active, approved by: {officers}")
+    click.echo(f"自此刻起适用 / decides from {known} on")
+    click.echo(f"适用于此日起的就诊 / for care from {document.in_force_from} on")
+    if activated.is_retroactive:
+        click.echo(
+            "追溯生效：已结算的不变 / retroactive: what is settled stays as it is"
+        )
+
+
+def _officer_key(path: Path) -> SigningKey:
+    try:
+        key = read_private_key(path)
+    except KeyFileFault as fault:
+        raise click.ClickException(str(fault)) from fault
+    if not isinstance(key, SigningKey) or key.public.role is not Role.PARTY:
+        raise click.ClickException(
+            f"{path} is not an officer's ed25519 key; medaid party add CODE --role"
+            " officer --alg ed25519 --key-out FILE makes one"
+        )
+    return key
+
+
+def _run(work: Coroutine[Any, Any, _T], file: Path) -> _T:
+    try:
+        return asyncio.run(work)
+    except PolicyError as error:
+        lines = "\n".join(f"{file}:{fault}" for fault in error.faults)
+        raise click.ClickException(f"the pack cannot be used\n{lines}") from error
+    except _FAULTS as fault:
+        raise click.ClickException(str(fault)) from fault

@@ -1,0 +1,55 @@
+"""Approvals hold for the exact bytes, by a party's key."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from crypto.approval import approve, verify_approval
+from crypto.errors import BadSignatureError, WrongRoleError
+from crypto.keys import Role, SigningKey
+
+_PACK = b"schema: medaid-pack/1\nid: example\n"
+
+
+def _key(role: Role = Role.PARTY) -> SigningKey:
+    return SigningKey.generate(role, os.urandom)
+
+
+def test_an_approval_holds_for_its_bytes() -> None:
+    """The officer's signature over the pack verifies."""
+    key = _key()
+    verify_approval(_PACK, approve(_PACK, key), key.public)
+
+
+@pytest.mark.parametrize("other", [_PACK + b" ", _PACK[:-1], b""])
+def test_other_bytes_are_not_approved(other: bytes) -> None:
+    """One space more or less is another document."""
+    key = _key()
+    signature = approve(_PACK, key)
+    with pytest.raises(BadSignatureError):
+        verify_approval(other, signature, key.public)
+
+
+def test_another_officer_has_not_approved() -> None:
+    """A signature is one person's."""
+    signature = approve(_PACK, _key())
+    with pytest.raises(BadSignatureError):
+        verify_approval(_PACK, signature, _key().public)
+
+
+def test_a_plain_signature_over_the_pack_is_no_approval() -> None:
+    """What the key signs elsewhere can never be passed off as an approval."""
+    key = _key()
+    with pytest.raises(BadSignatureError):
+        verify_approval(_PACK, key.sign(_PACK), key.public)
+
+
+def test_only_parties_approve() -> None:
+    """A key of the gateway or of the roster approves nothing."""
+    key = _key(Role.BUREAU_ROSTER)
+    with pytest.raises(WrongRoleError):
+        approve(_PACK, key)
+    with pytest.raises(WrongRoleError):
+        verify_approval(_PACK, bytes(64), key.public)
