@@ -28,7 +28,7 @@ from settlement.service.health import Health
 from settlement.service.log import LogReader
 from settlement.service.logbook import Logbook
 from settlement.service.lookups import Lookups
-from settlement.service.policy_shelf import PolicyShelf
+from settlement.service.policy_shelf import PolicyShelf, follow_packs
 from settlement.service.publish import Publisher
 from settlement.service.quote import Quote
 from settlement.service.reverse import Reverse
@@ -202,7 +202,7 @@ async def open_gateway(
         await publisher.check(lambda: ensure_head(database, logbook.empty()), nodes)
 
     await check_log()
-    shelf = PolicyShelf(await read_packs(database))
+    shelf = PolicyShelf(await read_packs(database), sandbox=sandbox)
     cache = EligibilityCache(data_dir / "cache", tokenizer)
     months = Months(database)
     await months.ensure(_this_month_and_next(wall_clock()))
@@ -262,6 +262,7 @@ async def open_gateway(
     try:
         async with (
             running_beside(follower.run(), name="follower", on_fault=on_fault),
+            running_beside(follow_packs(shelf, database), name="packs"),
             running_beside(_keep_months(months), name="months"),
             running(sequencer),
         ):
