@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from base64 import b64decode
 from pathlib import Path
 
+from crypto.checkpoint import parse_checkpoint
+from crypto.errors import CryptoError
 from settlement.domain.errors import FatalError
 
 
@@ -25,16 +26,28 @@ class CheckpointMark:
         checkpoint is damage: `FatalError`.
         """
         try:
-            lines = self._path.read_text(encoding="utf-8").split("\n")
+            note = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        try:
-            return int(lines[1]), b64decode(lines[2], validate=True)
-        except (IndexError, ValueError):
+        except OSError as error:
             raise FatalError(
-                f"{self._path.name} is damaged; compare the database with the bureau's"
-                " latest checkpoint before removing it"
-            ) from None
+                f"{self._path.name} cannot be read ({error.strerror}); give it back to"
+                " the user who runs the gateway. Do not remove it"
+            ) from error
+        except ValueError:
+            raise self._damaged() from None
+        try:
+            # Its form only: it proves nothing to others, and keys may have changed.
+            seen = parse_checkpoint(note)
+        except CryptoError:
+            raise self._damaged() from None
+        return seen.size, seen.root
+
+    def _damaged(self) -> FatalError:
+        return FatalError(
+            f"{self._path.name} is damaged; compare the database with the bureau's"
+            " latest checkpoint (medaid check-books --against) before removing it"
+        )
 
     def save(self, size: int, root: bytes, checkpoint: str) -> None:  # noqa: ARG002  # the port carries it
         """Replace the file unless it holds a larger checkpoint; atomic."""

@@ -202,6 +202,7 @@ async def open_gateway(
         await publisher.check(lambda: ensure_head(database, logbook.empty()), nodes)
 
     await check_log()
+    await publisher.begin(nodes, origin)
     shelf = PolicyShelf(await read_packs(database), sandbox=sandbox)
     cache = EligibilityCache(data_dir / "cache", tokenizer)
     months = Months(database)
@@ -264,6 +265,7 @@ async def open_gateway(
             running_beside(follower.run(), name="follower", on_fault=on_fault),
             running_beside(follow_packs(shelf, database), name="packs"),
             running_beside(_keep_months(months), name="months"),
+            running_beside(publisher.watch(nodes, sequencer.stop), name="watch"),
             running(sequencer),
         ):
             await follower.looked_once()

@@ -12,9 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from crypto.checkpoint import parse_checkpoint
 from crypto.errors import CryptoError
 from crypto.merkle import consistency_proof, verify_consistency
-from settlement.domain.errors import FatalError
+from settlement.domain.errors import FatalError, RequestRefused
+from settlement.store.errors import StoreUnavailableError
+from settlement.store.find import reading_faults
 from settlement.store.log_nodes import LogNodes
 from settlement.store.rows import LogHead, NewHead
 
@@ -35,6 +38,12 @@ _log = logging.getLogger(__name__)
 
 #: The file may lag by this much; in between the process's own memory guards.
 _SAVE_DELAY_S = 0.1
+#: How soon it is tried again where it could not be written.
+_RETRY_S = 1.0
+#: For so long the process's memory may stand for a mark that cannot be written.
+UNSAVED_MAX_S = 10.0
+#: How often the log is held against what was seen, beside the batches.
+WATCH_S = 1.0
 
 
 class Publisher:
@@ -51,52 +60,89 @@ class Publisher:
         self.fault: str | None = None
         #: How often it could not be written, for metrics.
         self.failures = 0
+        self._unsaved_since: float | None = None
+        self._closing = False
+
+    async def begin(self, nodes: LogNodes, origin: str) -> None:
+        """At start, after `check`: the log is ours, and a mark can be kept here.
+
+        Raises `FatalError` saying what to do.
+        """
+        head, checkpoint = await _standing(nodes)
+        try:
+            found = parse_checkpoint(checkpoint)
+        except CryptoError as error:
+            raise FatalError(
+                "the database's checkpoint is damaged; run medaid check-books"
+            ) from error
+        if found.origin != origin:
+            raise FatalError(
+                f"the database holds the log {found.origin}, and this installation's"
+                f" is {origin}: it is another installation's database. Is --dsn or"
+                " --data-dir right?"
+            )
+        if self._file.load() is None and head.size:
+            # A machine's first start; anything else is somebody who removed the mark.
+            _log.warning("mark.missing", extra={"entries": head.size})
+        try:
+            await asyncio.to_thread(self._file.save, head.size, head.root, checkpoint)
+        except OSError as error:
+            raise FatalError(
+                f"the checkpoint file cannot be written ({error.strerror}); without it"
+                " a database that goes back would not be noticed"
+            ) from error
 
     async def check(
         self, read_head: Callable[[], Awaitable[LogHead]], nodes: LogNodes
     ) -> None:
-        """At start and on each new connection: the database extends what was seen.
+        """At start, on each new connection, and by `watch`: the log was only extended.
 
-        Raises `FatalError` saying what to do.
+        What the machine's file has seen and what this process has shown must both be
+        in it. Raises `FatalError` saying what to do.
         """
+        shown = (self._size, self._root) if self._root else None
         seen = self._file.load()
         # Only now: other workers of the machine move head and mark on meanwhile, and a
         # head read before the mark would look as if the database had gone back.
         head = await read_head()
-        if seen is not None:
-            size, root = seen
-            if size > head.size:
-                raise FatalError(
-                    f"the database's log has {head.size} entries, but this machine"
-                    f" has seen {size}: the database went back in time. Restore the"
-                    " newest copy; do not delete the checkpoint file"
-                )
-            read = await nodes.reader(
-                lambda reader: consistency_proof(size, head.size, reader)
-            )
+        for known in {shown, seen} - {None, (head.size, head.root)}:
+            if known is not None:
+                await _require_extended(*known, head, nodes)
+        if head.size >= self._size:
+            self._size, self._root = head.size, head.root
+
+    async def watch(
+        self, nodes: LogNodes, on_fault: Callable[[FatalError], None]
+    ) -> None:
+        """Look once a second, so that it is noticed also while nobody settles.
+
+        In between a batch itself sees a head that is behind; what only this sees is
+        a past that was rewritten under a head that goes on.
+        """
+
+        async def read_head() -> LogHead:
+            return (await _standing(nodes))[0]
+
+        while True:
+            await asyncio.sleep(WATCH_S)
             try:
-                verify_consistency(
-                    size,
-                    head.size,
-                    consistency_proof(size, head.size, read),
-                    old_root=root,
-                    new_root=head.root,
-                )
-            except CryptoError as error:
-                raise FatalError(
-                    "the database's log does not extend the checkpoint that this"
-                    " machine has seen: its past was rewritten, or it is another"
-                    " database. Keep both for the auditor and do not settle"
-                ) from error
-        self.guard(head)
-        self._size, self._root = head.size, head.root
+                with reading_faults():
+                    await self.check(read_head, nodes)
+            except RequestRefused:
+                continue  # the database is away, which others tell
+            except FatalError as fault:
+                on_fault(fault)
 
     def guard(self, head: LogHead) -> None:
         """Never behind what was shown; in each batch, under the head's lock.
 
-        Raises `FatalError`.
+        Raises `FatalError`; `StoreUnavailableError` while the mark cannot be kept.
         """
         self.guard_from_now()(head)
+        since = self._unsaved_since
+        now = asyncio.get_running_loop().time()
+        if since is not None and now - since > UNSAVED_MAX_S:
+            raise StoreUnavailableError("the checkpoint file cannot be written")
 
     def guard_from_now(self) -> Callable[[LogHead], None]:
         """The same for a head that is read from now on, without its lock.
@@ -121,12 +167,13 @@ class Publisher:
             self._saving = asyncio.create_task(self._save_soon(), name="mark")
 
     async def _save_soon(self) -> None:
-        while self._latest is not None:
-            await asyncio.sleep(_SAVE_DELAY_S)
+        while self._latest is not None and not self._closing:
+            await asyncio.sleep(_SAVE_DELAY_S if self.fault is None else _RETRY_S)
             await self._save()
 
     async def close(self) -> None:
         """Write the mark for the last time."""
+        self._closing = True
         if self._saving is not None:
             await self._saving
         await self._save()
@@ -140,10 +187,52 @@ class Publisher:
             await asyncio.to_thread(
                 self._file.save, latest.size, latest.root, latest.checkpoint
             )
-        except OSError as error:
-            self.fault = error.strerror or type(error).__name__
+        except (OSError, FatalError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self.fault = reason
             self.failures += 1
-            _log.error("mark.write_failed", extra={"reason": error.strerror})
-            # The next publication tries again; the process's memory guards meanwhile.
+            if self._latest is None:
+                self._latest = latest
+            if self._unsaved_since is None:
+                self._unsaved_since = asyncio.get_running_loop().time()
+            _log.error("mark.write_failed", extra={"reason": reason})
         else:
             self.fault = None
+            self._unsaved_since = None
+
+
+async def _standing(nodes: LogNodes) -> tuple[LogHead, str]:
+    found = await nodes.head()
+    if found is None:
+        raise FatalError(
+            "the log's head row is gone: somebody altered the database. Keep a copy,"
+            " run medaid check-books, and restore the newest sound one"
+        )
+    return found
+
+
+async def _require_extended(
+    size: int, root: bytes, head: LogHead, nodes: LogNodes
+) -> None:
+    """The log as it stands extends the one of that size and root."""
+    if size > head.size:
+        raise FatalError(
+            f"the database's log has {head.size} entries, but this machine"
+            f" has seen {size}: the database went back in time. Restore the"
+            " newest copy; do not delete the checkpoint file"
+        )
+    read = await nodes.reader(lambda reader: consistency_proof(size, head.size, reader))
+    try:
+        verify_consistency(
+            size,
+            head.size,
+            consistency_proof(size, head.size, read),
+            old_root=root,
+            new_root=head.root,
+        )
+    except CryptoError as error:
+        raise FatalError(
+            "the database's log does not extend the checkpoint that this"
+            " machine has seen: its past was rewritten, or it is another"
+            " database. Keep both for the auditor and do not settle"
+        ) from error

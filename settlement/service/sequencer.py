@@ -180,6 +180,11 @@ class Sequencer:
         self._draining = True
         self._wake.set()
 
+    def stop(self, fault: FatalError) -> None:
+        """Settle nothing more: what was seen beside the batches concerns them all."""
+        if self.stopped is None:
+            self._stop(fault)
+
     def _stop(self, fault: Exception) -> None:
         """No more settling in this process; only our own sentences are shown."""
         known = isinstance(fault, FatalError)
