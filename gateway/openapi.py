@@ -58,6 +58,13 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(),
+            "headers": {
+                "RequestId": {
+                    "description": "Of this attempt; our logs know it. 供排查用，"
+                    "请记入贵方日志。",
+                    "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+                }
+            },
             "securitySchemes": {
                 "session": {
                     "type": "http",
@@ -129,6 +136,9 @@ def _responses(call: Call, text: CallText) -> dict[str, Any]:
         by_status.setdefault(STATUS[code], []).append(code)
     for status, codes in sorted(by_status.items()):
         responses.setdefault(str(status), _problem(status, codes))
+    for response in responses.values():
+        headers = response.setdefault("headers", {})
+        headers["Medaid-Request-Id"] = {"$ref": "#/components/headers/RequestId"}
     return responses
 
 
