@@ -8,7 +8,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -449,6 +449,16 @@ def hostile_body(shape: Shape, rng: random.Random) -> Hostile:
         made.changes.append(CHANGES[rng.choice(names)](body))
     made.raw = rendered(body.members)
     return made
+
+
+def every_refused_value(shape: Shape) -> Iterator[Hostile]:
+    """Each value of the lists at each field of its kind, one at a time."""
+    for path, kind in shape.kinds.items():
+        for value in REFUSED[kind]:
+            body = _Body(shape, random.Random(0))
+            body.put(path, value)
+            what = f"{kind.value}: {value[:40]!r}"
+            yield Hostile(shape, rendered(body.members), [Change(what, path)])
 
 
 def bodies(*shapes: Shape) -> st.SearchStrategy[Hostile]:

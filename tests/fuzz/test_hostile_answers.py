@@ -19,6 +19,7 @@ from tests.fuzz.hostile_bodies import (
     Hostile,
     Shape,
     bodies,
+    every_refused_value,
     members_of,
     rendered,
 )
@@ -58,7 +59,6 @@ def _key() -> bytes:
 
 
 async def _send(target: Target, sent: Hostile) -> None:
-    note(f"{sent.shape.path} {sent.changes} {sent.raw[:2_000]!r}")
     key = _key()
     if sent.shape is SESSION:
         headers = signed_headers(target.edge, target.key, sent.raw)
@@ -99,11 +99,22 @@ def test_hostile_body_is_answered_with_its_field(target: Target) -> None:
     @given(bodies(*(shape for shape in SHAPES if shape is not SESSION)))
     def attack(sent: Hostile) -> None:
         inputs.taken["bodies over HTTP"] += 1
+        note(f"{sent.shape.path} {sent.changes} {sent.raw[:2_000]!r}")
         target.run(_send(target, sent))
 
     attack()
     target.run(assert_books_clean(target.house))
     inputs.report("bodies over HTTP")
+
+
+def test_every_refused_value_is_answered_with_its_field(target: Target) -> None:
+    """The closed lists from end to end, nothing left to chance."""
+    for shape in SHAPES:
+        for sent in every_refused_value(shape):
+            inputs.taken["values over HTTP"] += 1
+            target.run(_send(target, sent))
+
+    inputs.report("values over HTTP")
 
 
 def test_hostile_signed_body_opens_no_session(target: Target) -> None:

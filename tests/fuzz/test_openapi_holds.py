@@ -20,7 +20,9 @@ from schemathesis.specs.openapi.checks import (
 from urllib3.response import HTTPResponse
 
 from gateway.openapi import document
+from gateway.openapi_calls import TEXTS
 from tests.fuzz import inputs
+from tests.fuzz.hostile_bodies import BILL, ELIGIBILITY, SEARCH
 from tests.fuzz.oracle import check_answer
 from tests.fuzz.target import INSTANT, Target
 
@@ -110,6 +112,46 @@ def _cases(mode: GenerationMode) -> st.SearchStrategy[Any]:
         if mode is GenerationMode.POSITIVE or _has_input(name)
     ]
     return st.one_of(asked)
+
+
+def test_every_success_holds_to_the_description(line: requests.Session) -> None:
+    """A day at the desk: each call succeeds, and its answer is the one described."""
+    answers = []
+
+    def ask(name: str, **given: Any) -> Any:
+        case = OPERATIONS[name].Case(**given)
+        answer = case.call(base_url=_BASE, session=line)
+        case.validate_response(answer, checks=_CHECKS)
+        assert answer.status_code == TEXTS[name].status, (name, answer.text)
+        answers.append(name)
+        return answer
+
+    key = {"Idempotency-Key": "openapi-1"}
+    bill = BILL.sound()
+    ask("eligibility", body=ELIGIBILITY.sound())
+    ask("quote", body=bill)
+    settled = ask("settle", body=bill, headers=key).json()
+    reversal = {"settlement_id": settled["settlement_id"], "reason": "refund"}
+    ask("reverse", body=reversal, headers=key)
+    ask("search", body=SEARCH.sound())
+    ask("find_settlements", query={"idempotency_key": "openapi-1"})
+    ask("find_settlements", query={"visit_no": bill["visit_no"]})
+    for name in ("settlement", "record", "proof"):
+        ask(name, path_parameters={"id": settled["settlement_id"]})
+    ask("tile", path_parameters={"path": "0/000.p/1"})
+    for name in (
+        "checkpoint",
+        "keys",
+        "healthz",
+        "readyz",
+        "metrics",
+        "openapi",
+        "docs",
+    ):
+        ask(name)
+
+    # Signing in is the fixture's: its answer gave the token of all these calls.
+    assert set(answers) == set(TEXTS) - {"open_session"}
 
 
 def _has_input(name: str) -> bool:
