@@ -1,6 +1,5 @@
 """Units, proxies and database settings: checked by the programs that read them."""
 
-import datetime as dt
 import os
 import re
 import shutil
@@ -9,13 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.config import ServeSettings, read_settings
 from settlement.store.database import REQUIRED_SETTINGS, Database
+from tests.operations.certificates import write_certificate
 from tests.support.sources import PROJECT
 
 DEPLOY = PROJECT / "deploy"
@@ -43,29 +39,7 @@ def _passes(*command: str) -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """Make a folder with a certificate and its key, as the proxies name them."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "medaid.example")])
-    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(begin)
-        .not_valid_after(begin + dt.timedelta(days=36_500))
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (tmp_path / "chain.pem").write_bytes(made)
-    (tmp_path / "key.pem").write_bytes(private)
-    (tmp_path / "chain-and-key.pem").write_bytes(made + private)
-    return tmp_path
+    return write_certificate(tmp_path)
 
 
 def _with_paths(name: str, folder: Path) -> Path:

@@ -5,12 +5,13 @@ import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from gateway import wiring
 from gateway.wiring import open_gateway
 from settlement.domain.errors import RequestRefused
 from settlement.service.claims import month_number
@@ -188,6 +189,27 @@ async def test_month_missing(well: House) -> None:
 
     assert look.findings == (Finding("month_missing", str(next_month)),)
     assert look.months_ahead == 0
+
+
+async def test_next_month_is_made_while_the_gateway_runs(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that was started in January has March before February ends."""
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    monkeypatch.setattr(wiring, "wall_clock", lambda: now)
+    monkeypatch.setattr(wiring, "_MONTHS_EVERY_S", 0.01)
+    async with open_house(database, tmp_path / "var") as house:
+        before = await house.gateway.health.look()
+        now += timedelta(days=2)
+        async with asyncio.timeout(10):
+            while (await house.gateway.health.look()).months_ahead != 1:  # noqa: ASYNC110  # a task makes them
+                await asyncio.sleep(0.02)
+        after = await house.gateway.health.look()
+
+    assert before.vitals is not None
+    assert before.vitals.months == {202601, 202602}
+    assert after.vitals is not None
+    assert after.vitals.months == {202601, 202602, 202603}
 
 
 @pytest.mark.parametrize("distance", [-60, 60])
