@@ -125,11 +125,13 @@ class Protocol(RequestHandler):
         if self._is_deaf:
             return
         seen = self._request_count
+        # Asked before: what ends a body is no part of the next head.
+        awaits_head = self._body is None or self._body.is_eof()
         super().data_received(data)
         if self._request_count != seen:
             self._head_began = None
             self._note_newest()
-        elif data and (self._body is None or self._body.is_eof()):
+        elif data and awaits_head:
             self._note_part_of_head(len(data))
 
     def _note_newest(self) -> None:
@@ -141,11 +143,14 @@ class Protocol(RequestHandler):
                 self._message_tail = b""
                 self.close()
             return
-        # What follows is noise, also to the request whose body it has broken.
         self._is_deaf = True
         if self._body is not None and not self._body.is_eof():
+            # The fault is that request's: it is told, and nobody else. A second
+            # answer would be taken for that of whatever is asked next.
+            self._messages.pop()
             self._body.set_exception(web.RequestPayloadError())
             self._body.feed_eof()
+            self.close()
 
     def _note_part_of_head(self, size: int) -> None:
         if self._head_began is None:

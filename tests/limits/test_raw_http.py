@@ -353,6 +353,21 @@ async def test_expectations(
         assert final.status == 200
 
 
+async def test_body_that_becomes_unreadable_is_told_at_once(
+    edge: RunningEdge, bearer: bytes
+) -> None:
+    """The chunk after the next one is noise: 400 now, not when its time is up."""
+    async with connected(edge.authority) as raw:
+        await raw.send(post(CHUNKED, b"1\r\n{\r\n").replace(b"BEARER", bearer))
+        await asyncio.sleep(0.1)
+        await raw.send(b"zzA12345678\r\n" + SMUGGLED)
+        answers = await asyncio.wait_for(raw.answers(), 3.0)
+
+    assert [(each.status, each.code) for each in answers] == [(400, "MA-1107")]
+    assert MARKED not in answers[0].body
+    assert edge.use_cases.seen == []
+
+
 async def test_two_idempotency_keys_are_none(edge: RunningEdge, bearer: bytes) -> None:
     """A proxy and we could believe different ones."""
     asked = post(LENGTH + b"Idempotency-Key: a\r\nIdempotency-Key: b\r\n", BODY)

@@ -89,7 +89,8 @@ async def test_head_without_end_is_cut_by_its_size(edge: RunningEdge) -> None:
             await asyncio.sleep(0.005)
 
         assert await closing
-        assert sent < 3 * MAX_HEAD_BYTES
+        # Sooner than by the number of headers.
+        assert sent < MAX_HEAD_BYTES + 16 * 1024
 
 
 @pytest.fixture
@@ -144,15 +145,14 @@ async def test_who_reads_no_answer_is_cut_and_costs_no_memory(
     edge.use_cases.act = lambda: asyncio.sleep(0, Answer(201, b"x" * 100_000))
     async with connected(edge.authority) as raw:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's
-        sending = asyncio.create_task(raw.send(settle * 3_000))
+        # More than the system holds for a connection.
+        sending = asyncio.create_task(raw.send(settle * 50_000))
         await asyncio.sleep(1.0)
         taken = len(edge.use_cases.seen)
-        began = time.monotonic()
         await asyncio.wait_for(sending, CUT_WITHIN_S)
 
         assert taken < 200
         assert len(edge.use_cases.seen) == taken
-        assert time.monotonic() - began < CUT_WITHIN_S
     await assert_answers(edge)
 
 

@@ -81,14 +81,15 @@ async def test_waiting_for_a_connection_ends(database: Database) -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_connection_that_comes_free_is_had(database: Database) -> None:
     """A short queue is no refusal."""
-    async with AsyncExitStack() as stack:
-        held = await stack.enter_async_context(all_taken(database)) or stack.pop_all()
-        waiting = [asyncio.create_task(database.pool.fetchval("SELECT 1"))
-                   for _ in range(5)]  # fmt: skip
-        await asyncio.sleep(0.1)
-        await held.aclose()
+    held = AsyncExitStack()
+    await held.enter_async_context(all_taken(database))
+    waiting = [
+        asyncio.create_task(database.pool.fetchval("SELECT 1")) for _ in range(5)
+    ]
+    await asyncio.sleep(0.1)
+    await held.aclose()
 
-        assert await asyncio.gather(*waiting) == [1] * 5
+    assert await asyncio.gather(*waiting) == [1] * 5
 
 
 async def test_quota_is_advice_and_waits_for_nothing(
