@@ -1,5 +1,6 @@
 """Hostile requests over HTTP: each is answered with a problem, and leaves nothing."""
 
+import asyncio
 import itertools
 import json
 import random
@@ -195,6 +196,34 @@ def test_large_body_is_refused_unread(target: Target, what: str, shape: Shape) -
     )
 
     assert code == "MA-1105"
+
+
+def test_body_that_comes_after_its_head_is_no_head(target: Target) -> None:
+    """What ends a body is not counted as the head of a request to come."""
+    body = b" " * 60_000
+
+    async def two_pieces() -> list[int]:
+        host, _, port = target.edge.authority.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        statuses = []
+        for _ in range(2):
+            head = (
+                f"POST {BILL.path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+                "Content-Type: application/json\r\nIdempotency-Key: k\r\n"
+                f"Authorization: {target.bearer.decode()}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            )
+            writer.write(head.encode())
+            await asyncio.sleep(0.05)
+            writer.write(body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            statuses.append(int(answer.split(b" ")[1]))
+            length = answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0]
+            await reader.readexactly(int(length))
+        writer.close()
+        return statuses
+
+    assert target.run(two_pieces()) == [400, 400]
 
 
 def test_metrics_of_the_attack_hold_nothing_of_it(target: Target) -> None:
