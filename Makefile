@@ -12,7 +12,7 @@ SEEDS ?= 200
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test slow fuzz fmt lint cov sim bench lock clean
+.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -50,6 +50,12 @@ sim: $(VENV)/.dev ## run the core under SEEDS=200 seeds of faults against a plai
 
 bench: $(VENV)/.dev ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+torture: $(VENV)/.dev ## kills and faults on real processes under load, five minutes (ARGS: --faults F5,F9)
+	@$(BIN)/python -m tests.torture --minutes 6 --kills 60 --round 60 $(ARGS)
+
+torture-long: $(VENV)/.dev ## the same, 1,000 kills and each fault 20 times, into docs/reliability.md
+	@$(BIN)/python -m tests.torture --minutes 43 --kills 1000 --repeats 20 --deaths 20 --every 1 --round 240 --report docs/reliability.md --json var/torture.json $(ARGS)
 
 lock: $(VENV)/.dev ## pin the newest allowed versions into requirements/, with hashes
 	@sh tools/lock $(BIN)

@@ -24,5 +24,5 @@ class Fault:
     inject: Inject
     alone: bool = False
     """Whether nobody is shot meanwhile, because of what is asked about."""
-    long_only: bool = False
-    """Whether it is too slow for the short run."""
+    apart: bool = False
+    """Whether no other fault is made meanwhile; kills go on."""

@@ -68,6 +68,12 @@ class Visitor:
                 self._stage.tally.violated("a replay", "has other bytes")
         return answer
 
+    async def settle_all(self) -> None:
+        """No bill of ours stays without a definite answer."""
+        for intent in self.intents:
+            if intent.answer is None:
+                await self.settle(intent)
+
     async def settle(self, intent: Intent, url: str | None = None) -> Answer:
         """Send it until it is settled."""
 
@@ -92,7 +98,7 @@ class HouseFaults:
         port = rng.choice((stage.gateway.url.rpartition(":")[2], "0"))
         command = [sys.executable, "-m", ARMED, "serve", "--port", port]
         command += ["--workers", str(rng.choice((1, 2))), "--dsn", stage.back_dsn]
-        command += ["--data-dir", str(stage.sandbox.data_dir)]
+        command += ["--data-dir", str(stage.gateway.data_dir)]
         done = await asyncio.to_thread(
             subprocess.run,
             command,
@@ -143,6 +149,8 @@ class HouseFaults:
         stage.front.reset_all()
         if status != 0:
             stage.tally.violated("rolling restart", f"the old one ended with {status}")
+        if old.data_dir != stage.sandbox.data_dir:
+            shutil.rmtree(old.data_dir)
         await self._visitor.settle(intent)
 
     async def turn_clock(self, stage: Stage, rng: random.Random) -> None:
@@ -263,7 +271,7 @@ class HouseFaults:
 
     async def damage_cache(self, stage: Stage, rng: random.Random) -> None:
         """The machine's cache is overwritten with noise; it is built anew."""
-        cache = stage.sandbox.data_dir / "cache"
+        cache = stage.gateway.data_dir / "cache"
         for path in sorted(cache.rglob("data.mdb")):
             with path.open("r+b") as file:
                 file.seek(rng.randrange(max(1, path.stat().st_size)))

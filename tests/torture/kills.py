@@ -14,12 +14,14 @@ from collections.abc import Awaitable, Callable
 from tests.acceptance.gateway_process import PROJECT, environment
 from tests.torture import points
 from tests.torture.points import INDEX, POINTS, Point
+from tests.torture.proxy import to_port
 from tests.torture.server_faults import INTERRUPTIONS
 from tests.torture.stage import ARMED, WORKERS, HarnessError, Stage, until, until_true
 
 #: A point that load does not reach within this time is armed again later.
 _REACHED_WITHIN_S = 4.0
 _PROVOKED_EVERY_S = 0.4
+_NOT_AGAIN_FOR = 20
 Provoke = Callable[[Stage], Awaitable[None]]
 
 
@@ -187,10 +189,21 @@ async def shoot_gateway(stage: Stage) -> None:
 
 
 async def all_workers_back(stage: Stage) -> None:
-    """Wait until the supervisor has put others in the place of the dead."""
+    """Wait until others are in the place of the dead, and somebody answers."""
     await until(
         lambda: len(stage.gateway.worker_pids()) >= WORKERS, "a worker is replaced"
     )
+    port = int(stage.gateway.url.rpartition(":")[2])
+    await until_true(lambda: _listens(port), "a worker answers")
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await to_port(port)()
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
 
 
 class Killer:
@@ -200,6 +213,7 @@ class Killer:
         """Nobody has died yet."""
         self._stage = stage
         self._rng = rng
+        #: Points that were not reached, and for how many draws they rest.
         self.unreached: dict[str, int] = {}
 
     def least_shot(self, skip: set[str]) -> Point:
@@ -214,16 +228,18 @@ class Killer:
     async def kill(self) -> None:
         """One draw: a point mostly, else a random instant."""
         choice = self._rng.random()
+        for name in self.unreached:
+            self.unreached[name] -= 1
         await asyncio.sleep(self._rng.random() * 0.1)
-        if choice < 0.75:
-            hopeless = {name for name, times in self.unreached.items() if times >= 5}
+        if choice < 0.85:
+            # Not again at once: something else may be in the way just now.
+            hopeless = {name for name, left in self.unreached.items() if left > 0}
             point = self.least_shot(hopeless)
             if await shoot_at_point(self._stage, self._rng, point):
                 self._stage.tally.injected["SIGKILL at a named step"] += 1
-                self.unreached.pop(point.name, None)
             else:
-                self.unreached[point.name] = self.unreached.get(point.name, 0) + 1
-        elif choice < 0.93:
+                self.unreached[point.name] = _NOT_AGAIN_FOR
+        elif choice < 0.96:
             shot = await shoot_workers(self._stage, self._rng.randint(1, 2))
             self._stage.tally.injected["SIGKILL at a random instant"] += shot
         else:

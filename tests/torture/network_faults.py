@@ -17,6 +17,9 @@ from tests.torture.terminals import Intent, Journal
 
 _NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
 _PERSONS = range(411, 451)
+#: All offsets are cut at in so many parts.
+_PARTS = 18
+_CUTS_AT_ONCE = 6
 
 
 async def delay_clients(stage: Stage, rng: random.Random) -> None:
@@ -104,81 +107,97 @@ async def _some_time(proxy: Proxy, rng: random.Random, **toxics: float) -> None:
 class Cutter:
     """Cuts settle requests and their answers at one offset after another."""
 
-    def __init__(self, stage: Stage, code: str, journal: Journal) -> None:
-        """A desk of its own behind a proxy of its own."""
+    def __init__(self, stage: Stage, code: str, journal: Journal, step: int) -> None:
+        """A hospital of its own, and a proxy of its own for each cut."""
         self._stage = stage
         self._code = code
         self._journal = journal
+        self._step = step
         self._tokens: dict[str, str] = {}
-        self._request = b""
         self.intents: list[Intent] = []
-        self.answer_offsets: set[int] = set()
-        self.request_offsets: set[int] = set()
+        #: Offsets that were cut at, and the longest that was seen, by kind.
+        self.offsets: dict[str, set[int]] = {"answer": set(), "request": set()}
+        self.length = {"answer": 3_000, "request": 1_500}
         self._next = {"answer": 0, "request": 0}
-        self._length = {"answer": 3_000, "request": 1_500}
 
-    async def sweep(self, kind: str, count: int, step: int) -> None:
-        """The next offsets of this kind, round and round."""
+    async def cut_answers(self, _stage: Stage, _rng: random.Random) -> None:
+        """Answers end after N bytes: the retry has the same bytes."""
+        await self._sweep("answer")
+
+    async def cut_requests(self, _stage: Stage, _rng: random.Random) -> None:
+        """Requests end after N bytes: nothing is settled."""
+        await self._sweep("request")
+
+    def left(self, kind: str) -> int:
+        """Offsets of this kind that nothing was cut at yet."""
+        return len(range(0, self.length[kind], self._step)) - len(self.offsets[kind])
+
+    async def _sweep(self, kind: str) -> None:
+        """The next part of all offsets."""
+        count = self.length[kind] // self._step // _PARTS + 1
+        offsets = [self._take(kind) for _ in range(count)]
+        for start in range(0, count, _CUTS_AT_ONCE):
+            some = offsets[start : start + _CUTS_AT_ONCE]
+            await asyncio.gather(*(self._cut(kind, offset) for offset in some))
+
+    def _take(self, kind: str) -> int:
+        offset = self._next[kind]
+        self._next[kind] = (offset + self._step) % self.length[kind]
+        if self._next[kind] < offset:
+            self._next[kind] = 0
+        return offset
+
+    async def _cut(self, kind: str, offset: int) -> None:
         proxy = Proxy(self._stage.front.connect, self._stage.rng)
-        await proxy.start()
-        try:
-            for _ in range(count):
-                offset = self._next[kind]
-                self._next[kind] = (offset + step) % self._length[kind]
-                await self._cut(proxy, kind, offset)
-        finally:
-            await proxy.stop()
-
-    async def _cut(self, proxy: Proxy, kind: str, offset: int) -> None:
-        intent = await self._intend(f"http://127.0.0.1:{proxy.port}")
-        proxy.connect = self._stage.front.connect
         if kind == "answer":
             proxy.toxics.cut_answer_after = offset
             proxy.toxics.cut_gently = offset % 2 == 0
         else:
             proxy.toxics.cut_request_after = offset
-        raw = await _exchange(proxy.port, self._request)
-        proxy.toxics.cut_answer_after = proxy.toxics.cut_request_after = None
+        await proxy.start()
+        try:
+            intent = self._intend()
+            request = await self._request(intent, proxy.port)
+            raw = await _exchange(proxy.port, request)
+        finally:
+            await proxy.stop()
         answer = await self._retry(intent)
-        if kind == "answer":
-            self.answer_offsets.add(offset)
-            self._length[kind] = max(200, len(answer.body) + 260)
-        else:
-            self.request_offsets.add(offset)
-            self._length[kind] = len(self._request) + 1
-        self._judge(kind, offset, raw, answer)
+        self.offsets[kind].add(offset)
+        longest = len(raw) + 1 if kind == "answer" else len(request) + 1
+        self.length[kind] = max(self.length[kind], longest)
+        self._judge(kind, offset, request, raw, answer)
 
-    def _judge(self, kind: str, offset: int, raw: bytes, answer: Answer) -> None:
+    def _judge(
+        self, kind: str, offset: int, request: bytes, raw: bytes, answer: Answer
+    ) -> None:
         """What arrived is the beginning of the answer that stands."""
         place = f"{kind} cut after {offset} bytes"
         status, _, body = raw.partition(b"\r\n\r\n")
         if status.startswith(b"HTTP/1.1 201") and not answer.body.startswith(body):
             self._stage.tally.violated(place, "the retry has other bytes")
-        whole = len(self._request)
-        if kind == "request" and offset < whole and answer.replayed:
+        if kind == "request" and offset < len(request) and answer.replayed:
             self._stage.tally.violated(place, "half a request was settled")
 
-    async def _intend(self, url: str) -> Intent:
-        rng = self._stage.rng
-        intent = Intent(
-            "settle", new_name("cut"), bill(rng.choice(_PERSONS)), facility=self._code
-        )
+    def _intend(self) -> Intent:
+        person = self._stage.rng.choice(_PERSONS)
+        intent = Intent("settle", new_name("cut"), bill(person), facility=self._code)
         self._journal.write(intent)
         self.intents.append(intent)
-        desk = self._desk
-        token = await self._token(desk)
+        return intent
+
+    async def _request(self, intent: Intent, port: int) -> bytes:
+        token = await self._token(self._desk)
         body = orjson.dumps(intent.sent)
         lines = [
             "POST /v1/settlements HTTP/1.1",
-            f"Host: {url.removeprefix('http://')}",
+            f"Host: 127.0.0.1:{port}",
             f"Authorization: Bearer {token}",
             "Content-Type: application/json",
             f"Medaid-Sandbox-Time: {AT}",
             f"Idempotency-Key: {intent.key}",
             f"Content-Length: {len(body)}",
         ]
-        self._request = "\r\n".join([*lines, "", ""]).encode() + body
-        return intent
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
     @property
     def _desk(self) -> Desk:

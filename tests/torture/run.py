@@ -18,11 +18,19 @@ from tests.torture.checker import Findings, LogView
 from tests.torture.fault import Fault
 from tests.torture.house_faults import HouseFaults, Visitor
 from tests.torture.kills import Killer
+from tests.torture.museum import Museum
 from tests.torture.network_faults import Cutter
-from tests.torture.points import check_points
+from tests.torture.points import POINTS, check_points
 from tests.torture.server_faults import INTERRUPTIONS
 from tests.torture.stage import WITHIN_S, Impossible, Stage, open_stage, until_true
-from tests.torture.table import house_table, network_table, server_table
+from tests.torture.standby import OldServers, StandbyFaults
+from tests.torture.table import (
+    house_table,
+    museum_table,
+    network_table,
+    server_table,
+    standby_table,
+)
 from tests.torture.terminals import Hospital, Intent, Journal, Terminal, make_terminals
 
 HOSPITALS = ("T1", "T2", "T3", "T4")
@@ -46,6 +54,8 @@ class Plan:
     round_s: float
     only: frozenset[str] = frozenset()
     """Numbers of the fault matrix; empty: all."""
+    deaths: int = 0
+    """How many are to die at each crash point, beyond what the kills make."""
     sweep_step: int = 50
     """Every so many offsets of an answer are cut at."""
     names: frozenset[str] = frozenset()
@@ -70,10 +80,14 @@ class Run:
     began: float = field(default_factory=time.monotonic)
     harness_errors: list[str] = field(default_factory=list)
     rounds: int = 0
+    postgres: str = ""
+    """The server's version."""
+    points: list[int] = field(default_factory=list)
+    """How many have died at each crash point."""
     took: dict[str, float] = field(default_factory=dict)
     """Seconds that making the faults took, by name."""
     healed_in: dict[str, float] = field(default_factory=dict)
-    """The longest until every client had an answer, by name of the fault."""
+    """Seconds until every client had an answer, by name of the fault."""
     _told: int = 0
     _in_company: bool = False
     _checked: int = 0
@@ -90,9 +104,33 @@ class Run:
         """Whether all was done that was planned, or the time is up."""
         if time.monotonic() - self.began > self.plan.minutes * 60:
             return True
-        counted = self.stage.tally.injected
-        wanting = [f for f in self.faults if counted[f.name] < self.plan.repeats]
-        return not wanting and self.stage.tally.kills >= self.plan.kills
+        return not self.wanting()
+
+    def wanting(self) -> list[str]:
+        """What was not done as often as planned; what cannot be done does not count."""
+        tally, repeats = self.stage.tally, self.plan.repeats
+        names = [
+            fault.name
+            for fault in self.faults
+            if tally.injected[fault.name] < repeats
+            and fault.name not in tally.impossible
+        ]
+        if tally.kills < self.plan.kills:
+            names.append("kills")
+        return names + [f"deaths at: {name}" for name in self._spared()]
+
+    def _spared(self) -> list[str]:
+        """Crash points at which too few have died."""
+        control, deaths = self.stage.control, self.plan.deaths
+        return [p.name for n, p in enumerate(POINTS) if control.fired(n) < deaths]
+
+    async def guarded_go(self) -> None:
+        """A run that breaks is told of with all that it has come to until then."""
+        for step in (self.go, self.finish):
+            try:
+                await step()
+            except Exception:  # noqa: BLE001  # told, counted, and the run has failed
+                self._harness_error(step.__name__)
 
     async def go(self) -> None:
         """Round after round until it is over."""
@@ -126,10 +164,21 @@ class Run:
 
     async def _kill_until(self, ends: float) -> None:
         while time.monotonic() < ends and not self.is_over:
-            if self.stage.tally.kills >= self.plan.kills:
-                return
+            if not self._may_kill():
+                await asyncio.sleep(0.2)
+                continue
             async with self.stage.peace:
                 await self._guarded("a kill", self.killer.kill())
+
+    def _may_kill(self) -> bool:
+        """Kills accompany all faults: they are spread over them, not done first."""
+        tally, plan = self.stage.tally, self.plan
+        made = sum(min(tally.injected[f.name], plan.repeats) for f in self.faults)
+        planned = len(self.faults) * plan.repeats
+        share = 1.0 if planned == 0 else min(1.0, (made + 3) / planned)
+        if share == 1.0 and self._spared():
+            return True
+        return tally.kills < max(plan.kills, plan.deaths * len(POINTS)) * share
 
     async def _inject_until(self, ends: float) -> None:
         while time.monotonic() < ends and not self.is_over:
@@ -148,7 +197,7 @@ class Run:
             for fault in self.faults
             if fault.name not in self.stage.tally.impossible
             and counted[fault.name] < self.plan.repeats
-            and not (in_company and fault.alone)
+            and not (in_company and (fault.alone or fault.apart))
         ]
         if not wanting:
             return None
@@ -162,7 +211,8 @@ class Run:
             async with self.stage.peace:
                 await self._make(fault)
         else:
-            second = self._draw(in_company=True) if self.rng.random() < 0.3 else None
+            pairs = not fault.apart and self.rng.random() < 0.5
+            second = self._draw(in_company=True) if pairs else None
             makings = [self._make(fault)]
             if second is not None and second is not fault:
                 self.stage.tally.noted["faults during recovery from faults"] += 1
@@ -186,7 +236,7 @@ class Run:
         except INTERRUPTIONS as gone:
             if not self._in_company:
                 self._harness_error(fault.name)
-            tally.noted[f"cut short by another fault ({type(gone).__name__})"] += 1
+            self._cut_short(gone)
         except Exception:  # noqa: BLE001  # told, counted, and the run has failed
             self._harness_error(fault.name)
             tally.injected[fault.name] += 1
@@ -196,10 +246,16 @@ class Run:
     async def _guarded(self, what: str, work: object) -> None:
         try:
             await work  # type: ignore[misc]  # an awaitable
+        except INTERRUPTIONS as gone:
+            self._cut_short(gone)
         except Exception:  # noqa: BLE001  # told, counted, and the run has failed
             self._harness_error(what)
             with contextlib.suppress(Exception):
                 await self._heal()
+
+    def _cut_short(self, gone: Exception) -> None:
+        name = type(gone).__name__
+        self.stage.tally.noted[f"cut short by another fault ({name})"] += 1
 
     def _harness_error(self, what: str) -> None:
         self.harness_errors.append(f"{what}: {traceback.format_exc(limit=-4)}")
@@ -218,11 +274,12 @@ class Run:
             self.stage.tally.violated(after, f"no answer within {WITHIN_S:.0f} s")
         seconds = time.monotonic() - began
         self.stage.tally.slowest_s = max(self.stage.tally.slowest_s, seconds)
-        self.healed_in[after] = max(self.healed_in.get(after, 0.0), seconds)
+        self.healed_in[after] = self.healed_in.get(after, 0.0) + seconds
 
     async def _check(self, *, whole: bool = False) -> None:
         """The notes, the database and the log agree; at the end the books too."""
         findings = Findings()
+        await self.visitor.settle_all()
         intents = self.intents
         await self._repeat_some(intents, findings)
         self.log.take(intents, findings)
@@ -269,6 +326,9 @@ class Run:
         await self._check(whole=True)
         for terminal in self.terminals:
             self.stage.tally.injected.update(terminal.counts)
+        self.points = [self.stage.control.fired(n) for n in range(len(POINTS))]
+        row = (await self.stage.sql("SHOW server_version"))[0]
+        self.postgres = f"PostgreSQL {row['server_version']}"
 
     async def _is_ready(self) -> bool:
         with contextlib.suppress(*_NO_ANSWER):
@@ -292,8 +352,10 @@ class Run:
         )
 
 
-def _faults_of(plan: Plan, visitor: Visitor) -> list[Fault]:
-    table = server_table() + network_table() + house_table(HouseFaults(visitor))
+def _faults_of(plan: Plan, visitor: Visitor, cutter: Cutter) -> list[Fault]:
+    table = server_table() + network_table(cutter) + house_table(HouseFaults(visitor))
+    table += standby_table(StandbyFaults(visitor), OldServers(visitor))
+    table += museum_table(Museum())
     return [
         fault
         for fault in table
@@ -314,20 +376,20 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
             stage.desk(seat.code, operator=f"w-{n}") for n, seat in enumerate(seats)
         ]
         visitor = Visitor(stage, VISITOR, journal)
+        cutter = Cutter(stage, CUTTER, journal, plan.sweep_step)
         made = Run(
             plan=plan,
             stage=stage,
             journal=journal,
             terminals=make_terminals(desks, seats, rng, journal),
-            cutter=Cutter(stage, CUTTER, journal),
+            cutter=cutter,
             visitor=visitor,
-            faults=_faults_of(plan, visitor),
+            faults=_faults_of(plan, visitor, cutter),
             say=say,
             rng=rng,
             killer=Killer(stage, rng),
             log=LogView(stage.sandbox.trust),
         )
-        await made.go()
-        await made.finish()
+        await made.guarded_go()
         journal.close()
         return made

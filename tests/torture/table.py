@@ -6,6 +6,8 @@ from tests.torture import network_faults as network
 from tests.torture import server_faults as server
 from tests.torture.fault import Fault
 from tests.torture.house_faults import HouseFaults
+from tests.torture.museum import Museum
+from tests.torture.standby import OldServers, StandbyFaults
 
 _SAME_KEY = "unknown to the caller; the same key gives the one answer"
 _BUSY = "503 with its promise, or an answer; nothing lost or doubled"
@@ -100,9 +102,21 @@ def server_table() -> tuple[Fault, ...]:
     )
 
 
-def network_table() -> tuple[Fault, ...]:
+def network_table(cutter: network.Cutter) -> tuple[Fault, ...]:
     """Faults between the processes."""
     return (
+        Fault(
+            "answers cut after N bytes",
+            ("F13",),
+            "the retry has the same bytes",
+            cutter.cut_answers,
+        ),
+        Fault(
+            "requests cut after N bytes",
+            ("F13", "F35"),
+            "nothing is settled by half a request",
+            cutter.cut_requests,
+        ),
         Fault("clients delayed", ("F12",), "slower", network.delay_clients),
         Fault("PostgreSQL delayed", ("F12", "F32"), "slower", network.delay_server),
         Fault(
@@ -202,5 +216,59 @@ def house_table(house: HouseFaults) -> tuple[Fault, ...]:
             "not believed, built anew",
             house.damage_cache,
             alone=True,
+        ),
+    )
+
+
+def standby_table(standby: StandbyFaults, old: OldServers) -> tuple[Fault, ...]:
+    """Faults that need a second PostgreSQL server."""
+    return (
+        Fault(
+            "required standby away",
+            ("F17", "F18"),
+            "no 201, neither first nor replayed; afterwards one answer",
+            standby.lose_standby,
+            apart=True,
+        ),
+        Fault(
+            "old base backup restored",
+            ("F20",),
+            "the gateway does not start, and says why",
+            old.restored,
+            apart=True,
+        ),
+        Fault(
+            "stale standby promoted",
+            ("F20",),
+            "the gateway does not start, and says why",
+            old.promoted,
+            apart=True,
+        ),
+        Fault(
+            "database goes back while running",
+            ("F20",),
+            "settling stops, and says why, until a restart",
+            old.slipped_in,
+            alone=True,
+        ),
+    )
+
+
+def museum_table(museum: Museum) -> tuple[Fault, ...]:
+    """Damage and forgery on copies."""
+    return (
+        Fault(
+            "bits flipped in stored rows",
+            ("F25",),
+            "check-books names the table",
+            museum.flip_bits,
+            apart=True,
+        ),
+        Fault(
+            "past forged by a superuser with our keys",
+            ("F27",),
+            "found against any receipt or checkpoint of the time",
+            museum.forge_past,
+            apart=True,
         ),
     )

@@ -92,7 +92,7 @@ class Terminal(Client):
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     """What this terminal saw and must never see."""
-    pause_s: float = 0.05
+    pause_s: float = 0.12
 
     async def work(self, stop: asyncio.Event) -> None:
         """Go on until told to stop; nothing is left without a definite answer."""
