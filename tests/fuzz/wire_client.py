@@ -41,8 +41,7 @@ class WireClient:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
         writer.write(whole)
-        got = await self._answer(reader)
-        return got
+        return await self._answer(reader)
 
     async def _answer(self, reader: asyncio.StreamReader) -> Got:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
