@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -21,6 +22,8 @@ from crypto.trust import Trust, TrustedKey, parse_trust_file, trust_file
 _FILE = "installation.json"
 _TRUST = "trust.json"
 _LOCK = "serve.lock"
+#: A start writes so much and more: metrics of each worker, the mark, the cache's head.
+_ROOM_BYTES = 1 << 20
 
 
 class InstallationFault(Exception):
@@ -139,6 +142,7 @@ def held_alone(data_dir: Path) -> Iterator[None]:
     """
     path = data_dir / _LOCK
     try:
+        _try_the_disk(data_dir)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InstallationFault(
@@ -150,6 +154,17 @@ def held_alone(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _try_the_disk(data_dir: Path) -> None:
+    """Raise `OSError` where there is no room for the files that are mapped later.
+
+    Writing into the map of a file that the disk has no room for kills the process.
+    """
+    with tempfile.TemporaryFile(dir=data_dir) as file:
+        file.write(bytes(_ROOM_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _lock(descriptor: int, data_dir: Path) -> None:

@@ -93,6 +93,19 @@ def _second_machine(data_dir: Path, folder: Path) -> Path:
     return other
 
 
+def execute(dsn: str, statement: str) -> None:
+    """Change a test's own database as its administrator could."""
+
+    async def change() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(change())
+
+
 async def _ready(*urls: str) -> None:
     """Wait until every worker knows the roster; connections meet all in turn."""
     for url in urls * 6:
