@@ -11,7 +11,8 @@ from settlement.store.database import Database
 from settlement.store.rows import AnswerRow
 from settlement.store.statements import statement
 
-_CHUNK = 2_000
+#: Rows held at once; a leaf with its answer has about ten kilobytes.
+_CHUNK = 500
 
 Row = Mapping[str, Any]
 """One row of a table, by the names of its columns."""

@@ -65,14 +65,6 @@ class LogNodes:
             )
         return [row["entry"] for row in found]
 
-    async def stored_nodes(self) -> dict[tuple[int, int], bytes]:
-        """Every stored root of a full tile; one for each 256 leaves."""
-        async with self._database.pool.acquire() as connection:
-            found = await connection.fetch(
-                "SELECT level, node_index, hash FROM log_node"
-            )
-        return {(row["level"], row["node_index"]): row["hash"] for row in found}
-
     async def reader(self, build: Callable[[NodeReader], Any]) -> NodeReader:
         """A reader that holds every node that `build` will ask for.
 

@@ -21,13 +21,11 @@ from settlement.store import ledger as ledger_module
 from settlement.store import line as line_module
 from settlement.store import transaction as transaction_module
 from settlement.store.database import Database
-from settlement.store.embedded import EmbeddedPostgres
 from settlement.store.errors import CommitUnknownError
 from settlement.store.ledger import Ledger
-from settlement.store.migrate import migrate
 from tests.meta.checker import Checker
-from tests.meta.own_server import crash, own_server
 from tests.settlement.house import House, bill, make_keys, open_house
+from tests.tampering.servers import Server, a_server, execute, make_schema
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="finds children in /proc"
@@ -36,42 +34,25 @@ _ASYNC = "ALTER ROLE medaid SET synchronous_commit = off"
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedPostgres]:
+def server() -> Iterator[Server]:
     """Give a server that the test may crash."""
-    with own_server() as server:
+    with a_server() as server:
         yield server
 
 
-async def _ready(server: EmbeddedPostgres) -> None:
-    connection = await asyncpg.connect(server.dsn)
-    try:
-        await migrate(connection)
-    finally:
-        await connection.close()
-
-
-async def _execute(server: EmbeddedPostgres, *statements: str) -> None:
-    connection = await asyncpg.connect(server.dsn)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 async def test_synchronous_commit_off_is_refused_at_start(
-    server: EmbeddedPostgres,
+    server: Server,
 ) -> None:
     """The sentence names the setting and what it must be."""
-    await _ready(server)
-    await _execute(server, _ASYNC)
+    await make_schema(server.dsn)
+    await execute(server.dsn, _ASYNC)
     with pytest.raises(FatalError, match=r"synchronous_commit is 'off'.*needs on or"):
         await Database.open(server.dsn)
 
 
 @pytest.mark.parametrize("is_durable", [True, False])
 async def test_synchronous_commit(
-    server: EmbeddedPostgres,
+    server: Server,
     checker: Checker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -82,11 +63,11 @@ async def test_synchronous_commit(
     The process that would write the rest of the log in a moment is held still, so
     that the moment is long enough.
     """
-    await _ready(server)
+    await make_schema(server.dsn)
     keys = make_keys()
     with monkeypatch.context() as patch:
         if not is_durable:
-            await _execute(server, _ASYNC)
+            await execute(server.dsn, _ASYNC)
             patch.setattr(database_module, "check_durable", _says_nothing)
         async with _opened(server, tmp_path / "var", keys) as house:
             await house.enrol("C1")
@@ -94,9 +75,9 @@ async def test_synchronous_commit(
             await _hold_still(server, "walwriter")
             for number in range(1, 4):
                 assert await checker.settle(house, bill("C1"), f"k{number}")
-            await asyncio.to_thread(crash, server)
-    await asyncio.to_thread(server.start)
-    await _execute(server, "ALTER ROLE medaid RESET synchronous_commit")
+            await asyncio.to_thread(server.crash)
+    await asyncio.to_thread(server.embedded.start)
+    await execute(server.dsn, "ALTER ROLE medaid RESET synchronous_commit")
     async with _opened(server, tmp_path / "auditor", keys) as house:
         found = await checker.violations(house)
     if is_durable:
@@ -111,9 +92,7 @@ async def _says_nothing(_connection: object) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _opened(
-    server: EmbeddedPostgres, data_dir: Path, keys: Any
-) -> AsyncIterator[House]:
+async def _opened(server: Server, data_dir: Path, keys: Any) -> AsyncIterator[House]:
     database = await Database.open(server.dsn)
     try:
         async with open_house(database, data_dir, keys) as house:
@@ -122,7 +101,7 @@ async def _opened(
         database.pool.terminate()
 
 
-async def _hold_still(server: EmbeddedPostgres, kind: str) -> None:
+async def _hold_still(server: Server, kind: str) -> None:
     connection = await asyncpg.connect(server.dsn)
     try:
         pid = await connection.fetchval(
@@ -182,7 +161,7 @@ async def _impatient(connection: Any) -> None:
     ("is_patient", "has_fence"), [(True, True), (False, True), (False, False)]
 )
 async def test_commit_is_not_cancelled(
-    server: EmbeddedPostgres,
+    server: Server,
     checker: Checker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -194,7 +173,7 @@ async def test_commit_is_not_cancelled(
 
     The fence that follows an unknown outcome covers it: either alone holds.
     """
-    await _ready(server)
+    await make_schema(server.dsn)
     async with _opened(server, tmp_path / "var", make_keys()) as house:
         await house.enrol("C1")
         await checker.settle(house, bill("C1"), "k0")
@@ -219,9 +198,9 @@ async def test_commit_is_not_cancelled(
         )
 
 
-async def _require_standby(server: EmbeddedPostgres, names: str) -> None:
-    await _execute(
-        server,
+async def _require_standby(server: Server, names: str) -> None:
+    await execute(
+        server.dsn,
         f"ALTER SYSTEM SET synchronous_standby_names = {names}",
         "SELECT pg_reload_conf()",
     )
