@@ -128,9 +128,15 @@ class Cutter:
         """Requests end after N bytes: nothing is settled."""
         await self._sweep("request")
 
+    def kind_of(self, inject: object) -> str | None:
+        """What is cut by this fault, if it is one of the two."""
+        kinds = {self.cut_answers: "answer", self.cut_requests: "request"}
+        return next((kind for cut, kind in kinds.items() if cut == inject), None)
+
     def left(self, kind: str) -> int:
         """Offsets of this kind that nothing was cut at yet."""
-        return len(range(0, self.length[kind], self._step)) - len(self.offsets[kind])
+        wanted = set(range(0, self.length[kind], self._step))
+        return len(wanted - self.offsets[kind])
 
     async def _sweep(self, kind: str) -> None:
         """The next part of all offsets."""

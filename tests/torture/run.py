@@ -112,12 +112,17 @@ class Run:
         names = [
             fault.name
             for fault in self.faults
-            if tally.injected[fault.name] < repeats
+            if (tally.injected[fault.name] < repeats or self._is_half_swept(fault))
             and fault.name not in tally.impossible
         ]
         if tally.kills < self.plan.kills:
             names.append("kills")
         return names + [f"deaths at: {name}" for name in self._spared()]
+
+    def _is_half_swept(self, fault: Fault) -> bool:
+        """Whether offsets are left at which nothing was cut yet."""
+        kind = self.cutter.kind_of(fault.inject)
+        return kind is not None and self.cutter.left(kind) > 0
 
     def _spared(self) -> list[str]:
         """Crash points at which too few have died."""
@@ -196,7 +201,7 @@ class Run:
             fault
             for fault in self.faults
             if fault.name not in self.stage.tally.impossible
-            and counted[fault.name] < self.plan.repeats
+            and (counted[fault.name] < self.plan.repeats or self._is_half_swept(fault))
             and not (in_company and (fault.alone or fault.apart))
         ]
         if not wanting:

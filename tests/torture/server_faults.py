@@ -15,7 +15,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.torture.stage import Impossible, Stage, until, until_true
+from tests.torture.stage import DISK, HarnessError, Impossible, Stage, until, until_true
 
 _BACKENDS = (
     "SELECT pid FROM pg_stat_activity WHERE application_name = 'medaid'"
@@ -177,10 +177,9 @@ async def fill_disk(stage: Stage, rng: random.Random) -> None:
     """No space left for PostgreSQL, the mark and the logs; then freed again."""
     if stage.disk is None:
         raise Impossible("only root on Linux can make a small file system to fill")
-    filler = stage.disk / "filler"
+    used = shutil.disk_usage(stage.disk).used
     try:
-        free = shutil.disk_usage(stage.disk).free
-        await asyncio.to_thread(_fill, str(filler), free)
+        await _resize(stage.disk, f"{used // 1024 + rng.randint(4, 200)}k")
         with contextlib.suppress(*_ERRORS):
             connection = await stage.admin()
             for _ in range(rng.choice((0, 0, 30))):
@@ -189,22 +188,20 @@ async def fill_disk(stage: Stage, rng: random.Random) -> None:
             await connection.close()
         await asyncio.sleep(rng.uniform(0.5, 1.5))
     finally:
-        filler.unlink(missing_ok=True)
+        await _resize(stage.disk, DISK)
     await stage.server_up()
     await until_true(lambda: _answers(stage), "PostgreSQL is back")
 
 
-def _fill(path: str, free: int) -> None:
-    handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
-    try:
-        with contextlib.suppress(OSError):
-            os.posix_fallocate(handle, 0, max(1, free - 8192))
-        with contextlib.suppress(OSError):
-            os.lseek(handle, 0, os.SEEK_END)
-            while os.write(handle, bytes(4096)):
-                pass
-    finally:
-        os.close(handle)
+async def _resize(disk: Path, size: str) -> None:
+    """Give the file system another size; what it holds stays."""
+    mount = shutil.which("mount") or "mount"
+    command = [mount, "-o", f"remount,size={size}", str(disk)]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise HarnessError(f"remount: {done.stderr.decode()[-200:]}")
 
 
 async def _answers(stage: Stage) -> bool:

@@ -30,7 +30,7 @@ ARMED = "tests.torture.armed"
 #: For what a process must do on a machine that others use too.
 WITHIN_S = 60.0
 #: Of the file system that can be filled up.
-_DISK = "2g"
+DISK = "4g"
 _POLL_S = 0.02
 _LAST_WORDS = 3_000
 
@@ -220,6 +220,7 @@ async def until_true(
 @asynccontextmanager
 async def open_stage(seed: int, facilities: list[str]) -> AsyncIterator[Stage]:
     """A sandbox with a roster and hospitals; the gateway is not started yet."""
+    _unmount_abandoned()
     folder = postgres.make_folder()
     disk = _mount(folder / "disk")
     try:
@@ -240,6 +241,7 @@ async def open_stage(seed: int, facilities: list[str]) -> AsyncIterator[Stage]:
                     disk=disk,
                 )
                 stage.gateway = stage.new_gateway()
+                await _limit_log(stage)
                 try:
                     yield stage
                 finally:
@@ -248,6 +250,29 @@ async def open_stage(seed: int, facilities: list[str]) -> AsyncIterator[Stage]:
         os.environ.pop(VARIABLE, None)
         postgres.remove_folder(disk or folder)
         _clear(folder, disk)
+
+
+async def _limit_log(stage: Stage) -> None:
+    """Little write-ahead log: the disk is small, and standbys come back soon."""
+    for setting in ("max_wal_size = '256MB'", "wal_keep_size = '128MB'"):
+        await stage.sql(f"ALTER SYSTEM SET {setting}")
+    await stage.sql("SELECT pg_reload_conf()")
+
+
+def _unmount_abandoned() -> None:
+    """Let go of the disks of runs that were killed."""
+    mounts, umount = Path("/proc/mounts"), shutil.which("umount")
+    if umount is None or not mounts.exists():
+        return
+    for line in mounts.read_text(encoding="utf-8").splitlines():
+        place = Path(line.split()[1])
+        is_ours = place.name == "disk" and place.parent.name.startswith("medaid-tests-")
+        if is_ours and not _runs(place.parent.name.split("-")[2]):
+            subprocess.run([umount, "--lazy", place], check=False)
+
+
+def _runs(pid: str) -> bool:
+    return Path("/proc", pid).exists()
 
 
 def _furnish(sandbox: Sandbox, facilities: list[str]) -> None:
@@ -296,7 +321,7 @@ def _mount(place: Path) -> Path | None:
         return None
     place.mkdir(mode=0o755)
     done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", f"size={_DISK},mode=755", "tmpfs", place],
+        [mount, "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", place],
         capture_output=True,
         check=False,
     )
