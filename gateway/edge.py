@@ -13,6 +13,7 @@ from aiohttp.http import HttpVersion11
 
 from gateway.limits import TURN, Limits, no_limits
 from gateway.wire import parse_instant_header, parse_key_header
+from gateway.wire_models import MAX_DEADLINE_MS
 from settlement.domain.bill import BillFault
 from settlement.domain.errors import RequestRefused
 from settlement.service.ports import Answer, When
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from settlement.service.ports import Caller
 
 DEFAULT_DEADLINE_MS = 10_000
-MAX_DEADLINE_MS = 600_000
 _MS = 0.001
 _JSON = "application/json"
 _DEADLINE_HEADER = "Medaid-Deadline-Ms"

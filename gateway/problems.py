@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from gateway.wire_models import RANGES
 from settlement.domain.reasons import REASONS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/problem+json"
 INTERNAL = "MA-5107"
+_OUT_OF_RANGE = "MA-1130"
 #: What `retry.after_s` says where the refusal itself names no time.
 DEFAULT_RETRY_AFTER_S = {
     "MA-1140": 1,
@@ -155,12 +157,13 @@ def _detail(title: str, faults: tuple[BillFault, ...], *, english: bool) -> str:
 
 
 def _field(fault: BillFault, *, english: bool) -> dict[str, str]:
-    text = REASONS[fault.reason].text
-    return {
-        "path": fault.path,
-        "code": fault.reason,
-        "message": _in(text, english=english),
-    }
+    message = _in(REASONS[fault.reason].text, english=english)
+    if fault.reason == _OUT_OF_RANGE and fault.path in RANGES:
+        least, most = RANGES[fault.path]
+        message += (
+            f" From {least} to {most}." if english else f"允许 {least} 至 {most}。"
+        )
+    return {"path": fault.path, "code": fault.reason, "message": message}
 
 
 def _in(text: Text, *, english: bool) -> str:

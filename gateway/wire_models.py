@@ -28,6 +28,13 @@ INSTANT_PATTERN = (
 MAX_DIAGNOSES = 64
 MAX_PRESCRIPTION_DAYS = 366
 MAX_SEARCH_LIMIT = 100
+MAX_DEADLINE_MS = 600_000
+#: What numbers other than amounts may be, for who must correct one.
+RANGES = {
+    "prescription_days": (0, MAX_PRESCRIPTION_DAYS),
+    "limit": (1, MAX_SEARCH_LIMIT),
+    "Medaid-Deadline-Ms": (1, MAX_DEADLINE_MS),
+}
 
 Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]

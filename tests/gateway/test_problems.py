@@ -75,6 +75,30 @@ def test_fields_are_listed_with_their_own_sentences() -> None:
     assert "visit_no" in document["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("prescription_days", ("允许 0 至 366。", "From 0 to 366.")),
+        ("limit", ("允许 1 至 100。", "From 1 to 100.")),
+        ("Medaid-Deadline-Ms", ("允许 1 至 600000。", "From 1 to 600000.")),
+        ("x", ("", "")),
+    ],
+)
+def test_number_out_of_range_is_told_the_range(
+    path: str, said: tuple[str, str]
+) -> None:
+    """Whoever must correct a number learns what it may be, in both languages."""
+    refused = RequestRefused("MA-1102", faults=(BillFault(path, "MA-1130"),))
+
+    for english, words in enumerate(said):
+        body = json.loads(problem(refused, english=bool(english))[1])
+        text = REASONS["MA-1130"].text
+        plain = text.en if english else text.zh
+
+        between = " " if english and words else ""
+        assert body["fields"][0]["message"] == plain + between + words
+
+
 def test_unknown_code_tells_nothing() -> None:
     """A code that is no problem is answered as an internal error without detail."""
     refused = RequestRefused("MA-2000", faults=(BillFault("x", "MA-1120"),))
