@@ -20,7 +20,8 @@ from crypto.errors import CryptoError
 from crypto.merkle import RightEdge, leaf_hash, verify_inclusion
 from crypto.receipt import Receipt, parse_receipt
 from crypto.record import verify_record
-from tests.simulation.clients import Attempt, Operation
+from settlement.domain.calendar import rfc3339
+from tests.simulation.clients import OPEN, Attempt, Operation
 from tests.simulation.model import Decision, Model, Roster
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class _Judge:
 
     def __post_init__(self) -> None:
         self.model = Model()
-        self.rows = self.run.server.tables.rows
+        self.rows = self.run.final_rows
         self.told: list[Told] = []
         #: By settlement or reversal id.
         self.by_id: dict[str, Told] = {}
@@ -405,6 +406,21 @@ class _Judge:
                     self._check_refusal(operation, attempt, attempt.refusal)
             if operation.body is not None and operation.refusal is not None:
                 self.find("E2 same bytes", f"{operation.key}: refused and answered")
+        for told in self.told:
+            self._check_denials(told)
+
+    def _check_denials(self, told: Told) -> None:
+        """Who was told that nothing was kept did not settle."""
+        settled_at = told.body.get("settled_at")
+        attempts = told.operation.attempts
+        at = [
+            a for a in attempts if a.settled_at and rfc3339(a.settled_at) == settled_at
+        ]
+        # Two that were taken in within one millisecond cannot be told apart.
+        if len(at) == 1 and at[0].refusal is not None and at[0].refusal not in OPEN:
+            self.find(
+                "D3 unknown", f"{told.operation.key}: {at[0].refusal}, and settled"
+            )
 
     def _check_refusal(self, operation: Operation, attempt: Attempt, code: str) -> None:
         right = True

@@ -26,8 +26,8 @@ PASSING = frozenset(
     {"MA-4102", "MA-5101", "MA-5102", "MA-5103", "MA-5104", "MA-5105", "MA-2104",
      "MA-1112", "MA-5107"}
 )  # fmt: skip
-#: These say that the outcome is open; every other one that nothing was kept.
-OPEN = frozenset({"MA-5103", "MA-4102"})
+#: These say that the outcome is open; every other one that this attempt left nothing.
+OPEN = frozenset({"MA-5103", "MA-4102", "MA-5107"})
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Attempt:
     answer: Answer | None = None
     refusal: str | None = None
     """`None` with no answer: lost, nobody knows."""
+    settled_at: datetime | None = None
+    """The instant that the worker took it in."""
 
 
 @dataclass
@@ -139,7 +141,9 @@ class Draw:
             bill = self._altered(earlier.bill)
             made = self._settle(bill, facility=earlier.facility, key=earlier.key)
         else:
-            made = self._reverse(earlier)
+            undone = [o.target for o in self.operations[-30:] if o.target]
+            again = undone and random.random() < 0.35
+            made = self._reverse(random.choice(undone) if again else earlier)
         self.operations.append(made)
         return made
 
@@ -213,6 +217,10 @@ class Draw:
             original = late
             if random.random() < 0.6:
                 self.operations.append(late)
+        elif id_ is not None and roll < 0.23:
+            self._plan.note("not-theirs", "client")
+            made.facility = original.facility % self._world.facilities + 1
+            made.order = ReversalRequest(reason=reason, settlement_id=id_)
         elif id_ is not None and roll < 0.6:
             made.order = ReversalRequest(reason=reason, settlement_id=id_)
         if made.order is None:
@@ -250,6 +258,8 @@ class Hospitals:
         self._clock = clock
         self._random = random
         self._plan = plan
+        #: Between wishes: crowds make large batches, single callers none.
+        self._pause_s = random.choice([0.002, 0.02, 0.3])
         self._begun: set[int] = set()
         self.events = itertools.count(1)
         self.told: list[tuple[Any, ...]] = fleet.server.trace
@@ -260,18 +270,18 @@ class Hospitals:
             late = self._waiting_operation()
             operation = late or self._draw.next()
             self._begun.add(operation.number)
-            tries = self._random.randint(1, 4)
+            tries = self._random.randint(2, 6)
             while tries and not operation.is_definite:
                 tries -= 1
                 await self._try(operation)
                 if not operation.is_definite:
                     await asyncio.sleep(self._random.random() * 2)
-            again = 0.06 if operation.bill is not None else 0.2
+            again = 0.06 if operation.bill is not None else 0.5
             if operation.body is not None and self._random.random() < again:
                 self._plan.note("retried", "client")
                 await self._try(operation)
             if self._random.random() < 0.3:
-                await asyncio.sleep(self._random.random() * 0.2)
+                await asyncio.sleep(self._random.random() * self._pause_s)
 
     def _waiting_operation(self) -> Operation | None:
         """An original whose reversal was sent before it."""
@@ -309,20 +319,22 @@ class Hospitals:
         goes_after: float,
         *,
         is_lost: bool = False,
+        worker: Worker | None = None,
     ) -> Attempt:
-        """Send it to some worker and note what comes back."""
+        """Send it to a worker, whichever if none is named; note what comes back."""
         loop = self._fleet.server.loop
         attempt = Attempt(next(self.events), loop.time())
         operation.attempts.append(attempt)
-        ready = self._fleet.ready()
+        ready = self._fleet.ready() if worker is None else [worker]
         # The way there.
         await asyncio.sleep(self._random.random() * 0.001)
         answer: Answer | None = None
         refusal: str | None = None
         if ready:
-            worker = self._random.choice(ready)
+            chosen = self._random.choice(ready)
             try:
-                answer = await worker.ask(self._work(operation, seconds), goes_after)
+                work = self._work(operation, attempt, seconds)
+                answer = await chosen.ask(work, goes_after)
             except RequestRefused as refused:
                 refusal = refused.reason
             except LostError:
@@ -336,10 +348,11 @@ class Hospitals:
         self._note(operation, answer, refusal)
         return attempt
 
-    def _work(self, operation: Operation, seconds: float) -> Any:
+    def _work(self, operation: Operation, attempt: Attempt, seconds: float) -> Any:
         def work(worker: Worker) -> Coroutine[Any, Any, Answer]:
+            attempt.settled_at = self._clock.now()
             when = When(
-                settled_at=self._clock.now(),
+                settled_at=attempt.settled_at,
                 sandbox=True,
                 deadline=self._fleet.server.loop.time() + seconds,
             )

@@ -63,9 +63,10 @@ ELSEWHERE = {
     "mark": ("write-fails", "kill"),
     "client": (
         "reply-lost", "retried", "doubled", "goes-away", "deadline", "other-content",
-        "reverse-unseen", "reverse-twice",
+        "reverse-unseen", "reverse-twice", "not-theirs",
     ),
     "roster": ("changed", "changed-in-batch"),
+    "database": ("goes-back",),
     "clock": ("back", "ahead", "month-turns", "year-turns"),
 }  # fmt: skip
 
@@ -94,40 +95,53 @@ def cells() -> list[tuple[str, str]]:
 
 Coverage = Counter[tuple[str, str]]
 
-#: Steps that few batches come to: faults wait there longer, and strike more surely.
+#: Steps that few batches come to: their faults are armed first, and strike surely.
 _RARE = frozenset(
     {
-        "stored_reversals", "claim_late", "persons", "release_keys", "reversals_of",
-        "visits_in_force", "resolve_wait", "resolve_fence", "resolve_kept", "known_key",
+        "stored_reversals", "claim_late", "release_keys", "reversals_of", "known_key",
+        "fence", "resolve_wait", "resolve_fence", "resolve_kept", "persons",
+        "visits_in_force", "tombstones", "lock_originals", "postings_of",
+        "post_reversals", "release_visits", "promote_visits", "open_accumulators",
     }
 )  # fmt: skip
+#: Those of them that a run may not come to at all.
+_RAREST = frozenset(
+    {"release_keys", "resolve_kept", "postings_of", "stored_reversals", "known_key"}
+)
 
 
 @dataclass
 class Plan:
     """Which faults wait for which steps in one run.
 
-    Several are armed at once, each for one step, and strike when a worker comes
-    there; so rare steps meet their faults too. A quarter of the time nothing is
-    armed, so that work can get far enough to be worth a fault.
+    Several are armed at once, each for one step, and strike when somebody comes
+    there; so rare steps meet their faults too. After a fault some statements pass
+    unharmed, or none: faults meet recovery from faults, and yet work gets done.
     """
 
     random: Random
     coverage: Coverage
-    armed_max: int
-    budget: int
-    """How many may strike in this run."""
+    armed_max: int = 40
+    budget: int = 30
+    """How many may strike."""
 
     def __post_init__(self) -> None:
         self._deck = [(f, s) for s in STEPS for f in Fault if reachable(f, s)]
         self.random.shuffle(self._deck)
-        rare = [cell for cell in self._deck if cell[1] in _RARE]
         # The deck is drawn from its end.
-        self._deck += rare[: self.armed_max // 2]
+        rare = [cell for cell in self._deck if cell[1] in _RARE]
+        rare.sort(key=lambda cell: self.random.random() * (2 - (cell[1] in _RAREST)))
+        self._deck += rare[: self.armed_max * 2 // 3]
         self._armed: dict[str, list[Fault]] = {}
         self._count = 0
+        self._spared = 0
         self.is_on = False
         self.struck = 0
+
+    def only(self, fault: Fault, step: str) -> None:
+        """Let this fault alone strike, again and again."""
+        self._deck = [(fault, step)] * 1_000
+        self._armed, self._count, self.armed_max = {}, 0, 1
 
     def strike(self, step: str) -> Fault | None:
         """The fault that meets this step now, or `None`."""
@@ -138,12 +152,16 @@ class Plan:
             self._armed.setdefault(at, []).append(fault)
             self._count += 1
         waiting = self._armed.get(step)
-        likely = 0.8 if step in _RARE else 0.25
-        if not waiting or self.random.random() > likely:
+        if step not in _RARE:
+            self._spared -= 1
+            if self._spared > 0 or self.random.random() < 0.5:
+                return None
+        if not waiting:
             return None
         fault = waiting.pop()
         self._count -= 1
         self.budget -= 1
+        self._spared = self.random.choice([0, 10, 40])
         self.struck += 1
         self.coverage[fault.value, step] += 1
         return fault

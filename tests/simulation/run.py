@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from random import Random
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from settlement.domain.calendar import shanghai_day
@@ -46,6 +46,9 @@ _CATEGORIES = (
     "yinbing",
 )  # fmt: skip
 
+#: Operations of one seed, over all its clients.
+_WISHES = 180
+
 #: A change of the simulated world by which a test shows that the checker sees it.
 Sabotage = Callable[[Any], None]
 
@@ -62,6 +65,7 @@ class Outcome:
     """Operations that ended with a stored answer."""
     faults: int = 0
     seconds: float = 0.0
+    """Of processor time."""
     digest: str = ""
     violations: list[tuple[str, str]] = field(default_factory=list)
     last_events: list[str] = field(default_factory=list)
@@ -86,9 +90,15 @@ class WallClock:
 def _shelf() -> PolicyShelf:
     document = DEMO_PACK.read_bytes()
     row = PackRow(
-        1, document, sha256(document).hexdigest(), datetime(2000, 1, 1, tzinfo=UTC)
+        no=1,
+        id="demo-district",
+        version="2000.1",
+        document=document,
+        sha256=sha256(document).hexdigest(),
+        known_since=datetime(2000, 1, 1, tzinfo=UTC),
+        active=True,
     )
-    return PolicyShelf([row])
+    return PolicyShelf([row], sandbox=True)
 
 
 @lru_cache(maxsize=1)
@@ -108,8 +118,8 @@ class Run:
         self,
         seed: int,
         *,
-        clients: int = 24,
-        wishes: int = 5,
+        clients: int | None = None,
+        wishes: int = _WISHES,
         real_crypto: bool | None = None,
     ) -> None:
         self.seed = seed
@@ -120,7 +130,7 @@ class Run:
         real = seed % 4 == 0 if real_crypto is None else real_crypto
         self.keys = _keys(real=real)
         self.coverage: Coverage = Counter()
-        self.plan = Plan(Random(f"plan-{seed}"), self.coverage, 40, 24)
+        self.plan = Plan(Random(f"plan-{seed}"), self.coverage)
         self.clock = WallClock(self.loop, self.random.choice(_BEGINNINGS))
         self.server = Server(
             self.loop,
@@ -151,10 +161,11 @@ class Run:
         self.hospitals = Hospitals(
             self.fleet, self.draw, self.clock, Random(f"client-{seed}"), self.plan
         )
-        self._clients = clients
-        self._wishes = wishes
-        #: Until when the log had which length, for the real-time order.
+        self._clients = clients or self.random.choice([8, 24, 60])
+        self._wishes = wishes // self._clients
         self.violations: list[tuple[str, str]] = []
+        #: The tables before the last scene, and those of an old backup.
+        self.final_rows = self._backup = self.server.tables.rows
 
     @property
     def operations(self) -> list[Operation]:
@@ -249,6 +260,8 @@ class Run:
         await self._heal()
         await self._resolve()
         await self._repeat_some()
+        self.final_rows = self.server.tables.copy()
+        await self._go_back()
 
     def _note_turns(self, began: datetime) -> None:
         before, now = shanghai_day(began), shanghai_day(self.clock.now())
@@ -260,6 +273,7 @@ class Run:
     async def _heal(self) -> None:
         """No more faults; everybody is alive, awake and reachable."""
         self.plan.is_on = False
+        self._backup = self.server.tables.copy()
         self.server.is_up = True
         self.clock.offset_s = max(self.clock.offset_s, 0.0)
         for worker in self.fleet.workers:
@@ -284,7 +298,7 @@ class Run:
             await asked
 
     async def _resolve_one(self, operation: Operation) -> None:
-        give_up = self.loop.time() + LIVENESS_S
+        give_up, pause = self.loop.time() + LIVENESS_S, 0.2
         while not operation.is_definite:
             if self.loop.time() > give_up:
                 last = operation.attempts[-1].refusal
@@ -294,7 +308,8 @@ class Run:
                 return
             await self.hospitals.ask(operation, 10.0, 30.0)
             if not operation.is_definite:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 10.0)
 
     async def _repeat_some(self) -> None:
         """Answers stay what they were."""
@@ -302,11 +317,43 @@ class Run:
         for operation in self.random.sample(told, len(told) // 8):
             await self.hospitals.ask(operation, 10.0, 30.0)
 
+    async def _go_back(self) -> None:
+        """An old backup is restored: settlement must stop, in every worker.
+
+        Only where the mark knows more than the backup; what nobody has seen since
+        nobody can miss.
+        """
+        await asyncio.sleep(0.3)
+        size = self._backup["log_head"][True].size
+        seen = [machine.mark.seen for machine in self.machines]
+        if any(mark is None or mark[0] <= size for mark in seen):
+            return
+        self.plan.note("goes-back", "database")
+        self.server.crash()
+        self.server.tables.restore(self._backup)
+        self.fleet.workers[0].die()
+        await asyncio.sleep(10.0)
+        before = len(self.operations)
+        asking = [
+            self.hospitals.ask(self.draw.next(), 10.0, 30.0, worker=worker)
+            for worker in self.fleet.workers * 3
+        ]
+        for attempt in await asyncio.gather(*asking):
+            if attempt.answer is not None:
+                self.violations.append(("T3 went back", "settled on an old backup"))
+        del self.operations[before:]
+        for worker in self.fleet.workers:
+            stopped = worker.sequencer and worker.sequencer.stopped
+            if worker.refused is None and not stopped:
+                self.violations.append(
+                    ("T3 went back", f"{worker.process.name} serves")
+                )
+
     # -- from outside ------------------------------------------------------------------
 
     def go(self, sabotage: Sabotage = lambda _run: None) -> Outcome:
         """Run to the end and judge."""
-        began = perf_counter()
+        began = process_time()
         sabotage(self)
         with _our_logs(self.server):
             try:
@@ -318,7 +365,7 @@ class Run:
             finally:
                 self._bury()
         self.violations += [("crash", told) for told in self.loop.unhandled]
-        return self._outcome(perf_counter() - began)
+        return self._outcome(process_time() - began)
 
     def _bury(self) -> None:
         for process in self.server.buried:
@@ -333,7 +380,7 @@ class Run:
         told = hashed(trace)
         return Outcome(
             seed=self.seed,
-            settled=len(self.server.tables.rows["log_leaf"]),
+            settled=len(self.final_rows["log_leaf"]),
             requests=sum(len(o.attempts) for o in self.operations),
             kept=sum(o.body is not None for o in self.operations),
             faults=self.plan.struck,

@@ -42,6 +42,12 @@ class Tables:
         """What is committed now; rows are never changed in place."""
         return {name: dict(rows) for name, rows in self.rows.items()}
 
+    def restore(self, rows: dict[str, dict[Key, Any]]) -> None:
+        """An older state takes the place of this one; nothing may be open."""
+        self.rows = rows
+        self.written_by.clear()
+        self.locked_by.clear()
+
 
 class Transaction:
     """One open transaction; also one that has failed and waits for ROLLBACK."""
