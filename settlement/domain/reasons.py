@@ -140,6 +140,11 @@ REASONS = _reasons(
              _PATIENT_PAYS),
     _decided("MA-2004", "该救助类别不含此类就诊。",
              "This category receives no aid for this kind of care.", _PATIENT_PAYS),
+    _decided("MA-2005", "该类别的救助依申请办理，不在结算时给付。",
+             "This category's aid is given on application, not at the desk.",
+             Text("按医保结算后的金额收费，请患者保留票据，到街道（乡镇）受理中心申请。",
+                  "Collect the amount left after insurance; the patient keeps the bill and"
+                  " applies at the sub-district's reception centre.")),
     _decided("MA-2100", "在救助对象名册中，就诊日期有效。",
              "On the assistance roster on the date of service.", _NONE),
     _decided("MA-2101", "救助对象名册中没有这张卡。",

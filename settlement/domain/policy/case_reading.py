@@ -77,6 +77,8 @@ def _read_case(
         facility_level=given.choice("facility_level", LEVEL_WORDS, 0)
         if given.has("facility_level")
         else None,
+        on_application=given.has("on_application")
+        and given.choice("on_application", _YES_NO, default=False),
         expect=_read_expect(section.section("expect"), pots),
     )
     given.close()

@@ -56,6 +56,8 @@ def _run(pack: CompiledPack, case: WorkedCase) -> CaseResult:
 
 
 def _actual(pack: CompiledPack, case: WorkedCase) -> dict[str, str]:
+    if case.on_application:
+        pack = pack.applications
     day = pack.policy_day(case.bill)
     if not pack.covers(day):
         return {"in_force": "否"}

@@ -36,7 +36,12 @@ def check_document(pack: PackDocument, root: Section) -> None:
 
 
 def _check_pots(pack: PackDocument, root: Section) -> None:
-    used = {pot for care in pack.cares.values() for pot in chain(pack, care.pot.value)}
+    used = {
+        pot
+        for care in pack.cares.values()
+        for drawn in (care.pot, *care.pots_by_category.values())
+        for pot in chain(pack, drawn.value)
+    }
     reserved = "、".join(RESERVED_POTS)
     for pot in pack.pots:
         outermost = pack.pots[chain(pack, pot)[-1]]
@@ -132,7 +137,7 @@ def _check_year_caps(pack: PackDocument, category: str, root: Section) -> None:
         covered = any(
             pack.benefits[category, care_type].rate.value is not None
             for care_type, care in pack.cares.items()
-            if pot in chain(pack, care.pot.value)
+            if pot in chain(pack, care.pot_of(category).value)
         )
         if covered != pack.year_caps[category, pot].value.covered:
             root.fault_below(

@@ -21,7 +21,11 @@ from settlement.domain.policy.document import (
     Rate,
     Tilt,
 )
-from settlement.domain.policy.narration import Phrases, benefit_phrases
+from settlement.domain.policy.narration import (
+    Phrases,
+    application_phrase,
+    benefit_phrases,
+)
 
 _FROM_BASIC = 1
 _FROM_TILT = 2
@@ -62,6 +66,8 @@ class Rule:
     pots: tuple[str, ...]
     """Every accumulator that is read or posted to, sorted."""
     quota: tuple[QuotaRow, ...]
+    nothing: str = "MA-2004"
+    """The reason of a bill for which it gives nothing."""
 
 
 class YearKeys(dict[str, AccumulatorKey]):
@@ -92,7 +98,7 @@ def compile_rule(
     """Lay out what one category gets for one kind of care."""
     care = pack.cares[care_type]
     benefit = pack.benefits[category.id, care_type]
-    drawn = chain(pack, care.pot.value)
+    drawn = chain(pack, care.pot_of(category.id).value)
     quota = tuple(_quota_rows(pack, category.id, drawn, figures))
     caps = [pack.year_caps[category.id, pot].value.amount for pot in drawn]
     terms = _terms(pack, benefit, standing, figures)
@@ -110,6 +116,29 @@ def compile_rule(
         pots=tuple(sorted(pots)),
         quota=quota,
     )
+
+
+def elsewhere(
+    pack: PackDocument, category: Category, care_type: CareType, figures: Figures
+) -> Rule:
+    """A category that gets nothing here: at the desk, or on application.
+
+    It reads and posts to no accumulator, and no quota of it is shown.
+    """
+    phrases = benefit_phrases(
+        pack,
+        category,
+        pack.cares[care_type],
+        pack.benefits[category.id, care_type],
+        (0, False),
+        figures,
+        (),
+    )
+    application = category.on_application
+    if application is None:
+        return Rule(category.id, None, phrases, (), (), ())
+    phrases = replace(phrases, rate=application_phrase(category, application))
+    return Rule(category.id, None, phrases, (), (), (), nothing="MA-2005")
 
 
 def _terms(

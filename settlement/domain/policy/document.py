@@ -7,7 +7,7 @@ into what a settlement needs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
@@ -122,6 +122,15 @@ class Year:
 
 
 @dataclass(frozen=True, slots=True)
+class OnApplication:
+    """Aid that is given on application later, never while a bill is settled."""
+
+    how: Text
+    """Where the patient applies, and with what; said at the desk."""
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Category:
     """An aid category: how it is called, spelled and numbered."""
 
@@ -131,6 +140,8 @@ class Category:
     aliases: tuple[str, ...]
     national_codes: tuple[str, ...]
     source: Source
+    on_application: OnApplication | None = None
+    """`None`: what it gives is given when a bill is settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +154,12 @@ class Care:
     day: Sourced[str]
     """`service_start` or `service_end`: picks pack version and cap year."""
     referral_required: Sourced[bool]
+    pots_by_category: Mapping[str, Sourced[str]] = field(default_factory=dict)
+    """Categories that draw on another pot."""
+
+    def pot_of(self, category: str) -> Sourced[str]:
+        """The pot that a category's aid draws on."""
+        return self.pots_by_category.get(category, self.pot)
 
 
 class Referral(StrEnum):
@@ -166,6 +183,12 @@ class BaseFormula:
     """Whether a bill on which aid was already paid may get more."""
     deductible_in: Sourced[bool] | None
     """Whether costs below the insurers' own deductible count; `None`: they do."""
+    by_category: Mapping[str, BaseFormula] = field(default_factory=dict)
+    """Categories of which the decree says otherwise."""
+
+    def of(self, category: str) -> BaseFormula:
+        """The formula that holds for a category."""
+        return self.by_category.get(category, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +303,8 @@ class WorkedCase:
     expect: Mapping[str, str]
     """Amounts as `64.00元`, words as written; keys of `cases.OUTCOMES`."""
     facility_level: int | None = None
+    on_application: bool = False
+    """Whether the amounts are applied for later, not settled at the desk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

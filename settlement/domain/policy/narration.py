@@ -13,9 +13,11 @@ from settlement.domain.decision import CodedLine
 from settlement.domain.money import percent_text, yuan_text
 from settlement.domain.policy.amounts import Figures
 from settlement.domain.policy.document import (
+    BaseFormula,
     Benefit,
     Care,
     Category,
+    OnApplication,
     PackDocument,
     Pot,
     Rate,
@@ -48,7 +50,7 @@ class Phrases:
     """Phrases of one category for one kind of care; `None`: no such rule."""
 
     best: Fixed
-    rate: Step
+    rate: Step | Fixed
     banded: Running | None
     """In place of `rate` where the brackets count the year's amounts."""
     deductible: Step | None
@@ -61,9 +63,19 @@ class Phrases:
     tilt_cap: Running | None
 
 
-def bill_phrases(pack: PackDocument, care: Care) -> BillPhrases:
-    """Prepare the phrases about the bill as a whole."""
-    source, base = pack.base.costs.label, pack.base
+def application_phrase(category: Category, application: OnApplication) -> Fixed:
+    """What the desk tells a patient whose aid is given on application."""
+    return Fixed(
+        f"{category.short.zh}救助依申请办理，不在结算时给付。{application.how.zh}",
+        f"{category.short.en}: aid is given on application, not at the desk. "
+        f"{application.how.en}",
+        application.source.label,
+    )
+
+
+def bill_phrases(pack: PackDocument, base: BaseFormula, care: Care) -> BillPhrases:
+    """Prepare the phrases about the bill as a whole, by one formula of the base."""
+    source = base.costs.label
     zh, en = "政策范围内费用", "In-policy costs"
     if base.pre_selfpay_in.value:
         zh, en = f"{zh}（含先行自付）", f"{en} with pre-selfpay"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
+from functools import cached_property
 
 from settlement.domain.adjudicate import (
-    BaseTerms,
     aidable_base,
     costs_in_scope,
     paid_before,
@@ -31,11 +31,11 @@ from settlement.domain.policy.cases import run_cases
 from settlement.domain.policy.compiled import Rule, YearKeys
 from settlement.domain.policy.document import (
     RESERVED_POTS,
-    BaseFormula,
     PackDocument,
     Referral,
 )
 from settlement.domain.policy.faults import FaultList
+from settlement.domain.policy.formula import BillTerms, bill_terms, by_formula
 from settlement.domain.policy.outcome import (
     Nothing,
     Visit,
@@ -50,7 +50,6 @@ from settlement.domain.policy.tables import (
     CareTerms,
     YearTables,
     accumulators_read,
-    care_terms,
     compile_rules,
 )
 
@@ -60,9 +59,14 @@ _OUTPATIENT = list(CareType).index(CareType.OUTPATIENT)
 class CompiledPack:
     """One policy document, ready to adjudicate bills. Immutable, deterministic."""
 
-    def __init__(self, document: PackDocument) -> None:
-        """Lay the tables out. The document must have come from `read_document`."""
+    def __init__(self, document: PackDocument, *, on_application: bool = False) -> None:
+        """Lay the tables out. The document must have come from `read_document`.
+
+        `on_application`: of its categories those that give on application, not those
+        that give when a bill is settled.
+        """
         self.document = document
+        self._on_application = on_application
         self.ref = PolicyRef(document.id, document.version, document.sha256)
         self.known_since = datetime.combine(document.known_since, time(), SHANGHAI)
         """The first instant at which the document could be known."""
@@ -75,18 +79,32 @@ class CompiledPack:
             category.id: (category.title.zh, category.title.en)
             for category in document.categories
         }
-        self._cares = care_terms(document)
+        self._common = bill_terms(document, document.base)
+        self._cares = self._common.cares
+        self._own = {
+            category: bill_terms(document, base)
+            for category, base in document.base.by_category.items()
+        }
         self._places = {
             place: referral.value for place, referral in document.places.items()
         }
-        self._base = _base_terms(document.base)
-        self._top_up = document.base.top_up.value
         self._filing_limit_days = document.filing_limit_days.value
         self._pots = frozenset({*document.pots, *RESERVED_POTS})
         self._ranks = _ranks(document)
+        self._listed = {
+            category.id: place for place, category in enumerate(document.categories)
+        }
         self._by_calendar = (document.year.month, document.year.day) == (1, 1)
         self._years_known = years_known(document)
         self._years: dict[int, YearTables] = {}
+
+    @cached_property
+    def applications(self) -> CompiledPack:
+        """The same document as whoever decides applications applies it.
+
+        The desk's categories give nothing there. Never used to settle a bill.
+        """
+        return CompiledPack(self.document, on_application=True)
 
     def covers(self, day: date) -> bool:
         """Whether the pack is in force on the day, both ends included.
@@ -121,7 +139,9 @@ class CompiledPack:
 
     def fields_needed(self, bill: Bill) -> tuple[str, ...]:
         """Fields that the rules rest on and that the bill leaves out."""
-        if not self._base.deductible_in and bill.deductible_fen is None:
+        every = (self._common, *self._own.values())
+        needed = not all(terms.base.deductible_in for terms in every)
+        if needed and bill.deductible_fen is None:
             return ("deductible_fen",)
         return ()
 
@@ -190,17 +210,49 @@ class CompiledPack:
         `settled_on`, the Shanghai day of the instant of settling, is needed where
         the pack has a filing limit.
         """
-        funds_fen, care = bill.funds_fen, self._cares[bill.care_type]
+        if not self._own:
+            return self._decide(
+                self._common, bill, categories, used_fen, facility_level, settled_on
+            )
+        count = len(categories)
+        ordered = sorted(categories, key=self._place)
+        results = [
+            self._decide(
+                terms, bill, group, used_fen, facility_level, settled_on, count
+            )
+            for terms, group in by_formula(self._own, self._common, ordered)
+        ]
+        return max(results, key=self._preference)
+
+    def _preference(self, result: Adjudication) -> tuple[int, bool, int]:
+        """The most aid; of equal ones an approval, then the first listed."""
+        return result.aid_fen, result.approved, -self._place(result.category or "")
+
+    def _place(self, category: str) -> int:
+        return self._listed.get(category, len(self._listed))
+
+    def _decide(
+        self,
+        terms: BillTerms,
+        bill: Bill,
+        categories: Sequence[str],
+        used_fen: Mapping[AccumulatorKey, int],
+        facility_level: int | None,
+        settled_on: date | None,
+        identities: int = 0,
+    ) -> Adjudication:
+        """What the bill gets for categories of one base formula."""
+        funds_fen, care = bill.funds_fen, terms.cares[bill.care_type]
         referred = self._is_referred(bill)
         day = bill.service_end if care.by_end else bill.service_start
         tables = self._tables(self.year_of(day))
         rules = tables.rules[2 * (facility_level or 0) + referred][care.number]
         visit = Visit(bill, bill.total_fen - funds_fen, tables.keys, used_fen)
-        refusal = self._refusal(bill, care, settled_on, referred=referred)
+        refusal = self._refusal(bill, terms, care, settled_on, referred=referred)
         if refusal is not None:
             return self._without_aid(visit, refusal, rules, care, categories)
-        scope_fen = costs_in_scope(self._base, bill)
-        paid_fen = paid_before(self._base, bill, funds_fen)
+        scope_fen = costs_in_scope(terms.base, bill)
+        paid_fen = paid_before(terms.base, bill, funds_fen)
         base_fen = aidable_base(scope_fen, paid_fen, visit.owed_fen)
         phrases = care.phrases
         lines: list[CodedLine] = [("base", phrases.base, scope_fen, base_fen, paid_fen)]
@@ -210,12 +262,10 @@ class CompiledPack:
         mine = _rules_of(rules, categories)
         best = best_benefit(mine, visit, base_fen)
         if best is None:
-            lines.extend(
-                ("not_covered", rule.phrases.rate, base_fen, 0, 0) for rule in mine[:1]
-            )
-            nothing = Nothing("MA-2004", lines, base_fen)
+            nothing = _uncovered(mine, lines, base_fen)
             return self._without_aid(visit, nothing, rules, care, categories)
-        return approved(visit, best, lines, phrases, several=len(mine) > 1)
+        several = len(mine) > 1 or identities > 1
+        return approved(visit, best, lines, phrases, several=several)
 
     def _without_aid(
         self,
@@ -230,11 +280,17 @@ class CompiledPack:
         return without_aid(visit, nothing, rule, care.phrases)
 
     def _refusal(
-        self, bill: Bill, care: CareTerms, settled_on: date | None, *, referred: bool
+        self,
+        bill: Bill,
+        terms: BillTerms,
+        care: CareTerms,
+        settled_on: date | None,
+        *,
+        referred: bool,
     ) -> Nothing | None:
         """Why the bill is declined, whoever brings it; `None` where it is not."""
         phrases = care.phrases
-        if bill.medical_aid_fen > 0 and not self._top_up:
+        if bill.medical_aid_fen > 0 and not terms.top_up:
             paid = ("already_paid", phrases.already_paid, bill.medical_aid_fen, 0, 0)
             return Nothing("MA-2201", (paid,), approved=False)
         days = self._filing_limit_days
@@ -262,19 +318,23 @@ class CompiledPack:
             if self._years_known is None and self._years:
                 rules = next(iter(self._years.values())).rules
             else:
-                rules = compile_rules(self.document, year)
+                rules = compile_rules(
+                    self.document, year, on_application=self._on_application
+                )
             read = accumulators_read(keys, rules)
             tables = self._years[year] = YearTables(keys, rules, read)
         return tables
 
 
-def _base_terms(base: BaseFormula) -> BaseTerms:
-    return BaseTerms(
-        pre_selfpay_in=base.pre_selfpay_in.value,
-        commercial_off=base.commercial_off.value,
-        charity_off=base.charity_off.value,
-        deductible_in=base.deductible_in is None or base.deductible_in.value,
-    )
+def _uncovered(
+    rules: Sequence[Rule], lines: Sequence[CodedLine], base_fen: int
+) -> Nothing:
+    """Why no category gives anything: one that gives on application is named first."""
+    if not rules:
+        return Nothing("MA-2004", lines, base_fen)
+    rule = next((rule for rule in rules if rule.nothing != "MA-2004"), rules[0])
+    line = ("not_covered", rule.phrases.rate, base_fen, 0, 0)
+    return Nothing(rule.nothing, (*lines, line), base_fen)
 
 
 def _rules_of(rules: Mapping[str, Rule], categories: Sequence[str]) -> list[Rule]:
@@ -316,7 +376,10 @@ def canonical_category(pack: CompiledPack, spelling: str) -> str | None:
 
 
 def _ranks(document: PackDocument) -> dict[str, tuple[int, int]]:
-    """Order of the categories by benefits as such: sum of rates, then as listed."""
+    """Order of the categories by benefits as such: sum of rates, then as listed.
+
+    Those that give on application come last: a desk shows no quota of theirs.
+    """
     ranks = {}
     for place, category in enumerate(document.categories):
         rates = [
@@ -324,5 +387,6 @@ def _ranks(document: PackDocument) -> dict[str, tuple[int, int]]:
             for care_type in CareType
             if (rate := document.benefits[category.id, care_type].rate.value)
         ]
-        ranks[category.id] = (-sum(rates), place)
+        at_desk = category.on_application is None
+        ranks[category.id] = (-sum(rates) if at_desk else 1, place)
     return ranks

@@ -6,7 +6,8 @@ as 不享受, 不限 or 无, never left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from settlement.domain.bill import CareType, Place
@@ -25,6 +26,7 @@ from settlement.domain.policy.document import (
     Care,
     Category,
     IdentityRule,
+    OnApplication,
     Pot,
     Referral,
     Sourced,
@@ -38,6 +40,14 @@ _IN_OUT = {"计入": True, "不计入": False}
 _OFF = {"扣除": True, "不扣除": False}
 _ALLOWED = {"允许": True, "不允许": False}
 _DAYS = {"service_start": "service_start", "service_end": "service_end"}
+#: Rules of the base that a category may have for itself, and the words of each.
+_OWN_BASE: Mapping[str, tuple[str, Mapping[str, bool]]] = {
+    "pre_selfpay": ("pre_selfpay_in", _IN_OUT),
+    "commercial": ("commercial_off", _OFF),
+    "charity": ("charity_off", _OFF),
+    "top_up": ("top_up", _ALLOWED),
+    "insurance_deductible": ("deductible_in", _IN_OUT),
+}
 _PLACES = {
     "按账单": Referral.AS_BILLED,
     "视为已转诊": Referral.REFERRED,
@@ -57,10 +67,21 @@ def read_categories(root: Section, book: SourceBook) -> tuple[Category, ...]:
                 aliases=section.texts("aliases"),
                 national_codes=section.texts("national_codes"),
                 source=book.cite(section),
+                on_application=_read_application(section, book),
             )
         )
         section.close()
     return tuple(categories)
+
+
+def _read_application(category: Section, book: SourceBook) -> OnApplication | None:
+    if not category.has("on_application"):
+        return None
+    section = category.section("on_application")
+    how = Text(section.text("zh"), section.text("en"))
+    application = OnApplication(how, book.cite(section))
+    section.close()
+    return application
 
 
 def read_pots(root: Section) -> dict[str, Pot]:
@@ -78,23 +99,64 @@ def read_pots(root: Section) -> dict[str, Pot]:
 
 
 def read_cares(
-    root: Section, pots: Mapping[str, Pot], book: SourceBook
+    root: Section,
+    pots: Mapping[str, Pot],
+    categories: Collection[str],
+    book: SourceBook,
 ) -> dict[CareType, Care]:
     """Every kind of care with its pot, its day and whether a referral is required."""
     group = root.section("care")
     cares: dict[CareType, Care] = {}
     for care_type in CareType:
         section = group.section(care_type.value)
+        pot, pots_by_category = _read_drawn(section, pots, categories, book)
         cares[care_type] = Care(
             care_type=care_type,
             title=section.both("title"),
-            pot=book.cell(section, "pot", _name_of(pots, "pots")),
+            pot=pot,
+            pots_by_category=pots_by_category,
             day=book.cell(section, "day", word(_DAYS, "service_start")),
             referral_required=book.cell(section, "referral", word(REQUIRED, True)),  # noqa: FBT003
         )
         section.close()
     group.close()
     return cares
+
+
+def _read_drawn(
+    care: Section,
+    pots: Mapping[str, Pot],
+    categories: Collection[str],
+    book: SourceBook,
+) -> tuple[Sourced[str], dict[str, Sourced[str]]]:
+    """The pot that a kind of care draws on, and the categories with another one."""
+    section = care.section("pot")
+    name = _name_of(pots, "pots")
+    pot = Sourced(name(section), book.cite(section))
+    others = {
+        category: book.cell(own, category, name)
+        for category, own in _own_rules(section, categories)
+    }
+    section.close()
+    return pot, others
+
+
+def _own_rules(
+    section: Section, categories: Collection[str]
+) -> Iterator[tuple[str, Section]]:
+    """The group `by_category`, once for each category that it names."""
+    if not section.has("by_category"):
+        return
+    group = section.section("by_category")
+    if not group.node.entries:
+        group.faults.add(
+            "MA-7007", group.line, group.path,
+            zh="至少要有一项。", en="At least one entry is needed.",
+        )  # fmt: skip
+    for category in categories:
+        if group.has(category):
+            yield category, group
+    group.close()
 
 
 def _name_of(known: Mapping[str, T], what: str) -> Callable[[Section], str]:
@@ -112,7 +174,9 @@ def read_places(root: Section, book: SourceBook) -> dict[Place, Sourced[Referral
     return places
 
 
-def read_base(root: Section, book: SourceBook) -> BaseFormula:
+def read_base(
+    root: Section, categories: Collection[str], book: SourceBook
+) -> BaseFormula:
     """What counts towards the base and what comes off it."""
     section = root.section("base")
     base = BaseFormula(
@@ -125,8 +189,38 @@ def read_base(root: Section, book: SourceBook) -> BaseFormula:
         if section.has("insurance_deductible")
         else None,
     )
+    others = {
+        category: _read_own_base(group.section(category), base, book)
+        for category, group in _own_rules(section, categories)
+    }
     section.close()
-    return base
+    return replace(base, by_category=others)
+
+
+def _read_own_base(
+    section: Section, common: BaseFormula, book: SourceBook
+) -> BaseFormula:
+    """What holds for all, but for the rules that one category has for itself."""
+    own: dict[str, Sourced[bool]] = {
+        field: _switch(section, key, words, book)
+        for key, (field, words) in _OWN_BASE.items()
+        if section.has(key)
+    }
+    if not section.node.entries:
+        section.faults.add(
+            "MA-7007", section.line, section.path,
+            zh="至少写一项与上面不同的规则。",
+            en="Write at least one rule that differs from those above.",
+        )  # fmt: skip
+    section.close()
+    return replace(
+        common,
+        pre_selfpay_in=own.get("pre_selfpay_in", common.pre_selfpay_in),
+        commercial_off=own.get("commercial_off", common.commercial_off),
+        charity_off=own.get("charity_off", common.charity_off),
+        top_up=own.get("top_up", common.top_up),
+        deductible_in=own.get("deductible_in", common.deductible_in),
+    )
 
 
 def read_identity_rule(root: Section, book: SourceBook) -> IdentityRule:

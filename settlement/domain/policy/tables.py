@@ -8,8 +8,14 @@ from typing import NamedTuple
 from settlement.domain.bill import CareType
 from settlement.domain.decision import AccumulatorKey
 from settlement.domain.policy.amounts import Figures
-from settlement.domain.policy.compiled import Rule, Standing, YearKeys, compile_rule
-from settlement.domain.policy.document import LEVELS, PackDocument
+from settlement.domain.policy.compiled import (
+    Rule,
+    Standing,
+    YearKeys,
+    compile_rule,
+    elsewhere,
+)
+from settlement.domain.policy.document import LEVELS, BaseFormula, PackDocument
 from settlement.domain.policy.narration import BillPhrases, bill_phrases
 
 
@@ -38,21 +44,26 @@ class YearTables(NamedTuple):
     """What a category may read or post to, in whatever standing; sorted by pot."""
 
 
-def care_terms(document: PackDocument) -> dict[CareType, CareTerms]:
+def care_terms(document: PackDocument, base: BaseFormula) -> dict[CareType, CareTerms]:
     """All of a kind of care under one key: the hash of an enum's member is dear."""
     return {
         care_type: CareTerms(
             number,
             document.cares[care_type].day.value == "service_end",
             document.cares[care_type].referral_required.value,
-            bill_phrases(document, document.cares[care_type]),
+            bill_phrases(document, base, document.cares[care_type]),
         )
         for number, care_type in enumerate(CareType)
     }
 
 
-def compile_rules(document: PackDocument, year: int) -> list[Rules]:
-    """The rules of one year, in the order of `YearTables.rules`."""
+def compile_rules(
+    document: PackDocument, year: int, *, on_application: bool
+) -> list[Rules]:
+    """The rules of one year, in the order of `YearTables.rules`.
+
+    Of the categories, those that give at the desk, or those that give on application.
+    """
     figures = Figures(document.indicators, year)
     standings = [
         Standing(level, referred) for level in LEVELS for referred in (False, True)
@@ -63,6 +74,8 @@ def compile_rules(document: PackDocument, year: int) -> list[Rules]:
                 category.id: compile_rule(
                     document, category, care_type, standing, figures
                 )
+                if (category.on_application is not None) == on_application
+                else elsewhere(document, category, care_type, figures)
                 for category in document.categories
             }
             for care_type in CareType
