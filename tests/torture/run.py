@@ -7,12 +7,14 @@ import contextlib
 import random
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
 
 from settlement.store.database import Database
+from tests.acceptance.desk import Answer
 from tests.torture import checker
 from tests.torture.checker import Findings, LogView
 from tests.torture.fault import Fault
@@ -38,6 +40,7 @@ VISITOR, CUTTER = "VISIT", "CUT"
 _TERMINALS = 8
 #: Of definite answers asked for again over HTTP after a round.
 _REPEATED = 60
+_BUSY = 500
 _NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -79,6 +82,8 @@ class Run:
     log: LogView
     began: float = field(default_factory=time.monotonic)
     harness_errors: list[str] = field(default_factory=list)
+    needs: dict[str, int] = field(default_factory=dict)
+    """How often each fault is to be made, by its name."""
     rounds: int = 0
     postgres: str = ""
     """The server's version."""
@@ -108,12 +113,11 @@ class Run:
 
     def wanting(self) -> list[str]:
         """What was not done as often as planned; what cannot be done does not count."""
-        tally, repeats = self.stage.tally, self.plan.repeats
+        tally = self.stage.tally
         names = [
             fault.name
             for fault in self.faults
-            if (tally.injected[fault.name] < repeats or self._is_half_swept(fault))
-            and fault.name not in tally.impossible
+            if fault.name not in tally.impossible and self._is_wanting(fault)
         ]
         if tally.kills < self.plan.kills:
             names.append("kills")
@@ -178,8 +182,9 @@ class Run:
     def _may_kill(self) -> bool:
         """Kills accompany all faults: they are spread over them, not done first."""
         tally, plan = self.stage.tally, self.plan
-        made = sum(min(tally.injected[f.name], plan.repeats) for f in self.faults)
-        planned = len(self.faults) * plan.repeats
+        needs = self.needs
+        made = sum(min(tally.injected[name], need) for name, need in needs.items())
+        planned = sum(needs.values())
         share = 1.0 if planned == 0 else min(1.0, (made + 3) / planned)
         if share == 1.0 and self._spared():
             return True
@@ -197,17 +202,24 @@ class Run:
     def _draw(self, *, in_company: bool = False) -> Fault | None:
         """One of the faults that were made least often."""
         counted = self.stage.tally.injected
-        wanting = [
+        possible = [
             fault
             for fault in self.faults
             if fault.name not in self.stage.tally.impossible
-            and (counted[fault.name] < self.plan.repeats or self._is_half_swept(fault))
             and not (in_company and (fault.alone or fault.apart))
         ]
+        wanting = [fault for fault in possible if self._is_wanting(fault)]
         if not wanting:
-            return None
-        fewest = min(counted[fault.name] for fault in wanting)
-        return self.rng.choice([f for f in wanting if counted[f.name] == fewest])
+            return self.rng.choice(possible) if possible else None
+        # By share, so that what is to be made often is not left for the end.
+        share = {f.name: counted[f.name] / self.needs[f.name] for f in wanting}
+        fewest = min(share.values())
+        return self.rng.choice([f for f in wanting if share[f.name] <= fewest])
+
+    def _is_wanting(self, fault: Fault) -> bool:
+        """Whether it was not made as often as planned."""
+        made = self.stage.tally.injected[fault.name]
+        return made < self.needs[fault.name] or self._is_half_swept(fault)
 
     async def _inject(self, fault: Fault) -> None:
         """One fault, sometimes a second one while the first is recovered from."""
@@ -284,6 +296,7 @@ class Run:
     async def _check(self, *, whole: bool = False) -> None:
         """The notes, the database and the log agree; at the end the books too."""
         findings = Findings()
+        await until_true(self._is_ready, "the gateway is ready")
         await self.visitor.settle_all()
         intents = self.intents
         await self._repeat_some(intents, findings)
@@ -314,14 +327,18 @@ class Run:
         by_code = {t.hospital.code: t for t in self.terminals}
         mine = [i for i in intents[-4_000:] if i.facility in by_code]
         for intent in self.rng.sample(mine, min(_REPEATED, len(mine))):
-            again = await by_code[intent.facility].send(intent)
-            if intent.answer is None or again.body != intent.answer.body:
+            terminal = by_code[intent.facility]
+            again = await _told(lambda t=terminal, i=intent: t.send(i))  # type: ignore[misc]  # bound now
+            if again.status != 201:
+                findings.add(f"a replay is answered {again.status}:", intent.key)
+            elif intent.answer is None or again.body != intent.answer.body:
                 findings.add("a replay has other bytes:", intent.key)
             elif not again.replayed:
                 findings.add("a replay is not marked as one:", intent.key)
 
     async def _shown_size(self) -> int:
-        answer = await self.terminals[0].desk.raw("GET", "/v1/log/checkpoint")
+        desk = self.terminals[0].desk
+        answer = await _told(lambda: desk.raw("GET", "/v1/log/checkpoint"))
         return self.log.saw(answer.body.decode())
 
     async def finish(self) -> None:
@@ -355,6 +372,34 @@ class Run:
             f"  violations {len(tally.violations)}"
             f"  harness errors {len(self.harness_errors)}"
         )
+
+
+def needs_of(faults: Sequence[Fault], repeats: int) -> dict[str, int]:
+    """So often that each number of the matrix comes to `repeats`.
+
+    Several kinds of one number share them, each with a third at least.
+    """
+    kinds = Counter(number for fault in faults for number in fault.numbers)
+    least = -(-repeats // 3)
+    return {
+        fault.name: max(least, *(-(-repeats // kinds[n]) for n in fault.numbers))
+        for fault in faults
+    }
+
+
+async def _told(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What is answered once nobody is being replaced any more."""
+    ends = time.monotonic() + WITHIN_S
+    while True:
+        try:
+            answer = await ask()
+        except _NO_ANSWER:
+            if time.monotonic() > ends:
+                raise
+        else:
+            if answer.status < _BUSY or time.monotonic() > ends:
+                return answer
+        await asyncio.sleep(0.1)
 
 
 def _faults_of(plan: Plan, visitor: Visitor, cutter: Cutter) -> list[Fault]:
@@ -395,6 +440,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
             killer=Killer(stage, rng),
             log=LogView(stage.sandbox.trust),
         )
+        made.needs = needs_of(made.faults, plan.repeats)
         await made.guarded_go()
         journal.close()
         return made

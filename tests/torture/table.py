@@ -188,6 +188,7 @@ def house_table(house: HouseFaults) -> tuple[Fault, ...]:
             ("F23",),
             "sessions refused, never a second settlement",
             house.turn_clock,
+            apart=True,
         ),
         Fault(
             "caller's clock wrong",
