@@ -7,6 +7,7 @@ value can be written, reading what was written gives the same value.
 import dataclasses
 import gzip
 import json
+import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,15 +74,19 @@ from tests.fuzz.hostile_bodies import (
     SEARCH,
     SESSION,
     Shape,
+    hostile_body,
     members_of,
     rendered,
 )
+from tests.policy.small_pack import SMALL
 from tests.roster.bureau import CATEGORIES, TOKENIZER, row
 
 #: The day after the service of sound bodies.
 TODAY = date(2026, 1, 6)
 _PACKS = Path(__file__).resolve().parents[2] / "settlement" / "policies"
-_SMALL_PACK = Path(__file__).resolve().parents[1] / "policy" / "small-pack-head.yaml"
+#: Bodies gone wrong that mutation starts from, beside the sound one.
+_HOSTILE = 60
+_SMALL_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +128,19 @@ def _bill_text(bill: Bill) -> bytes:
     return json.dumps(members, default=str).encode()
 
 
-def _sound(*shapes: Shape) -> list[bytes]:
-    return [rendered(members_of(shape.sound())) for shape in shapes]
+def _bodies(shape: Shape) -> list[bytes]:
+    """A sound one first, then some that are not."""
+    hostile = [
+        hostile_body(shape, random.Random(number)).raw for number in range(_HOSTILE)
+    ]
+    small = [raw for raw in hostile if len(raw) < _SMALL_BYTES]
+    return [rendered(members_of(shape.sound())), *small]
 
 
 def _vectors(*names: str) -> list[bytes]:
+    """Examples of docs/formats."""
     found = format_vectors.examples()
-    return [found[name].encode() for name in names if name in found]
+    return [found[name].encode() for name in names]
 
 
 def _text(raw: bytes) -> str:
@@ -208,7 +219,7 @@ def _verified(raw: bytes) -> None:
 
 
 def _receipts() -> list[bytes]:
-    return [json.dumps(fixed.receipt(fixed.seal())).encode()]
+    return [json.dumps(fixed.receipt(fixed.seal())).encode(), *_vectors("receipt")]
 
 
 def _headers(raw: bytes) -> object:
@@ -227,7 +238,7 @@ def _route(raw: bytes) -> object:
 
 
 def _wire(name: str, parse: Callable[[bytes], Any], shape: Shape) -> Parser:
-    return Parser(name, parse, (RequestRefused,), partial(_sound, shape), weight=3)
+    return Parser(name, parse, (RequestRefused,), partial(_bodies, shape), weight=3)
 
 
 def _crypto(
@@ -244,7 +255,7 @@ def _notes() -> list[bytes]:
 
 
 PARSERS = (
-    Parser("bill", _bill, (RequestRefused,), partial(_sound, BILL), _bill_text, 8),
+    Parser("bill", _bill, (RequestRefused,), partial(_bodies, BILL), _bill_text, 8),
     _wire("eligibility", parse_eligibility, ELIGIBILITY),
     _wire("reversal", parse_reversal, REVERSAL),
     _wire("search", parse_search, SEARCH),
@@ -299,9 +310,9 @@ PARSERS = (
             lambda: [entry_bundle([b"a", b"", b"b" * 300])], entry_bundle),
     Parser("offline verification", _verified, (), lambda: [*_receipts(), fixed.seal()]),
     Parser("policy tree", read_tree, (PolicyError,),
-           lambda: [_SMALL_PACK.read_bytes()], weight=2),
+           lambda: [SMALL.encode()], weight=2),
     Parser("policy pack", read_document, (PolicyError,),
-           lambda: [_SMALL_PACK.read_bytes(),
+           lambda: [SMALL.encode(),
                     (_PACKS / "demo-district.yaml").read_bytes()]),
     Parser("roster", _roster, (RosterRefusedError,), _roster_seeds, weight=2),
     Parser("visits", _visits, (VisitFileError,), _visit_seeds, weight=2),

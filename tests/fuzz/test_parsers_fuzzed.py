@@ -63,11 +63,7 @@ def _timely(parser: Parser, raw: bytes) -> bool:
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
 def test_seeds_are_read(parser: Parser) -> None:
     """What mutation starts from is sound, or the fuzzing would see the door alone."""
-    seeds = parser.seeds()
-
-    assert seeds
-    if parser.name != "policy pack":
-        assert any(parser.check(seed) for seed in seeds[:1])
+    assert parser.check(parser.seeds()[0])
 
 
 def test_hostile_body_names_its_field() -> None:
