@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -23,6 +24,10 @@ from tests.support.sources import PROJECT
 
 #: The test's roster is of a fixed day, long ago.
 _ANY_AGE = HealthLimits(roster_age=timedelta(days=36_500))
+
+_END_ALL = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1"
+)
 
 
 @pytest.fixture
@@ -111,24 +116,21 @@ async def test_mark_not_written(well: House, tmp_path: Path) -> None:
 @asynccontextmanager
 async def _shut(dsn: str, database_dsn: str) -> AsyncIterator[None]:
     """Have the server let nobody into the database."""
-    name = (await _ask(database_dsn, "SELECT current_database()")) or ""
+    name = await _ask(database_dsn, "SELECT current_database()")
     await _ask(dsn, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-    await _ask(
-        dsn,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
-        name,
-    )
+    # Told to end is not ended yet.
+    while await _ask(dsn, _END_ALL, name):  # noqa: ASYNC110  # other processes
+        await asyncio.sleep(0.02)
     try:
         yield
     finally:
         await _ask(dsn, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
-async def _ask(dsn: str, sql: str, *values: str) -> str | None:
+async def _ask(dsn: str, sql: str, *values: str) -> Any:
     connection = await asyncpg.connect(dsn)
     try:
-        value: str | None = await connection.fetchval(sql, *values)
-        return value
+        return await connection.fetchval(sql, *values)
     finally:
         await connection.close()
 

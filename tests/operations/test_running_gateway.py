@@ -129,13 +129,17 @@ def run(folder: Path) -> Run:
             before = asyncio.run(_seen(url, _everything_arrived))
             killed = min(gateway.worker_pids())
             os.kill(killed, signal.SIGKILL)
-            wait_for(lambda: len(set(gateway.worker_pids()) - {killed}) == 2, 60)
+            wait_for(lambda: _started(gateway) == 3, 60)
             after = asyncio.run(_seen(url, _worker_is_back))
             types = _parse(asyncio.run(_fetch(url)))[1]
         lines = gateway.log.read_text(encoding="utf-8").splitlines()
     log = [json.loads(line) for line in lines]
     cards = [str(bill(n)["card"]["number"]) for n in range(1, 10)]
     return Run(before, after, ids, log, cards, killed, types)
+
+
+def _started(gateway: GatewayProcess) -> int:
+    return gateway.log.read_text(encoding="utf-8").count('"worker.started"')
 
 
 def _everything_arrived(seen: Samples) -> bool:
