@@ -36,6 +36,7 @@ from settlement.service.publish import Publisher
 from settlement.service.reverse import Reverse
 from settlement.service.sequencer import Sequencer, SequencerLimits
 from settlement.service.settle import Settle
+from settlement.store.database import Database
 from settlement.store.errors import (
     BatchConflictError,
     BatchRefusedError,
@@ -144,6 +145,9 @@ class Machine:
         self.keys = keys
         self.mark = Mark(server)
         self.folder = SharedFolder()
+        self.open_database: Callable[[], Database] = lambda: as_database(
+            SimDatabase(server)
+        )
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,8 @@ class Worker:
         #: Why the start was refused for good.
         self.refused: str | None = None
         self._replies: dict[asyncio.Future[Any], None] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_closing = False
 
     @property
     def is_ready(self) -> bool:
@@ -183,7 +189,7 @@ class Worker:
     async def open(self) -> None:
         """As `gateway.wiring.open_gateway`; raises what that raises."""
         machine, keys = self.machine, self.machine.keys
-        database = as_database(SimDatabase(machine.server))
+        database = machine.open_database()
         logbook = Logbook(keys.signer)
         nodes = LogNodes(database)
         publisher = self.publisher
@@ -231,7 +237,7 @@ class Worker:
         """Work that must not end by itself; where it does the run fails."""
 
         def note(done: asyncio.Task[None]) -> None:
-            if not done.cancelled():
+            if not done.cancelled() and not self._is_closing:
                 loop: Any = asyncio.get_running_loop()
                 loop.call_exception_handler(
                     {
@@ -241,6 +247,17 @@ class Worker:
                 )
 
         task.add_done_callback(note)
+        self._tasks.append(task)
+
+    async def close(self) -> None:
+        """End in good order, as SIGTERM does."""
+        self._is_closing = True
+        follower, run = self._tasks
+        follower.cancel()
+        if self.sequencer is not None:
+            self.sequencer.drain()
+        await asyncio.gather(follower, run, return_exceptions=True)
+        await self.publisher.close()
 
     async def ask(
         self, work: Callable[[Worker], Coroutine[Any, Any, Answer]], goes_after: float
