@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from settlement.domain.errors import RequestRefused
 from settlement.service.ports import Caller
 from settlement.store.access import AccessStore, LiveSession, NewSession
-from settlement.store.errors import StoreUnavailableError
+from settlement.store.errors import StoreBusyError, StoreUnavailableError
 
 TOKEN_BYTES = 32
 MAX_SESSION = timedelta(hours=12)
@@ -48,6 +48,11 @@ class OpenedSession:
     token: str
     party: str
     expires_at: datetime
+
+
+def not_now(gone: StoreUnavailableError) -> RequestRefused:
+    """What a caller is told: busy is not gone."""
+    return RequestRefused("MA-5101" if isinstance(gone, StoreBusyError) else "MA-5105")
 
 
 def token_hash(token: str) -> bytes:
@@ -102,8 +107,8 @@ class Sessions:
         )
         try:
             is_first = await self._store.open_session(session)
-        except StoreUnavailableError:
-            raise RequestRefused("MA-5105") from None
+        except StoreUnavailableError as gone:
+            raise not_now(gone) from None
         if not is_first:
             self.replays += 1
             _log.warning("access.nonce_replayed", extra={"key": key_id})
@@ -126,8 +131,8 @@ class Sessions:
         generation = self._generation
         try:
             session = await self._store.session(hashed, now)
-        except StoreUnavailableError:
-            raise RequestRefused("MA-5105") from None
+        except StoreUnavailableError as gone:
+            raise not_now(gone) from None
         if session is None:
             self._known.pop(hashed, None)
             raise RequestRefused("MA-3101")
@@ -143,8 +148,8 @@ class Sessions:
         """Use the nonce of a signed settlement or reversal; raises as `open` does."""
         try:
             is_first = await self._store.take_nonce(key_id, nonce, now)
-        except StoreUnavailableError:
-            raise RequestRefused("MA-5105") from None
+        except StoreUnavailableError as gone:
+            raise not_now(gone) from None
         if not is_first:
             self.replays += 1
             _log.warning("access.nonce_replayed", extra={"key": key_id})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from settlement.store.errors import StoreUnavailableError
+from settlement.store.errors import StoreBusyError, StoreUnavailableError
 from settlement.store.statements import statement
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class NewSession:
 def _our_errors() -> Iterator[None]:
     try:
         yield
+    except StoreBusyError:
+        raise
     except _UNREACHABLE as error:
         raise StoreUnavailableError(type(error).__name__) from error
 
