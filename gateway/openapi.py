@@ -19,6 +19,11 @@ from gateway.wire_answers import ItemsOut, ProblemOut, ReadyOut
 from settlement.domain.reasons import REASONS
 
 _REF = "#/components/schemas/{model}"
+#: In every answer; 64 random bits.
+_REQUEST_ID = {
+    "description": "Of this attempt; our logs know it. 供排查用，请记入贵方日志。",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+}
 _UNAVAILABLE = 503
 _VERSION = "1"
 #: Codes from here on belong to files and commands.
@@ -58,13 +63,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(),
-            "headers": {
-                "RequestId": {
-                    "description": "Of this attempt; our logs know it. 供排查用，"
-                    "请记入贵方日志。",
-                    "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-                }
-            },
+            "headers": {"RequestId": _REQUEST_ID},
             "securitySchemes": {
                 "session": {
                     "type": "http",
