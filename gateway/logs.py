@@ -102,6 +102,8 @@ def configure_logs(level: str = "info", worker: int | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(worker))
     handler.addFilter(REPEATS)
+    # A line that cannot be written would be explained with the fault's own message.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

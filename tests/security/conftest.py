@@ -110,8 +110,13 @@ async def _ready(*urls: str) -> None:
     """Wait until every worker knows the roster; connections meet all in turn."""
     for url in urls * 6:
         async with asyncio.timeout(60), aiohttp.ClientSession() as http:
-            while (await http.get(f"{url}/readyz")).status != 200:  # noqa: ASYNC110  # another process
+            while not await _is_ready(http, url):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.05)
+
+
+async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
+    async with http.get(f"{url}/readyz") as answer:
+        return answer.status == 200
 
 
 @pytest.fixture
