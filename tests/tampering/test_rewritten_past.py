@@ -150,6 +150,9 @@ async def test_any_receipt_or_checkpoint_of_the_time_finds_it(
         found = await rules(house, evidence)
         assert found, evidence
         assert all(rule.startswith("past: ") for rule in found)
+    assert "past: another record stands where a receipt says" in await rules(
+        house, held.answer(VICTIM)
+    )
 
 
 @pytest.mark.parametrize("name", FORGERIES)
