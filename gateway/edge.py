@@ -13,6 +13,7 @@ from aiohttp.http import HttpVersion11
 
 from gateway.limits import TURN, Limits, no_limits
 from gateway.wire import parse_instant_header, parse_key_header
+from gateway.wire_faults import WHOLE_BODY
 from gateway.wire_models import MAX_DEADLINE_MS
 from settlement.domain.bill import BillFault
 from settlement.domain.errors import RequestRefused
@@ -80,7 +81,7 @@ class Edge:
         if text is None:
             return self.gateway.now()
         if not self.gateway.sandbox:
-            raise RequestRefused("MA-1108")
+            raise _refused("MA-1108", _SANDBOX_HEADER)
         return parse_instant_header(_SANDBOX_HEADER, text)
 
     async def finish(self, settling: Coroutine[Any, Any, Answer]) -> Answer:
@@ -120,10 +121,10 @@ async def json_body(request: web.BaseRequest) -> bytes:
     """
     content_type = request.headers.get("Content-Type")
     if content_type != _JSON and not _is_json(content_type):
-        raise RequestRefused("MA-1106")
+        raise _refused("MA-1106", "Content-Type")
     if "Content-Encoding" in request.headers:
         # A body that is not what it says it is would be read otherwise elsewhere.
-        raise RequestRefused("MA-1106")
+        raise _refused("MA-1106", "Content-Type")
     content = request.content
     try:
         if not content.is_eof():
@@ -133,20 +134,20 @@ async def json_body(request: web.BaseRequest) -> bytes:
     except web.RequestPayloadError:
         raise RequestRefused("MA-1107") from None
     if len(body) > request.client_max_size:
-        raise RequestRefused("MA-1105")
+        raise _refused("MA-1105", WHOLE_BODY)
     return body
 
 
 async def _arriving(request: web.BaseRequest) -> bytes:
     declared = request.content_length
     if declared is not None and declared > request.client_max_size:
-        raise RequestRefused("MA-1105")
+        raise _refused("MA-1105", WHOLE_BODY)
     _continue(request)
     try:
         async with asyncio.timeout(cast("Protocol", request.protocol).limits.body_s):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise RequestRefused("MA-1105") from None
+        raise _refused("MA-1105", WHOLE_BODY) from None
     except (TimeoutError, ConnectionError):
         raise RequestRefused("MA-1140") from None
 
@@ -176,6 +177,11 @@ def idempotency_key(request: web.BaseRequest) -> str:
     """The caller's key for this intent; raises MA-1103, also where there are two."""
     given = request.headers.getall("Idempotency-Key", ())
     return parse_key_header(given[0] if len(given) == 1 else None)
+
+
+def _refused(reason: str, path: str) -> RequestRefused:
+    """Every malformed request is told where, by the header or the body's path."""
+    return RequestRefused(reason, faults=(BillFault(path, reason),))
 
 
 def _deadline_ms(text: str) -> int:
