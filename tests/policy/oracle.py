@@ -87,11 +87,17 @@ class Oracle:
             self._offer(category, bill, base, used)
             for category in rules["categories"]
             if category in categories
+            and "on_application" not in rules["categories"][category]
             and rules["rates"][category][bill.care_type.value]["value"] != "不享受"
         ]
         if not offers:
+            applied = any(
+                "on_application" in rules["categories"].get(category, {})
+                for category in categories
+            )
+            reason = "MA-2005" if applied else "MA-2004"
             return Expected(
-                True, "MA-2004", base, Fraction(0), Fraction(0), None, Fraction(0)
+                True, reason, base, Fraction(0), Fraction(0), None, Fraction(0)
             )
         return max(offers, key=lambda offer: offer.aid)
 

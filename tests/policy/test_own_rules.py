@@ -125,8 +125,12 @@ def test_aid_on_application_is_not_given_at_the_desk() -> None:
     assert (result.quota, pack.quota(["yi"], date(2026, 1, 5), {})) == ((), ())
     assert pack.accumulator_keys(bill_of(), ["yi"]) == ()
     [line] = [line for line in result.explanation if line.rule == "not_covered"]
-    assert line.text.zh == "乙类救助依申请办理，不在结算时给付。请到街道申请。"
+    assert line.text.zh == (
+        "乙类救助依申请办理，不在结算时给付。请到街道申请。本次：100.00 元 → 0.00 元"
+    )
     assert "Apply at the sub-district." in line.text.en
+    paid = pack.adjudicate(bill_of(medical_aid_fen=1), ["yi"], {}, None)
+    assert paid.reason == "MA-2201"
 
 
 def test_another_identity_is_settled_at_the_desk_all_the_same() -> None:

@@ -24,10 +24,27 @@ CASES = [
 DOCS = Path(__file__).parents[2] / "docs" / "formats" / "policy.md"
 
 
-def test_two_packs_come_with_the_program() -> None:
-    """The demo district and Beijing, by the names that commands use."""
+def test_the_packs_that_come_with_the_program() -> None:
+    """The demo district and both versions of Beijing, by the names commands use."""
     refs = {f"{pack.ref.id}@{pack.ref.version}" for pack in PACKS.values()}
-    assert refs == {"demo-district@2000.1", "beijing@2023.1"}
+    assert refs == {"demo-district@2000.1", "beijing@2023.1", "beijing@2023.2"}
+
+
+#: The bytes of packs that records name already.
+FROZEN = {
+    "beijing-2023.yaml": (
+        "6c57bf2f2f70da78c494caa6258472d8a7a3a4ac219f9ce5ab587b4faa9e71ef"
+    ),
+    "demo-district.yaml": (
+        "dfdef750d303eb99268bb14df1083ba72fe85b1eb165cdb96256402f75818b89"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_pack_that_was_shipped_never_changes(name: str) -> None:
+    """Records pin the bytes; a correction is a new version."""
+    assert PACKS[name].ref.sha256 == FROZEN[name]
 
 
 @pytest.mark.parametrize(("pack", "number"), CASES)
@@ -128,8 +145,71 @@ def test_a_confirmed_yearly_cap_stands_in_its_quote(pack: CompiledPack) -> None:
             continue
         assert isinstance(cap_fen, int)
         yuan = cap_fen // 100
-        written = {f"{yuan}元", f"{yuan // 10_000}万元"}
+        written = {f"{yuan}元", f"{yuan // 10_000}万元", f"0.{yuan // 1000}万元"}
         assert any(text in cell.source.quote for text in written), (category, pot)
+
+
+def test_beijing_corrected_has_the_bands_of_the_second_decree() -> None:
+    """京医保发〔2023〕9号 section 3: 30, 40, 50 %, at most 150,000 yuan."""
+    document = PACKS["beijing-2023-2.yaml"].document
+    [yinbing] = [item for item in document.categories if item.id == "yinbing"]
+    assert yinbing.on_application is not None
+    assert "申请" in yinbing.on_application.how.zh
+    for care_type in CareType:
+        rate = document.benefits["yinbing", care_type].rate
+        assert rate.source.confirmed
+        assert rate.value is not None
+        assert rate.value.yearly
+        assert [
+            (band.from_fen, band.to_fen, set(band.rates.values()))
+            for band in rate.value.bands
+        ] == [
+            (0, 3_000_000, {300_000}),
+            (3_000_000, 5_000_000, {400_000}),
+            (5_000_000, None, {500_000}),
+        ]
+        assert document.cares[care_type].pot_of("yinbing").value == "application"
+        assert document.benefits["yinbing", care_type].deductible.value is None
+    assert document.year_caps["yinbing", "application"].value.amount == 15_000_000
+    base = document.base.of("yinbing")
+    assert (base.pre_selfpay_in.value, base.commercial_off.value) == (True, True)
+    assert not document.base.of("dibao").pre_selfpay_in.value
+
+
+def test_beijing_corrected_changes_nothing_for_social_assistance() -> None:
+    """What 2023.1 gives, 2023.2 gives: the same cells, the same cases."""
+    old = PACKS["beijing-2023.yaml"].document
+    new = PACKS["beijing-2023-2.yaml"].document
+    for key, benefit in old.benefits.items():
+        assert new.benefits[key] == benefit
+    for key, cap in old.year_caps.items():
+        assert new.year_caps[key] == cap
+    for field in ("pre_selfpay_in", "commercial_off", "charity_off", "top_up"):
+        assert getattr(new.base, field) == getattr(old.base, field)
+    kept = [(case.name, case.bill, case.expect) for case in new.cases]
+    assert all((case.name, case.bill, case.expect) in kept for case in old.cases)
+    assert new.known_since > old.known_since
+
+
+@pytest.mark.parametrize("category", ["guer", "shiwu_ertong"])
+def test_children_in_beijing_are_unconfirmed(category: str) -> None:
+    """Whether the decree of 2018 still holds beside that of 2022 nobody has said."""
+    document = PACKS["beijing-2023-2.yaml"].document
+    benefits = [document.benefits[category, care_type] for care_type in CareType]
+    assert not any(benefit.rate.source.confirmed for benefit in benefits)
+    [child] = [item for item in document.categories if item.id == category]
+    assert not child.source.confirmed
+    assert child.on_application is not None
+
+
+def test_an_identity_that_changes_during_a_stay_counts_in_beijing() -> None:
+    """京医保发〔2022〕37号 十（三）: gained or lost, the visit goes by it."""
+    rule = PACKS["beijing-2023-2.yaml"].document.identity_rule
+    assert (rule.gained, rule.lost) == (True, True)
+    assert rule.source is not None
+    assert "退出社会救助对象身份的，当次门诊或住院按原救助对象身份办理" in (
+        rule.source.quote
+    )
 
 
 def test_what_the_decree_does_not_say_is_marked() -> None:

@@ -50,7 +50,7 @@ class Phrases:
     """Phrases of one category for one kind of care; `None`: no such rule."""
 
     best: Fixed
-    rate: Step | Fixed
+    rate: Step
     banded: Running | None
     """In place of `rate` where the brackets count the year's amounts."""
     deductible: Step | None
@@ -63,12 +63,12 @@ class Phrases:
     tilt_cap: Running | None
 
 
-def application_phrase(category: Category, application: OnApplication) -> Fixed:
+def application_phrase(category: Category, application: OnApplication) -> Step:
     """What the desk tells a patient whose aid is given on application."""
-    return Fixed(
-        f"{category.short.zh}救助依申请办理，不在结算时给付。{application.how.zh}",
+    return Step(
+        f"{category.short.zh}救助依申请办理，不在结算时给付。{application.how.zh}本次：",
         f"{category.short.en}: aid is given on application, not at the desk. "
-        f"{application.how.en}",
+        f"{application.how.en} Now: ",
         application.source.label,
     )
 

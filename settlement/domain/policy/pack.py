@@ -82,8 +82,10 @@ class CompiledPack:
         self._common = bill_terms(document, document.base)
         self._cares = self._common.cares
         self._own = {
-            category: bill_terms(document, base)
-            for category, base in document.base.by_category.items()
+            category.id: bill_terms(document, document.base.of(category.id))
+            for category in document.categories
+            if category.id in document.base.by_category
+            and (category.on_application is not None) == on_application
         }
         self._places = {
             place: referral.value for place, referral in document.places.items()
