@@ -73,8 +73,8 @@ def main(*, wanted: int, http_times: int, seed: int, out: Path) -> None:
     seed = seed or random.SystemRandom().randrange(1, 2**31)
     folder = out.resolve() / "fuzz"
     results = []
+    attack = _guided if is_guided else _blind
     for parser, share in _shares(wanted):
-        attack = _guided if is_guided else _blind
         results.append(attack(parser, share, seed, folder))
         _say(results[-1])
     over_http, failed = _over_http(http_times)
