@@ -27,6 +27,7 @@ from tests.torture.run import Plan, Run, run
 @click.option(
     "--every", "step", type=int, default=50, help="Offsets of answers cut at."
 )
+@click.option("--pause", "pause_s", type=float, default=0.12, help="Of each client, s.")
 @click.option("--report", type=click.Path(path_type=Path), default=None)
 @click.option("--json", "as_json", type=click.Path(path_type=Path), default=None)
 def main(  # one parameter for each option
@@ -40,6 +41,7 @@ def main(  # one parameter for each option
     names: tuple[str, ...],
     round_s: float,
     step: int,
+    pause_s: float,
     report: Path | None,
     as_json: Path | None,
 ) -> None:
@@ -58,6 +60,7 @@ def main(  # one parameter for each option
         only=frozenset(part for part in faults.split(",") if part),
         names=frozenset(names),
         sweep_step=step,
+        pause_s=pause_s,
     )
     click.echo(f"seed {plan.seed}")
     done = asyncio.run(run(plan, click.echo))

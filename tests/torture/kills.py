@@ -11,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 
+import aiohttp
+
 from tests.acceptance.gateway_process import PROJECT, environment
 from tests.torture import points
 from tests.torture.points import INDEX, POINTS, Point
@@ -21,6 +23,8 @@ from tests.torture.stage import ARMED, WORKERS, HarnessError, Stage, until, unti
 #: A point that load does not reach within this time is armed again later.
 _REACHED_WITHIN_S = 4.0
 _PROVOKED_EVERY_S = 0.4
+#: A worker that is to be shot while it starts must be let start.
+_STARTED_WITHIN_S = 10.0
 _NOT_AGAIN_FOR = 20
 Provoke = Callable[[Stage], Awaitable[None]]
 
@@ -47,14 +51,16 @@ def _is_frequent(point: Point) -> bool:
 
 async def _provoke_until_shot(stage: Stage, point: Point, before: int) -> bool:
     number, loop = INDEX[point.name], asyncio.get_running_loop()
-    ends = loop.time() + _REACHED_WITHIN_S
+    is_slow = point.trigger in (points.BY_START, points.BY_DRAIN)
+    ends = loop.time() + (_STARTED_WITHIN_S if is_slow else _REACHED_WITHIN_S)
+    every_s = _STARTED_WITHIN_S / 2 if is_slow else _PROVOKED_EVERY_S
     provoke = _PROVOKING.get(point.trigger)
     next_time = loop.time()
     while stage.control.fired(number) == before:
         if loop.time() > ends:
             return False
         if provoke is not None and loop.time() >= next_time:
-            next_time = loop.time() + _PROVOKED_EVERY_S
+            next_time = loop.time() + every_s
             with contextlib.suppress(*INTERRUPTIONS):
                 await provoke(stage)
         await asyncio.sleep(0.01)
@@ -91,6 +97,12 @@ async def _new_worker(stage: Stage) -> None:
     await shoot_workers(stage, 1)
 
 
+async def _sign_in(stage: Stage) -> None:
+    """Somebody opens a session; whoever dies meanwhile does not answer."""
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError, AssertionError):
+        await stage.desk(next(iter(stage.sandbox.keys))).sign_in()
+
+
 async def _drain_worker(stage: Stage) -> None:
     """A worker is told to end, as at a shutdown; another starts."""
     for pid in stage.gateway.worker_pids()[:1]:
@@ -112,6 +124,7 @@ _PROVOKING: dict[str, Provoke] = {
     points.BY_REBUILD: _rebuild_cache,
     points.BY_START: _new_worker,
     points.BY_DRAIN: _drain_worker,
+    points.BY_SIGN_IN: _sign_in,
 }
 
 

@@ -23,6 +23,7 @@ from tests.torture.control import Control
 #: What makes a point's call happen, where ordinary load does not.
 BY_LOAD, BY_LOST_COMMIT, BY_ROSTER, BY_REBUILD = "load", "commit", "roster", "rebuild"
 BY_MIGRATION, BY_NEW_LINE, BY_START, BY_DRAIN = "migration", "line", "start", "drain"
+BY_SIGN_IN = "sign-in"
 _DURING_TURNS = 4
 
 
@@ -49,7 +50,12 @@ POINTS: tuple[Point, ...] = (
     Point("body read", "gateway.handlers.desk:json_body"),
     Point("bill parsed", "gateway.handlers.desk:parse_bill"),
     Point("reversal parsed", "gateway.handlers.desk:parse_reversal"),
-    Point("session opened", "settlement.store.access:AccessStore.open_session"),
+    Point(
+        "session opened",
+        "settlement.store.access:AccessStore.open_session",
+        "after",
+        BY_SIGN_IN,
+    ),
     Point("joined the pool", _SEQUENCER + "Sequencer._join"),
     Point("batch taken", _SEQUENCER + "Sequencer._take"),
     Point("before BEGIN", _SEQUENCER + "Sequencer._attempt", "before"),

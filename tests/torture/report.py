@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,6 +96,7 @@ def document_of(run: Run) -> dict[str, Any]:
             line.name: line.impossible for line in lines if line.impossible
         },
         "noted": dict(tally.noted),
+        "refused": dict(sum((t.refused for t in run.terminals), Counter[str]())),
         "points": {point.name: control[INDEX[point.name]] for point in POINTS},
         "seconds_of": {
             name: [round(seconds, 1), round(run.healed_in.get(name, 0.0), 1)]

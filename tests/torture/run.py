@@ -59,6 +59,8 @@ class Plan:
     """Numbers of the fault matrix; empty: all."""
     deaths: int = 0
     """How many are to die at each crash point, beyond what the kills make."""
+    pause_s: float = 0.12
+    """Of each client, between two intents, on the average."""
     sweep_step: int = 50
     """Every so many offsets of an answer are cut at."""
     names: frozenset[str] = frozenset()
@@ -440,6 +442,8 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
             killer=Killer(stage, rng),
             log=LogView(stage.sandbox.trust),
         )
+        for terminal in made.terminals:
+            terminal.pause_s = plan.pause_s
         made.needs = needs_of(made.faults, plan.repeats)
         await made.guarded_go()
         journal.close()
