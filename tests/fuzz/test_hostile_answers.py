@@ -64,7 +64,8 @@ async def _send(target: Target, sent: Hostile) -> None:
     if sent.shape is SESSION:
         headers = signed_headers(target.edge, target.key, sent.raw)
         if not sent.refused:
-            got = await target.ask("POST", SESSION.path, sent.raw, **headers)
+            path = SESSION.path
+            got = await target.ask("POST", path, sent.raw, english=False, **headers)
             check_answer(got, english=False)
             return
         _, got = await target.refused("POST", SESSION.path, sent.raw, **headers)
