@@ -22,7 +22,8 @@ from crypto.receipt import Receipt, parse_receipt
 from crypto.record import verify_record
 from settlement.domain.calendar import rfc3339
 from tests.simulation.clients import OPEN, Attempt, Operation
-from tests.simulation.model import Decision, Model, Roster
+from tests.simulation.decree import Decision
+from tests.simulation.model import Model, Roster
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run

@@ -6,12 +6,16 @@ More by `make sim SEEDS=1000`; docs/adr/0026-simulation.md.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.simulation.faults import Coverage, cells
 from tests.simulation.run import run_seed
+from tests.support.sources import PROJECT
 
 _CHUNKS, _SEEDS_EACH = 20, 10
 
@@ -60,6 +64,21 @@ def test_seed_repeats_its_run_exactly(seed: int) -> None:
 
     assert one.digest == other.digest
     assert (one.settled, one.requests) == (other.settled, other.requests)
+
+
+def test_seed_repeats_in_another_process() -> None:
+    """Neither the order of sets nor addresses in memory have a say."""
+    program = "from tests.simulation.run import run_seed; print(run_seed(3).digest)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONHASHSEED": "4242"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert done.stdout.strip() == run_seed(3).digest
 
 
 def test_other_seed_is_another_run() -> None:
