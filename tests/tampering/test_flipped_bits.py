@@ -47,7 +47,7 @@ EXCEPTIONS = {
     ("settlement.person", "late original"): "the same; whether the card was known did"
     " not matter, because the key was stopped",
     ("visit.ordinal", "further bill"): "above 0 they only have to differ",
-    ("policy_pack.active", "any"): "only says what the next start loads; what was"
+    ("policy_pack.active", "any"): "only chooses what is applied from now on; what was"
     " decided stands by the pack's hash",
 }
 
