@@ -32,6 +32,12 @@ _CONNECTION_FAULTS = (
     asyncpg.CrashShutdownError,
     OSError,
 )
+#: Another transaction was in the way; the same work may succeed at once.
+_PASSING_CONFLICTS = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
 
 
 @contextlib.contextmanager
@@ -39,7 +45,7 @@ def our_errors() -> Iterator[None]:
     """Turn the driver's exceptions into ours; before COMMIT nothing is kept."""
     try:
         yield
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+    except _PASSING_CONFLICTS as error:
         raise BatchConflictError(type(error).__name__) from error
     except _CONNECTION_FAULTS as error:
         raise StoreUnavailableError(type(error).__name__) from error
