@@ -104,10 +104,12 @@ _RARE = frozenset(
         "post_reversals", "release_visits", "promote_visits", "open_accumulators",
     }
 )  # fmt: skip
-#: Those of them that a run may not come to at all.
-_RAREST = frozenset(
-    {"release_keys", "resolve_kept", "postings_of", "stored_reversals", "known_key"}
-)
+#: One of these is each seed's own: all of its faults wait there.
+_FOCUS = (
+    "release_keys", "resolve_kept", "stored_reversals", "resolve_fence", "postings_of",
+    "known_key", "resolve_wait", "claim_late", "read_nodes", "reversals_of",
+    "ensure_month", "claim_reversal_keys",
+)  # fmt: skip
 
 
 @dataclass
@@ -121,17 +123,22 @@ class Plan:
 
     random: Random
     coverage: Coverage
+    seed: int = 0
     armed_max: int = 40
-    budget: int = 30
+    budget: int = 60
     """How many may strike."""
 
     def __post_init__(self) -> None:
         self._deck = [(f, s) for s in STEPS for f in Fault if reachable(f, s)]
         self.random.shuffle(self._deck)
         # The deck is drawn from its end.
+        focus = _FOCUS[self.seed % len(_FOCUS)]
         rare = [cell for cell in self._deck if cell[1] in _RARE]
-        rare.sort(key=lambda cell: self.random.random() * (2 - (cell[1] in _RAREST)))
-        self._deck += rare[: self.armed_max * 2 // 3]
+        self._deck += rare[: self.armed_max // 2]
+        self._deck += [cell for cell in self._deck if cell[1] == focus]
+        if focus.startswith("resolve"):
+            # Only an unknown COMMIT leads there.
+            self._deck += [(Fault.LOST_AFTER, "commit")] * 6
         self._armed: dict[str, list[Fault]] = {}
         self._count = 0
         self._spared = 0
@@ -152,16 +159,14 @@ class Plan:
             self._armed.setdefault(at, []).append(fault)
             self._count += 1
         waiting = self._armed.get(step)
-        if step not in _RARE:
-            self._spared -= 1
-            if self._spared > 0 or self.random.random() < 0.5:
-                return None
-        if not waiting:
+        self._spared -= 1
+        is_spared = self._spared > 0 and step not in _RARE
+        if not waiting or is_spared or self.random.random() < 0.4:
             return None
         fault = waiting.pop()
         self._count -= 1
         self.budget -= 1
-        self._spared = self.random.choice([0, 10, 40])
+        self._spared = self.random.choice([0, 15, 60, 150])
         self.struck += 1
         self.coverage[fault.value, step] += 1
         return fault

@@ -130,7 +130,7 @@ class Run:
         real = seed % 4 == 0 if real_crypto is None else real_crypto
         self.keys = _keys(real=real)
         self.coverage: Coverage = Counter()
-        self.plan = Plan(Random(f"plan-{seed}"), self.coverage)
+        self.plan = Plan(Random(f"plan-{seed}"), self.coverage, seed)
         self.clock = WallClock(self.loop, self.random.choice(_BEGINNINGS))
         self.server = Server(
             self.loop,
@@ -233,7 +233,7 @@ class Run:
         """Roster files, clock jumps, and periods without faults."""
         random = self.random
         while True:
-            self.plan.is_on = random.random() < 0.75
+            self.plan.is_on = random.random() < 0.85
             await asyncio.sleep(random.uniform(0.3, 3))
             if random.random() < 0.5:
                 self._change_roster()

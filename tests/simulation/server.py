@@ -121,7 +121,7 @@ class Backend:
         server = self.server
         random = server.random
         if fault is Fault.SLOW:
-            await asyncio.sleep(random.uniform(0.5, 8))
+            await asyncio.sleep(random.choice([0.3, 1.0, 6.0]))
         elif fault is Fault.LOST_BEFORE:
             self.cut()
             return False
@@ -129,7 +129,7 @@ class Backend:
             self.hang_up()
             await asyncio.sleep(random.uniform(0.1, 4))
         elif fault is Fault.PAUSE and self.client is not None:
-            server.on_pause(self.client, random.choice([0.3, 2.0, 20.0]))
+            server.on_pause(self.client, random.choice([0.1, 1.0, 15.0]))
         elif fault in {Fault.KILL, Fault.CRASH} and random.random() < 0.5:
             self._strike(fault)
             # A killed client's statement was sent, or it was not.
@@ -305,7 +305,7 @@ class Server:
         self.process = Process("postgres")
         for backend in list(self.backends.values()):
             backend.cut()
-        self.loop.later(self.random.choice([0.1, 1.0, 6.0]), self.start)
+        self.loop.later(self.random.choice([0.05, 0.3, 4.0]), self.start)
 
     def start(self) -> None:
         """Recovered: what was committed is there."""
