@@ -6,8 +6,8 @@ import asyncio
 import csv
 import json
 import runpy
-import time
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
