@@ -9,6 +9,7 @@ import asyncpg
 
 from settlement.store import rows as r
 from settlement.store.statements import statement
+from tests.simulation.faults import POISON
 from tests.simulation.registry import Row, does
 from tests.simulation.transactions import GONE, Transaction, violated
 
@@ -351,6 +352,8 @@ async def _post_ledger(backend: Backend, tx: Transaction, args: tuple[Any, ...])
     settlements, answers, records, leaves, nodes, postings, diagnoses, totals = args[:8]
     for row in settlements:
         _check_settlement(row)
+        if row.visit_no.startswith(POISON) and backend.server.plan.is_on:
+            raise asyncpg.DataError("the server does not take this row")
         await tx.insert("settlement", row.id, row)
     # What stands behind the five columns of an answer is a digest over them.
     await _insert_by_month(tx, "answer", [r.AnswerRow(*row[:5]) for row in answers])

@@ -23,6 +23,7 @@ from crypto.record import verify_record
 from settlement.domain.calendar import rfc3339
 from tests.simulation.clients import OPEN, Attempt, Operation
 from tests.simulation.decree import Decision
+from tests.simulation.faults import POISON
 from tests.simulation.model import Model, Roster
 
 if TYPE_CHECKING:
@@ -438,8 +439,8 @@ class _Judge:
             right = self._is_other_card(operation)
         elif code == "MA-4107":
             right = self.run.settings.tombstones_per_day < len(self.run.operations)
-        elif code == "MA-4102":
-            right = operation is not None
+        elif code == "MA-5107":
+            right = self._may_have_failed(operation)
         if not right:
             self.find("model: refused", f"{operation.key}: {code} without a reason")
 
@@ -450,6 +451,15 @@ class _Judge:
             told is not None
             and told.ended < attempt.begun
             and told.operation.facility == operation.facility
+        )
+
+    def _may_have_failed(self, operation: Operation) -> bool:
+        """A claim that the server will not take fails; it never fails another."""
+        is_poisoned = operation.bill is not None and operation.bill.visit_no.startswith(
+            POISON
+        )
+        return is_poisoned or any(
+            fault == "refused" for fault, _ in self.run.plan.coverage
         )
 
     def _is_other_card(self, operation: Operation) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from settlement.domain.bill import Bill, Card, CardKind, CareType, RepeatReason
 from settlement.domain.errors import RequestRefused
 from settlement.service.ports import Answer, Caller, ReversalRequest, When
-from tests.simulation.faults import Plan
+from tests.simulation.faults import POISON, Plan
 from tests.simulation.machine import Fleet, LostError, Worker
 
 #: Refusals after which the same request may well succeed.
@@ -172,7 +172,7 @@ class Draw:
             card=Card(
                 kind=CardKind.SOCIAL_SECURITY_CARD, number=random.choice(world.cards)
             ),
-            visit_no=f"V-{number}" if random.random() < 0.8 else f"V-{number % 5}",
+            visit_no=self._visit(number),
             bill_no=random.choice(["1", "1", "2", None]),
             care_type=care,
             service_start=start - timedelta(3 * stay),
@@ -193,6 +193,14 @@ class Draw:
             if random.random() < 0.05
             else None,
         )
+
+    def _visit(self, number: int) -> str:
+        """Mostly a visit of its own; now and then one that the server will not take."""
+        roll = self._random.random()
+        if roll < 0.02:
+            self._plan.note("poisoned", "client")
+            return f"{POISON}-{number}"
+        return f"V-{number}" if roll < 0.8 else f"V-{number % 5}"
 
     def _altered(self, bill: Bill) -> Bill:
         more = self._random.randint(1, 500)

@@ -36,6 +36,8 @@ class Fault(StrEnum):
     """COMMIT's wait for a standby is cancelled (reliability H2)."""
 
 
+#: Visits that the server refuses, whoever brings them, until it is healed.
+POISON = "poison"
 #: Faults that only COMMIT can meet.
 _AT_COMMIT = frozenset({Fault.ROLLED_BACK, Fault.NO_STANDBY})
 #: Steps that write nothing to disk, and therefore cannot find it full.
@@ -63,7 +65,7 @@ ELSEWHERE = {
     "mark": ("write-fails", "kill"),
     "client": (
         "reply-lost", "retried", "doubled", "goes-away", "deadline", "other-content",
-        "reverse-unseen", "reverse-twice", "not-theirs",
+        "reverse-unseen", "reverse-twice", "not-theirs", "poisoned",
     ),
     "roster": ("changed", "changed-in-batch"),
     "database": ("goes-back",),

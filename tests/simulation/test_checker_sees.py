@@ -7,7 +7,7 @@ the length of the test.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -16,9 +16,12 @@ import pytest
 from crypto.merkle import RightEdge
 from settlement.domain import adjudicate
 from settlement.service import totals
+from settlement.service.claims import Claim
 from settlement.service.publish import Publisher
+from settlement.service.sequencer import Sequencer
 from settlement.service.settling import Settling
 from settlement.store import line, transaction
+from settlement.store.errors import BatchRefusedError
 from settlement.store.rows import LeafRow, NewHead, StoredAnswer
 from tests.simulation import batch_statements
 from tests.simulation.faults import Fault
@@ -159,6 +162,22 @@ def _flip_a_record(patch: Patch) -> None:
     patch.setattr(Transaction, "commit", commit)
 
 
+def _fail_all_for_one(patch: Patch) -> None:
+    """A refused batch is given up whole instead of being halved."""
+    unpatched = Sequencer._settle
+
+    async def settle(self: Sequencer, claims: Sequence[Claim]) -> None:
+        try:
+            await self._attempt(claims)
+        except BatchRefusedError as refused:
+            for claim in claims:
+                self._give_up(claim, refused)
+        except Exception:  # noqa: BLE001  # as it is otherwise dealt with
+            await unpatched(self, claims)
+
+    patch.setattr(Sequencer, "_settle", settle)
+
+
 #: By name: how it is taken away, and the invariants of which one must be named.
 _SAFEGUARDS: dict[str, tuple[Callable[[Patch], None], set[str]]] = {
     "durable commit": (_lose_commits, {"D1 lost"}),
@@ -172,6 +191,7 @@ _SAFEGUARDS: dict[str, tuple[Callable[[Patch], None], set[str]]] = {
     "one leaf each": (_log_a_leaf_twice, {"T1 gapless"}),
     "caps": (_leave_caps_unchecked, {"model: settled"}),
     "roster in the batch": (_trust_a_stale_cache, {"roster"}),
+    "halving of batches": (_fail_all_for_one, {"model: refused"}),
     "record's bytes": (_flip_a_record, {"T4 leaf is the record"}),
 }
 
@@ -180,6 +200,7 @@ _SAFEGUARDS: dict[str, tuple[Callable[[Patch], None], set[str]]] = {
 _FAULTS = {
     "tag of COMMIT": (Fault.ROLLED_BACK, "commit"),
     "end of the old backend": (Fault.LIMBO, "commit"),
+    "halving of batches": (Fault.SLOW, "commit"),
 }
 
 
