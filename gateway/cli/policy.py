@@ -9,6 +9,12 @@ from typing import Any
 import click
 import orjson
 
+from gateway.cli.policy_floor import (
+    floor_entries,
+    meets_floor,
+    print_floor,
+    print_schema,
+)
 from gateway.cli.policy_office import activate_pack, approve_pack
 from gateway.cli.policy_view import (
     console_for_tables,
@@ -37,6 +43,7 @@ def policy() -> None:
 
 policy.add_command(approve_pack)
 policy.add_command(activate_pack)
+policy.add_command(print_schema)
 
 
 @policy.command(name="list", epilog="Example: medaid policy list --json")
@@ -152,11 +159,12 @@ def _check(name: str, document: bytes) -> dict[str, Any]:
     except PolicyError as error:
         faults = [_fault(fault) for fault in error.faults]
         return {"file": name, "ok": False, "faults": faults}
-    results = run_cases(pack)
+    results, floor = run_cases(pack), floor_entries(pack)
     return {
         "file": name,
-        "ok": True,
+        "ok": meets_floor(floor),
         "faults": [],
+        "floor": floor,
         **_summary(pack),
         "cases_passed": sum(result.passed for result in results),
         "cells_without_case": [
@@ -197,7 +205,8 @@ def _summary(pack: CompiledPack) -> dict[str, Any]:
 
 def _print_checked(entry: dict[str, Any]) -> None:
     name = entry["file"]
-    if not entry["ok"]:
+    print_floor(name, entry.get("floor", []))
+    if entry["faults"]:
         for fault in entry["faults"]:
             place = f"{name}:{fault['line']}: {fault['field']}"
             click.echo(f"{place}: {fault['code']} {fault['text']['zh']}")
@@ -206,8 +215,9 @@ def _print_checked(entry: dict[str, Any]) -> None:
         click.echo(f"{name}: {count} 处错误，不能使用 / {count} faults, not usable")
         return
     unconfirmed, untouched = len(entry["unconfirmed"]), len(entry["cells_without_case"])
+    verdict = "可用 / sound" if entry["ok"] else "低于国家底线 / below the floor"
     click.echo(
-        f"{name}: {entry['id']}@{entry['version']} 可用 / sound: "
+        f"{name}: {entry['id']}@{entry['version']} {verdict}: "
         f"{entry['cases_passed']} of {entry['cases']} worked cases, "
         f"{entry['sources']} sources ({unconfirmed} unconfirmed), "
         f"{len(entry['categories'])} categories, {untouched} cells without a case"

@@ -20,7 +20,7 @@ UNSAFE: list[tuple[str, str, str, int | None]] = [
     ("a list", "- a\n- b\n", "MA-7002", 1),
     ("nothing", "", "MA-7002", 1),
     ("just words", "just words", "MA-7002", 1),
-    ("too deep", swap("id: small", "id: " + "[" * 9 + "]" * 9), "MA-7001", 2),
+    ("too deep", swap("id: small", "id: " + "[" * 10 + "]" * 10), "MA-7001", 2),
     ("too many values", "a: [" + "1," * 60_000 + "]", "MA-7001", 1),
     ("too large", "a: " + "x" * MAX_BYTES, "MA-7001", 0),
     ("later format", swap("medaid-pack/1", "medaid-pack/2"), "MA-7014", 1),

@@ -182,8 +182,8 @@ def test_beijing_corrected_changes_nothing_for_social_assistance() -> None:
     new = PACKS["beijing-2023-2.yaml"].document
     for key, benefit in old.benefits.items():
         assert new.benefits[key] == benefit
-    for key, cap in old.year_caps.items():
-        assert new.year_caps[key] == cap
+    for pot, cap in old.year_caps.items():
+        assert new.year_caps[pot] == cap
     for field in ("pre_selfpay_in", "commercial_off", "charity_off", "top_up"):
         assert getattr(new.base, field) == getattr(old.base, field)
     kept = [(case.name, case.bill, case.expect) for case in new.cases]

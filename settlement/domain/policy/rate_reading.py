@@ -39,6 +39,7 @@ _NO_BAND = Band(0, None, dict.fromkeys(_BILLS, 0))
 def read_rate(section: Section) -> Rate | None:
     """`value: 80%`, a graded `value`, or `bands`; `None` for 不享受."""
     if section.has("bands"):
+        _refuse_both(section, "value")
         return Rate(_bands(section), yearly=_is_yearly(section))
     rates = _graded(section, "value")
     if not any(rates.values()) and _is_written(section, "value", NOT_COVERED):
@@ -71,8 +72,19 @@ def tilt_reader(book: SourceBook) -> Callable[[Section], Tilt | None]:
 
 def _tilt_rate(section: Section, *, yearly: bool) -> Rate:
     if section.has("bands"):
+        _refuse_both(section, "rate")
         return Rate(_bands(section), yearly)
     return Rate((Band(0, None, _graded(section, "rate")),), yearly=False)
+
+
+def _refuse_both(section: Section, key: str) -> None:
+    """One rate, or bands: which of the two counts must not be a guess."""
+    if section.has(key):
+        section.fault(
+            "MA-7015", key,
+            zh=f"{key} 和 bands 只能写一项。请删除其中之一。",
+            en=f"Write either `{key}` or `bands`. Remove one of them.",
+        )  # fmt: skip
 
 
 def _is_yearly(section: Section) -> bool:
@@ -123,6 +135,11 @@ def _bands(section: Section) -> tuple[Band, ...]:
         bands.append((item, Band(begins, _limit(ends), _graded(item, "rate"))))
         item.close()
     if not bands:
+        section.fault(
+            "MA-7021", "bands",
+            zh="至少写一档：从 0元 到“不限”。",
+            en="Write at least one band: from 0元 to 不限.",
+        )  # fmt: skip
         return (_NO_BAND,)
     _check_edges(section, bands)
     return tuple(band for _, band in bands)

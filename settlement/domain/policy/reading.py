@@ -79,8 +79,8 @@ def read_document(document: bytes) -> PackDocument:
 
 
 def _read_pack(root: Section, sha256: str) -> PackDocument:
-    instruments = _read_instruments(root)
-    sources = _read_sources(root, instruments)
+    instruments = read_instruments(root)
+    sources = read_sources(root, instruments)
     book = SourceBook(sources)
     indicators = _read_indicators(root, book)
     pots = read_pots(root)
@@ -119,7 +119,8 @@ def _read_pack(root: Section, sha256: str) -> PackDocument:
     return pack
 
 
-def _read_instruments(root: Section) -> dict[str, Instrument]:
+def read_instruments(root: Section) -> dict[str, Instrument]:
+    """The decrees that sources lie in."""
     instruments = {}
     for key, section in root.sections("instruments"):
         instruments[key] = Instrument(
@@ -140,9 +141,10 @@ def _day_if_known(section: Section, key: str) -> date | None:
     return section.day(key)
 
 
-def _read_sources(
+def read_sources(
     root: Section, instruments: Mapping[str, Instrument]
 ) -> dict[str, Source]:
+    """The places in decrees that rules name."""
     sources = {}
     for key, section in root.sections("sources"):
         name = section.one_of("instrument", instruments, "instruments")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: A city's pack with all its worked cases has some 60 kB.
 MAX_BYTES = 512 * 1024
-MAX_DEPTH = 8
+#: The deepest rule is a band's rate by level and referral: nine groups, one in another.
+MAX_DEPTH = 9
 MAX_NODES = 50_000
 
 
@@ -159,7 +160,7 @@ class _Builder:
 
     def _place(self, node: Node) -> bool:
         self._nodes += 1
-        if self._nodes > MAX_NODES or len(self._open) >= MAX_DEPTH:
+        if self._nodes > MAX_NODES or len(self._open) > MAX_DEPTH:
             self._faults.add(
                 "MA-7001", node.line, "",
                 zh=f"嵌套超过 {MAX_DEPTH} 层，或内容超过 {MAX_NODES} 项。请简化。",
