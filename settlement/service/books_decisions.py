@@ -44,6 +44,35 @@ def sealed_bill(values: Mapping[str, Any]) -> Bill:
     )
 
 
+def sealed_content(verified: VerifiedRecord, key: OpeningKey) -> dict[str, Any]:
+    """What a record holds for the bureau alone; raises `CryptoError`."""
+    content_bytes = open_record(verified, key)
+    check_sealed_copies(verified, content_bytes)
+    content: dict[str, Any] = orjson.loads(content_bytes)
+    return content
+
+
+def decide_again(
+    pack: CompiledPack, bill: Bill, content: Mapping[str, Any]
+) -> Adjudication:
+    """What the pack gives for a record's content: its bill, category and totals."""
+    return pack.adjudicate(
+        bill,
+        (content["category"],),
+        totals_before(content),
+        content["facility_level"],
+        settled_on=shanghai_day(datetime.fromisoformat(content["settled_at"])),
+    )
+
+
+def totals_before(content: Mapping[str, Any]) -> dict[AccumulatorKey, int]:
+    """The person's running totals that the decision met, as they were sealed."""
+    return {
+        AccumulatorKey(row["year"], row["pot"]): row["used_fen"]
+        for row in content["accumulators_before"]
+    }
+
+
 class DecisionChecker:
     """Opens records and applies the pure core; gives names of what disagrees."""
 
@@ -64,9 +93,7 @@ class DecisionChecker:
         self, leaf: BookLeaf, verified: VerifiedRecord, posted: Sequence[BookPosting]
     ) -> Iterator[str]:
         """What is not as it was sealed; raises `CryptoError` for what does not open."""
-        content_bytes = open_record(verified, self._key)
-        check_sealed_copies(verified, content_bytes)
-        content = orjson.loads(content_bytes)
+        content = sealed_content(verified, self._key)
         self.checked += 1
         if content["claims"] != dict(verified.claims):
             yield "the sealed claims"
@@ -112,17 +139,8 @@ class DecisionChecker:
         if pack is None:
             yield "policy_pack: the pack that decided is not installed"
             return
-        before = {
-            AccumulatorKey(row["year"], row["pot"]): row["used_fen"]
-            for row in content["accumulators_before"]
-        }
-        result = pack.adjudicate(
-            bill,
-            (content["category"],),
-            before,
-            content["facility_level"],
-            settled_on=shanghai_day(datetime.fromisoformat(content["settled_at"])),
-        )
+        before = totals_before(content)
+        result = decide_again(pack, bill, content)
         if _told(result) != _sealed(content):
             yield "the decision: the pack gives another one"
         made = {
