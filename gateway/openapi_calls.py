@@ -20,7 +20,7 @@ _SESSION = ("MA-3101", "MA-3104", "MA-3105", "MA-3106", "MA-5105")
 _ADDRESS = ("MA-3105",)
 _TIME = ("MA-1107", "MA-1108")
 _BILL = ("MA-1104", "MA-1110", "MA-1111", "MA-1112", "MA-1113", "MA-1114", "MA-1115",
-         "MA-1116", "MA-2104", "MA-5106")  # fmt: skip
+         "MA-1116", "MA-1117", "MA-2104", "MA-5106")  # fmt: skip
 _ONCE = ("MA-1103", "MA-3102", "MA-3103", "MA-4102", "MA-4103", "MA-5102",
          "MA-5103", "MA-5104")  # fmt: skip
 
@@ -117,7 +117,7 @@ TEXTS: dict[str, CallText] = {
         detail_zh="从缓存回答，不访问数据库；额度仅供参考，不构成承诺。",
         detail_en="Answered from the cache; the quota advises and does not bind.",
         takes=wire.EligibilityIn, gives=out.EligibilityOut,
-        parameters=_DESK, problems=(*_BODY, *_TIME, "MA-1112", "MA-5106"),
+        parameters=_DESK, problems=(*_BODY, *_TIME, "MA-1112", "MA-1117", "MA-5106"),
     ),
     "quote": CallText(
         group="desk", zh="试算", en="Quote a bill",

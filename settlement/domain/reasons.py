@@ -108,6 +108,12 @@ REASONS = _reasons(
     _bad("MA-1115", "个人账户支付超过应付金额。",
          "The personal account pays more than is owed."),
     _bad("MA-1116", "账单总额为零。", "The bill's total is zero."),
+    _bad("MA-1117", "服务日期早于这里最早的救助政策。",
+         "The service date lies before the earliest policy here.",
+         Text("请核对就诊日期。日期无误的，先按医保结算结果收费，"
+              "请患者持票据到街道（乡镇）受理中心申请。",
+              "Check the date of service. If it is right, collect what insurance"
+              " left; the patient applies at the reception centre.")),
     _bad("MA-1120", "缺少必填字段。", "A required field is missing."),
     _bad("MA-1121", "未知字段。", "The field is not known."),
     _bad("MA-1122", "金额必须是以分为单位的整数，不能是小数或文字。",

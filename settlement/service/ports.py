@@ -157,7 +157,8 @@ class PolicyBook(Protocol):
     def in_force(self, bill: Bill, known_at: datetime) -> InstalledPack:
         """Of the packs in force for the bill, the latest known at the instant.
 
-        Raises `RequestRefused` (MA-5106) where there is none.
+        Raises `RequestRefused` where there is none: MA-1117 for a day before the
+        first of them, else MA-5106.
         """
         ...
 

@@ -19,7 +19,6 @@ PLANTED = (CANARY, CARD_NUMBER, OTHER_RESIDENT_ID, "张三")
 _PROBLEM = "application/problem+json"
 #: Of a request whose head is no HTTP or too long.
 _BEFORE_THE_HEAD = frozenset({"MA-1107", "MA-1109"})
-_NO_PACK = "MA-5106"
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 #: A field may be said to be missing under the name of the other way of naming it.
 _EITHER_OF = {"original_idempotency_key": "settlement_id"}
@@ -40,11 +39,8 @@ class Got:
         return json.loads(self.body)
 
 
-def check_answer(got: Got, *, english: bool, no_pack: bool = False) -> str:
-    """Check one answer; returns its code, or `ok` for a success.
-
-    `no_pack`: the day may be one for which no pack is installed.
-    """
+def check_answer(got: Got, *, english: bool) -> str:
+    """Check one answer; returns its code, or `ok` for a success."""
     assert_nothing_echoed(got.body.decode(errors="replace"))
     for name, value in got.headers.items():
         assert_nothing_echoed(f"{name}: {value}")
@@ -52,17 +48,17 @@ def check_answer(got: Got, *, english: bool, no_pack: bool = False) -> str:
     if got.status < 400:
         assert got.status in {200, 201}
         return "ok"
-    return _check_problem(got, english=english, no_pack=no_pack)
+    return _check_problem(got, english=english)
 
 
-def _check_problem(got: Got, *, english: bool, no_pack: bool) -> str:
+def _check_problem(got: Got, *, english: bool) -> str:
     problem = got.document
     code = problem["code"]
     reason = REASONS[code]
     assert got.headers["content-type"] == _PROBLEM
     assert got.status == STATUS[code] == problem["status"], code
     # Nothing but a passing server explains a 5xx, and here none passes.
-    assert got.status < 500 or (no_pack and code == _NO_PACK), code
+    assert got.status < 500, code
     if code in _BEFORE_THE_HEAD and "fields" not in problem:
         # Nobody has read yet which language is wanted.
         english = got.headers["content-language"] == "en"

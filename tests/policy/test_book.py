@@ -62,16 +62,25 @@ def test_of_two_in_force_the_latest_known_at_the_instant_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "known_at"),
-    [(date(2019, 12, 31), LATE), (date(2026, 1, 1), datetime(2019, 1, 1, tzinfo=UTC))],
+    ("day", "known_at", "code"),
+    [
+        pytest.param(date(2019, 12, 31), LATE, "MA-1117", id="before the first"),
+        pytest.param(
+            date(2026, 1, 1), datetime(2019, 1, 1, tzinfo=UTC), "MA-5106", id="unknown"
+        ),
+    ],
 )
-def test_no_policy_in_force_is_a_fault(day: date, known_at: datetime) -> None:
-    """Before the first version, and before anyone could know one: MA-5106."""
+def test_no_policy_in_force_is_a_fault(
+    day: date, known_at: datetime, code: str
+) -> None:
+    """A day before the first version is the bill's fault; else the operator's."""
     book = PolicyBook([(OLD, EARLY), (NEW, EARLY)])
-    with pytest.raises(RequestRefused, match="MA-5106"):
+    with pytest.raises(RequestRefused, match=code) as refused:
         book.in_force(bill_of(on=day), known_at)
-    with pytest.raises(RequestRefused, match="MA-5106"):
+    with pytest.raises(RequestRefused, match=code):
         book.in_force_on(day, known_at)
+    named = ["service_start"] if code == "MA-1117" else []
+    assert [fault.path for fault in refused.value.faults] == named
 
 
 def test_an_empty_book_refuses_everything() -> None:

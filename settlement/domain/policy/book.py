@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from settlement.domain.bill import Bill
+from settlement.domain.bill import Bill, BillFault
 from settlement.domain.errors import RequestRefused
 from settlement.domain.policy.faults import FaultList
 from settlement.domain.policy.pack import CompiledPack, canonical_category
@@ -39,22 +39,29 @@ class PolicyBook:
     def in_force(self, bill: Bill, known_at: datetime) -> CompiledPack:
         """Of the packs in force for the bill, the latest known at the instant.
 
-        Raises `RequestRefused` (MA-5106) where there is none.
+        Raises `RequestRefused` where there is none: MA-1117 for a day before the
+        first of them, which waiting does not change, else MA-5106.
         """
         for pack, known_since in self._newest_first:
             if known_since <= known_at and pack.covers(pack.policy_day(bill)):
                 return pack
-        raise RequestRefused("MA-5106")
+        raise self._none_for(bill.service_start, "service_start")
 
     def in_force_on(self, day: date, known_at: datetime) -> CompiledPack:
         """Of the packs in force on a day, the latest known at the instant.
 
-        For questions without a bill. Raises `RequestRefused` (MA-5106).
+        For questions without a bill. Raises as `in_force`.
         """
         for pack, known_since in self._newest_first:
             if known_since <= known_at and pack.covers(day):
                 return pack
-        raise RequestRefused("MA-5106")
+        raise self._none_for(day, "service_date")
+
+    def _none_for(self, day: date, field: str) -> RequestRefused:
+        begins = [pack.document.in_force_from for pack, _ in self._newest_first]
+        if begins and day < min(begins):
+            return RequestRefused("MA-1117", faults=(BillFault(field, "MA-1117"),))
+        return RequestRefused("MA-5106")
 
     def canonical_category(self, spelling: str) -> str | None:
         """The category that any installed pack knows by this spelling, newest first."""
