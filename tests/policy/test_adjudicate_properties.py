@@ -13,9 +13,11 @@ from settlement.domain.policy import CompiledPack, compile_pack
 from tests.policy.oracle import Oracle
 from tests.policy.strategies import HISTORIES, UNHURRIED, bills, packs
 
+#: All but the national frame, which is a pattern and decides no bill of these days.
 SHIPPED = {
     name: (compile_pack(policies.read(name)), Oracle(policies.read(name)))
     for name in policies.names()
+    if name != "national-frame-2021.yaml"
 }
 SHIPPED_PACKS = st.sampled_from(sorted(SHIPPED))
 

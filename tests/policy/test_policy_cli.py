@@ -138,7 +138,11 @@ def test_list_names_each_pack() -> None:
     shown = run("policy", "list")
     assert "beijing@2023.1" in shown.output
     listed = json.loads(run("policy", "list", "--json").output)["packs"]
-    assert {pack["id"] for pack in listed} == {"beijing", "demo-district"}
+    assert {pack["id"] for pack in listed} == {
+        "beijing",
+        "demo-district",
+        "national-frame",
+    }
     assert all(len(pack["sha256"]) == 64 for pack in listed)
 
 
