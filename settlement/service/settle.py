@@ -26,7 +26,7 @@ from settlement.service.request import (
 from settlement.service.sequencer import Sequencer
 from settlement.service.settling import known_key
 from settlement.store.database import Database
-from settlement.store.errors import StoreUnavailableError
+from settlement.store.errors import BatchConflictError, StoreUnavailableError
 from settlement.store.ledger import known_settlement
 
 
@@ -95,7 +95,7 @@ class Settle:
         """A known key ends here, whatever cannot be told today."""
         try:
             stored = await known_settlement(self._database, caller.party_id, key)
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, BatchConflictError) as error:
             raise RequestRefused("MA-5105", retry_after_s=2) from error
         if stored is None or stored.awaits_original:
             return None

@@ -406,7 +406,8 @@ class _Judge:
             for attempt in operation.attempts:
                 if attempt.refusal is not None:
                     self._check_refusal(operation, attempt, attempt.refusal)
-            if operation.body is not None and operation.refusal is not None:
+            # Of the other refusals nothing is kept: a later attempt may succeed.
+            if operation.body is not None and operation.refusal == "MA-4103":
                 self.find("E2 same bytes", f"{operation.key}: refused and answered")
         for told in self.told:
             self._check_denials(told)
@@ -459,7 +460,8 @@ class _Judge:
             POISON
         )
         return is_poisoned or any(
-            fault == "refused" for fault, _ in self.run.plan.coverage
+            fault in {"refused", "commit-rollback"}
+            for fault, _ in self.run.plan.coverage
         )
 
     def _is_other_card(self, operation: Operation) -> bool:

@@ -268,6 +268,8 @@ class Hospitals:
         self._plan = plan
         #: Between wishes: crowds make large batches, single callers none.
         self._pause_s = random.choice([0.002, 0.02, 0.3])
+        #: Before trying again.
+        self._patience_s = random.choice([0.2, 2.0])
         self._begun: set[int] = set()
         self.events = itertools.count(1)
         self.told: list[tuple[Any, ...]] = fleet.server.trace
@@ -283,7 +285,7 @@ class Hospitals:
                 tries -= 1
                 await self._try(operation)
                 if not operation.is_definite:
-                    await asyncio.sleep(self._random.random() * 2)
+                    await asyncio.sleep(self._random.random() * self._patience_s)
             again = 0.06 if operation.bill is not None else 0.5
             if operation.body is not None and self._random.random() < again:
                 self._plan.note("retried", "client")

@@ -94,7 +94,8 @@ class Backend:
         self.is_busy = True
         fault = server.plan.strike(step) if step != "rollback" else None
         server.note(step, self, fault)
-        await asyncio.sleep(server.latency())
+        # A commit waits for the disk, and meanwhile the next batch gathers.
+        await asyncio.sleep(server.latency() * (8 if text == "COMMIT" else 1))
         if fault is not None and not await self._suffer(fault):
             self._end_alone()
             return
