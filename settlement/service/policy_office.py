@@ -11,6 +11,7 @@ from crypto.approval import approve as sign_approval
 from crypto.keys import SigningKey
 from settlement.domain.decision import PolicyRef
 from settlement.domain.policy import CompiledPack, PolicyBook, compile_pack
+from settlement.domain.policy.succession import refuse_gaps
 from settlement.service.policy_approvals import lacks_approval, valid_approvals
 from settlement.store.access import AccessStore, Signer
 from settlement.store.policies import (
@@ -125,6 +126,7 @@ async def bring_into_use(
     known_since = max(now + LEAD, pack.known_since, not_before or now)
     in_use = [(each, row.known_since) for row, each in compiled if row.active]
     PolicyBook([*in_use, (pack, known_since)])
+    refuse_gaps([*(each for each, _ in in_use), pack])
     async with database.pool.acquire() as connection:
         if not await activate(connection, row.no, known_since):
             raise OfficeFault(f"{reference} was activated by somebody else just now")

@@ -9,6 +9,7 @@ from settlement.domain.bill import Bill, BillFault
 from settlement.domain.errors import RequestRefused
 from settlement.domain.policy.faults import FaultList
 from settlement.domain.policy.pack import CompiledPack, canonical_category
+from settlement.domain.policy.succession import refuse_doubt
 
 
 class PolicyBook:
@@ -22,9 +23,11 @@ class PolicyBook:
 
         Raises `PolicyError` (MA-7018) where packs of two schemes stand side by side,
         because then the newer scheme would silently decide the other one's bills, and
-        where two different documents carry one version.
+        where two different documents carry one version, or nothing says which of two
+        decides.
         """
         _check_one_scheme([pack for pack, _ in packs])
+        refuse_doubt(packs)
         self._newest_first = sorted(
             packs,
             key=lambda known: (known[1], known[0].document.in_force_from),
