@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 
@@ -17,6 +17,11 @@ from settlement.domain.eligibility import RosterPerson, RosterVersion
 from settlement.domain.errors import FatalError
 from settlement.store import rows
 from settlement.store.answers import answer_digest
+from settlement.store.errors import (
+    BatchRefusedError,
+    CommitUnknownError,
+    StoreUnavailableError,
+)
 from settlement.store.roster import roster_of_cards
 from settlement.store.statements import statement
 from settlement.store.transaction import committed, our_errors
@@ -339,7 +344,11 @@ async def known_settlement(
     with our_errors():
         async with database.pool.acquire() as connection:
             found = await read_settlements(connection, [(facility_id, key)])
-            await connection.execute(_FENCE)
+            try:
+                async with committed(cast("Connection", connection)):
+                    await connection.execute(_FENCE)
+            except (CommitUnknownError, BatchRefusedError) as cut:
+                raise StoreUnavailableError("not known to be lasting") from cut
     return found.get((facility_id, key))
 
 

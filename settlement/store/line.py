@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from settlement.store.errors import StoreUnavailableError
+from settlement.store.errors import (
+    BatchConflictError,
+    BatchRefusedError,
+    CommitUnknownError,
+    StoreUnavailableError,
+)
+from settlement.store.transaction import committed
 
 if TYPE_CHECKING:
     from settlement.store.database import Connection, Database
@@ -28,6 +34,13 @@ _FAULTS = (
     # A connection that is torn down while a statement begins.
     asyncpg.InternalClientError,
     OSError,
+)
+#: The same faults, and a fence that is not known to be lasting, in our own words.
+_OURS = (
+    BatchConflictError,
+    BatchRefusedError,
+    CommitUnknownError,
+    StoreUnavailableError,
 )
 
 _BACKEND = (
@@ -103,7 +116,7 @@ class Line:
         try:
             async with asyncio.timeout(RESOLVE_TIMEOUT_S):
                 while True:
-                    with contextlib.suppress(*_FAULTS):
+                    with contextlib.suppress(*_FAULTS, *_OURS):
                         return await self._ask(ids)
                     await asyncio.sleep(_PAUSE_S)
         except TimeoutError:
@@ -114,7 +127,9 @@ class Line:
         try:
             if self._backend is not None:
                 await _wait_for_end(connection, self._backend)
-            await connection.execute(_FENCE)
+            async with committed(connection):
+                # Its COMMIT says whether the wait for a standby was cut short.
+                await connection.execute(_FENCE)
             found = await connection.fetch(_KEPT, list(ids.values()), list(ids))
             return {row["id"] for row in found}
         finally:

@@ -106,6 +106,10 @@ class Stage:
         key = self.sandbox.keys[code]
         return Desk(self.http, url or self.url, key, operator=operator)
 
+    def hang_up(self) -> None:
+        """Have the next requests of everybody meet whichever worker takes them."""
+        self.front.reset_all()
+
     def new_machine(self) -> Path:
         """A data folder with the same keys, as a second machine has it."""
         self._gateways += 1

@@ -128,15 +128,15 @@ class StandbyFaults:
             async with _away(standby, rng):
                 waiting = self._visitor.intend()
                 await self._no_promise(stage, waiting)
-                if rng.random() < 0.5:
-                    # Whoever waits for the standby is told to stop waiting (H2).
-                    await stage.sql(_WAITING)
                 for pid in stage.gateway.worker_pids() if rng.random() < 0.5 else []:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                         stage.tally.kills += 1
-                for intent in (waiting, self._visitor.intend(), waiting):
-                    await self._no_promise(stage, intent)
+                async with _impatience(stage, rng.choice((0.0, 0.05, 0.5))):
+                    for intent in (waiting, self._visitor.intend(), waiting, waiting):
+                        # Another worker may know the key as settled by now.
+                        stage.hang_up()
+                        await self._no_promise(stage, intent)
             for intent in self._visitor.intents[-2:]:
                 await self._visitor.settle(intent)
                 await self._visitor.settle(intent)
@@ -145,6 +145,8 @@ class StandbyFaults:
         intents = self._visitor.intents
         known = next(each for each in intents if each is intent)
         answer = await self._visitor.try_once(known, within_s=_NOT_WITHIN_S)
+        told = "nothing" if answer is None else str(answer.status)
+        stage.tally.noted[f"told while the standby was away: {told}"] += 1
         if answer is not None and answer.status in (200, 201):
             what = f"answered {answer.status}, replayed {answer.replayed}"
             stage.tally.violated("standby away", what)
@@ -271,6 +273,25 @@ async def _required(stage: Stage) -> AsyncIterator[None]:
         yield
     finally:
         await _require(stage, "")
+
+
+@asynccontextmanager
+async def _impatience(stage: Stage, every_s: float) -> AsyncIterator[None]:
+    """Somebody ends every wait for the standby, again and again (H2); 0: nobody."""
+
+    async def cancel() -> None:
+        while every_s:
+            with contextlib.suppress(*_ERRORS):
+                ended = await stage.sql(_WAITING)
+                stage.tally.noted["waits for a standby cut short"] += len(ended)
+            await asyncio.sleep(every_s)
+
+    cancelling = asyncio.create_task(cancel())
+    try:
+        yield
+    finally:
+        cancelling.cancel()
+        await asyncio.gather(cancelling, return_exceptions=True)
 
 
 async def _require(stage: Stage, names: str) -> None:
