@@ -74,7 +74,15 @@ async def committed(connection: Connection) -> AsyncIterator[None]:
     except BaseException:
         await _roll_back(connection)
         raise
-    await asyncio.shield(_commit(connection))
+    commit = asyncio.ensure_future(_commit(connection))
+    commit.add_done_callback(_hear)
+    await asyncio.shield(commit)
+
+
+def _hear(commit: asyncio.Future[None]) -> None:
+    """Where the caller has gone, nobody else takes note of how COMMIT ended."""
+    if not commit.cancelled():
+        commit.exception()
 
 
 async def _roll_back(connection: Connection) -> None:

@@ -289,6 +289,10 @@ def bury(process: Process) -> None:
     process.is_dead = True
     for task in list(process.tasks):
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is dead
+        if task.done():
+            # It ended in the moment of the kill; nobody was left to be told.
+            task.cancelled() or task.exception()
+            continue
         try:
             coro: Any = task.get_coro()
             coro.close()
