@@ -97,6 +97,8 @@ class Run:
     """Seconds until every client had an answer, by name of the fault."""
     _told: int = 0
     _in_company: bool = False
+    _given_up: bool = False
+    """Whether clients were left without an answer: nothing further is to be seen."""
     _checked: int = 0
 
     @property
@@ -109,7 +111,7 @@ class Run:
     @property
     def is_over(self) -> bool:
         """Whether all was done that was planned, or the time is up."""
-        if time.monotonic() - self.began > self.plan.minutes * 60:
+        if time.monotonic() - self.began > self.plan.minutes * 60 or self._given_up:
             return True
         return not self.wanting()
 
@@ -154,22 +156,30 @@ class Run:
         stop = asyncio.Event()
         self.rounds += 1
         ends = time.monotonic() + self.plan.round_s
-        async with asyncio.TaskGroup() as working:
-            for terminal in self.terminals:
-                working.create_task(terminal.work(stop))
-            lanes = [
-                asyncio.create_task(self._kill_until(ends)),
-                asyncio.create_task(self._inject_until(ends)),
-            ]
-            try:
-                await asyncio.gather(*lanes)
-                await self._heal()
-                await self._alive("after the round")
-            finally:
-                for lane in lanes:
-                    lane.cancel()
-                await asyncio.gather(*lanes, return_exceptions=True)
-                stop.set()
+        working = [asyncio.create_task(one.work(stop)) for one in self.terminals]
+        lanes = [
+            asyncio.create_task(self._kill_until(ends)),
+            asyncio.create_task(self._inject_until(ends)),
+        ]
+        try:
+            await asyncio.gather(*lanes)
+            await self._heal()
+            await self._alive("after the round")
+        finally:
+            stop.set()
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+            _, late = await asyncio.wait(working, timeout=2 * WITHIN_S)
+            for task in late:
+                task.cancel()
+            ended = await asyncio.gather(*working, return_exceptions=True)
+        if late:
+            self.stage.tally.violated("the round's end", f"{len(late)} never answered")
+            self._given_up = True
+        for fault in ended:
+            if isinstance(fault, Exception):
+                raise fault
         await self._check()
         self.progress()
 
