@@ -117,16 +117,19 @@ async def _check(order: _Order) -> BooksReport:
         with _progress(is_shown=not order.as_json) as progress:
             means = Means(
                 against=_read_evidence(order.against, trust, progress),
-                bureau_key=_read_bureau_key(order.bureau_key),
+                bureau_key=(
+                    None
+                    if order.bureau_key is None
+                    else read_bureau_key(order.bureau_key)
+                ),
                 tokenizer=_tokenizer(order.data_dir),
             )
             bar = progress.add_task("log", total=None)
             return await check(database, trust, _moving(progress, bar), means)
 
 
-def _read_bureau_key(path: Path | None) -> OpeningKey | None:
-    if path is None:
-        return None
+def read_bureau_key(path: Path) -> OpeningKey:
+    """The key that opens records; raises `click.ClickException` in one sentence."""
     try:
         key = read_private_key(path)
     except KeyFileFault as fault:

@@ -9,20 +9,29 @@ from typing import Any
 import click
 import orjson
 
+from gateway.cli.policy_desk import html_option, run_desk, write_page
+from gateway.cli.policy_diff import diff_packs
+from gateway.cli.policy_explain import explain_settlement
 from gateway.cli.policy_floor import (
     floor_entries,
     meets_floor,
     print_floor,
     print_schema,
 )
+from gateway.cli.policy_list import standing_json, standing_table, standings
 from gateway.cli.policy_office import activate_pack, approve_pack
+from gateway.cli.policy_page import pack_page
+from gateway.cli.policy_retroactive import retroactive_pack
+from gateway.cli.policy_simulate import simulate_pack
 from gateway.cli.policy_view import (
     console_for_tables,
     pack_document,
     print_pack,
     table_of,
 )
-from gateway.location import json_option
+from gateway.installation import Installation, InstallationFault
+from gateway.location import json_option, location_options, open_database
+from gateway.wiring import wall_clock
 from settlement import policies
 from settlement.domain.policy import (
     CompiledPack,
@@ -32,6 +41,7 @@ from settlement.domain.policy import (
     compile_pack,
     run_cases,
 )
+from settlement.store.policies import PackRow, read_packs
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -43,13 +53,28 @@ def policy() -> None:
 
 policy.add_command(approve_pack)
 policy.add_command(activate_pack)
+policy.add_command(diff_packs)
+policy.add_command(simulate_pack)
+policy.add_command(retroactive_pack)
+policy.add_command(explain_settlement)
 policy.add_command(print_schema)
 
 
-@policy.command(name="list", epilog="Example: medaid policy list --json")
+@policy.command(name="list", epilog="Example: medaid policy list --installed --json")
+@click.option(
+    "--installed",
+    is_flag=True,
+    help="Those in the database instead, with state and approvals.",
+)
 @json_option
-def list_packs(as_json: bool) -> None:
-    """List the packs that come with the program."""
+@location_options
+def list_packs(
+    data_dir: Path, dsn: str | None, *, installed: bool, as_json: bool
+) -> None:
+    """List the packs that come with the program, or those in the database."""
+    if installed:
+        _list_installed(data_dir, dsn, as_json=as_json)
+        return
     packs = shipped_packs()
     if as_json:
         _print_json({"packs": [_summary(pack) for pack in packs]})
@@ -67,15 +92,39 @@ def list_packs(as_json: bool) -> None:
     console_for_tables().print(table)
 
 
-@policy.command(epilog="Example: medaid policy show beijing@2023.1")
+def _list_installed(data_dir: Path, dsn: str | None, *, as_json: bool) -> None:
+    async def read() -> list[PackRow]:
+        async with open_database(data_dir, dsn, max_size=2) as database:
+            return await read_packs(database, staged=True)
+
+    try:
+        sandbox = Installation.load(data_dir).sandbox
+    except InstallationFault as fault:
+        raise click.ClickException(str(fault)) from fault
+    found = standings(run_desk(read()), sandbox=sandbox, now=wall_clock())
+    if as_json:
+        _print_json({"packs": [standing_json(each) for each in found]})
+    else:
+        console_for_tables().print(standing_table(found))
+
+
+@policy.command(
+    epilog="Example: medaid policy show beijing@2023.1 --html beside-the-decree.html"
+)
 @click.argument("reference", metavar="ID[@VERSION]")
+@html_option
 @json_option
-def show(reference: str, as_json: bool) -> None:
+def show(reference: str, html: Path | None, *, as_json: bool) -> None:
     """Show one pack as a table to lay beside the decree.
 
     ID[@VERSION] is a pack that comes with the program, or the path of a YAML file.
     """
     pack = load_pack(reference)
+    if html is not None:
+        write_page(html, pack_page(pack))
+        click.echo(f"页面 page: {html}", err=as_json)
+        if not as_json:
+            return
     if as_json:
         _print_json(_summary(pack) | pack_document(pack.document))
     else:

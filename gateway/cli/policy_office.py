@@ -11,9 +11,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import orjson
 
 from crypto.errors import CryptoError
 from crypto.keys import Role, SigningKey
+from gateway.cli.policy_desk import bureau_key_option, find_reader
+from gateway.cli.policy_retroactive import (
+    Retroactive,
+    csv_option,
+    print_retroactive,
+    retroactive,
+    retroactive_json,
+    write_csv,
+)
 from gateway.installation import Installation, InstallationFault
 from gateway.keyfiles import KeyFileFault, read_private_key
 from gateway.location import json_option, location_options, open_database
@@ -28,7 +38,9 @@ from settlement.service.policy_office import (
     OfficeFault,
     approve,
     bring_into_use,
+    waiting_pack,
 )
+from settlement.store.database import Database
 
 _T = TypeVar("_T")
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -98,11 +110,15 @@ def _say_approved(approved: Approved) -> None:
     is_flag=True,
     help="Apply it although some readings are confirmed by no decree.",
 )
+@bureau_key_option
+@csv_option
 @json_option
 @location_options
 def activate_pack(
     reference: str,
     not_before: datetime | None,
+    bureau_key: Path | None,
+    csv_file: Path | None,
     data_dir: Path,
     dsn: str | None,
     *,
@@ -113,13 +129,16 @@ def activate_pack(
 
     It decides bills whose dates it covers, from the given day on and never within
     the next ten seconds, so that all workers begin at one instant. What has been
-    settled stays as it is.
+    settled stays as it is; where the pack's days have begun, the settlements that it
+    would have decided otherwise are listed, with the bureau's key.
     """
 
-    async def bring() -> Activated:
+    async def bring() -> tuple[Activated, Retroactive | None]:
         sandbox = Installation.load(data_dir).sandbox
         async with open_database(data_dir, dsn, max_size=2) as database:
-            return await bring_into_use(
+            # First, so that a list that fails leaves the pack waiting.
+            listed = await _listed(database, reference, data_dir, bureau_key)
+            activated = await bring_into_use(
                 database,
                 reference,
                 not_before=not_before and not_before.replace(tzinfo=SHANGHAI),
@@ -127,27 +146,60 @@ def activate_pack(
                 sandbox=sandbox,
                 accept_unconfirmed=accept_unconfirmed,
             )
+            return activated, listed
 
-    activated = _run(bring(), Path(reference))
-    known = activated.known_since.astimezone(SHANGHAI).isoformat(timespec="seconds")
-    document = activated.pack.document
+    activated, listed = _run(bring(), Path(reference))
+    if csv_file is not None and listed is not None:
+        write_csv(csv_file, listed)
     if as_json:
-        values = asdict(activated.pack.ref) | {
-            "applied_from": known,
-            "in_force_from": document.in_force_from.isoformat(),
-            "officers": list(activated.officers),
-            "retroactive": activated.is_retroactive,
-        }
-        click.echo(json.dumps(values))
-        return
+        click.echo(orjson.dumps(_activated_json(activated, listed)))
+    else:
+        _say_activated(activated, listed)
+
+
+async def _listed(
+    database: Database, reference: str, data_dir: Path, bureau_key: Path | None
+) -> Retroactive | None:
+    """What would differ, where the bureau's key is at hand."""
+    reader = find_reader(data_dir, bureau_key)
+    pack = await waiting_pack(database, reference)
+    if reader is None or pack is None:
+        return None
+    return await retroactive(database, reader, pack, is_shown=False)
+
+
+def _activated_json(activated: Activated, listed: Retroactive | None) -> dict[str, Any]:
+    return asdict(activated.pack.ref) | {
+        "applied_from": _instant(activated),
+        "in_force_from": activated.pack.document.in_force_from,
+        "officers": list(activated.officers),
+        "retroactive": activated.is_retroactive,
+        "would_differ": listed and retroactive_json(listed),
+    }
+
+
+def _say_activated(activated: Activated, listed: Retroactive | None) -> None:
+    name = f"{activated.pack.ref.id}@{activated.pack.ref.version}"
     officers = "、".join(activated.officers) or "—"
-    click.echo(f"{reference} 已启用，批准人 / active, approved by: {officers}")
-    click.echo(f"自此刻起适用 / decides from {known} on")
-    click.echo(f"适用于此日起的就诊 / for care from {document.in_force_from} on")
-    if activated.is_retroactive:
+    click.echo(f"{name} 已启用，批准人 / active, approved by: {officers}")
+    click.echo(f"自此刻起适用 / decides from {_instant(activated)} on")
+    begins = activated.pack.document.in_force_from
+    click.echo(f"适用于此日起的就诊 / for care from {begins} on")
+    if not activated.is_retroactive:
+        return
+    click.echo("追溯生效：已结算的不变 / retroactive: what is settled stays as it is")
+    if listed is not None:
+        print_retroactive(listed)
+    else:
         click.echo(
-            "追溯生效：已结算的不变 / retroactive: what is settled stays as it is"
+            "没有民政局私钥，未能列出会不同的结算 / without the bureau's key the list"
+            f" of what would differ cannot be made: medaid policy retroactive {name}"
+            " --bureau-key FILE"
         )
+
+
+def _instant(activated: Activated) -> str:
+    return activated.known_since.astimezone(SHANGHAI).isoformat(timespec="seconds")
 
 
 def _officer_key(path: Path) -> SigningKey:

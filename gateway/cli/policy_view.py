@@ -168,14 +168,15 @@ def print_pack(pack: CompiledPack, console: Console) -> None:
     console.print(f"sha256 {pack.ref.sha256}", soft_wrap=True)
     for instrument in document.instruments:
         console.print(f"{instrument.number}  {instrument.title}", soft_wrap=True)
-    console.print(_base_sentence(document))
-    console.print(_referral_sentence(document))
+    console.print(base_sentence(document))
+    console.print(referral_sentence(document))
     console.print(_benefit_table(document))
     console.print(_year_cap_table(document))
     console.print(_source_table(document))
 
 
-def _referral_sentence(document: PackDocument) -> str:
+def referral_sentence(document: PackDocument) -> str:
+    """Which care needs a referral, and what a place of care counts as."""
     required = [
         care.title.zh
         for care in document.cares.values()
@@ -188,7 +189,8 @@ def _referral_sentence(document: PackDocument) -> str:
     return f"要求转诊：{'、'.join(required) or '无'}。{places}。"
 
 
-def _base_sentence(document: PackDocument) -> str:
+def base_sentence(document: PackDocument) -> str:
+    """What aid may touch, in one sentence."""
     base = document.base
     parts = [
         "救助基数：政策范围内费用",

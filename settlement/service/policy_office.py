@@ -133,6 +133,14 @@ async def bring_into_use(
     return Activated(pack, known_since, _names(row), _is_retroactive(pack, known_since))
 
 
+async def waiting_pack(database: Database, reference: str) -> CompiledPack | None:
+    """The pack `ID@VERSION` that waits to be activated; `None` where none does."""
+    for row in await read_packs(database, staged=True):
+        if not row.active and f"{row.id}@{row.version}" == reference:
+            return compile_pack(row.document)
+    return None
+
+
 def _staged(
     compiled: Sequence[tuple[PackRow, CompiledPack]], reference: str
 ) -> tuple[PackRow, CompiledPack]:

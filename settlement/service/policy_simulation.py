@@ -174,6 +174,53 @@ async def simulate(
     return simulation
 
 
+@dataclass(slots=True)
+class Touched:
+    """Whom it touches that one pack decides in place of another."""
+
+    persons: int = 0
+    settlements: int = 0
+    difference_fen: int = 0
+    """What the new pack gives more than the old one; below 0: less."""
+
+
+async def touched(
+    database: Database,
+    reader: Reader,
+    old: CompiledPack,
+    new: CompiledPack,
+    stretch: Stretch,
+    progress: Progress = lambda _done, _total: None,
+) -> Touched:
+    """Decide the months again under both packs, each with its own running totals.
+
+    What only one of them can decide is left aside. Raises `CryptoError`.
+    """
+    found = Touched()
+    persons = (await past_counts(database, stretch.first, stretch.last)).persons
+    done = 0
+    async for past in past_of_persons(database, stretch.first, stretch.last):
+        steps = steps_of(past, reader)
+        before = {e.id: e for e in replay(steps, old, every_bill).redecided}
+        both = [
+            (before[after.id], after)
+            for after in replay(steps, new, every_bill).redecided
+            if after.id in before
+        ]
+        differing = [
+            after.aid_after_fen - old_result.aid_after_fen
+            for old_result, after in both
+            if (after.aid_after_fen, after.is_approved)
+            != (old_result.aid_after_fen, old_result.is_approved)
+        ]
+        found.persons += bool(differing)
+        found.settlements += len(differing)
+        found.difference_fen += sum(differing)
+        done += 1
+        progress(done, persons)
+    return found
+
+
 async def redecide(
     database: Database,
     reader: Reader,

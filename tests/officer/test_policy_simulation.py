@@ -76,22 +76,26 @@ async def busy_month(house: House) -> None:
     await house.enrol("C00000002", "dibao_bianyuan", person="two")
     await house.enrol("C00000002", "dibao", date(2026, 1, 10), person="two")
     await settled(house, bill_on("C00000001", 28, 12, **_year(2025)), on(2))
-    big = {"total_fen": 750_000, "in_policy_fen": 748_200, "basic_insurance_fen": 0}
-    special = {"care_type": CareType.OUTPATIENT_SPECIAL}
+    big: dict[str, Any] = {
+        "total_fen": 750_000,
+        "in_policy_fen": 748_200,
+        "basic_insurance_fen": 0,
+    }
+    special: dict[str, Any] = {"care_type": CareType.OUTPATIENT_SPECIAL}
     for day in range(5, 20):
         await settled(house, bill_on("C00000001", day, **big), on(day))
     first = await settled(house, bill_on("C00000002", 6), on(6))
     await settled(house, bill_on("C00000002", 11), on(11))
     await house.reverse(settlement_id=first["settlement_id"])
     await settled(house, bill_on("C00000002", 12, **special), on(12))
-    stay = {"care_type": CareType.INPATIENT, "referred": False}
+    stay: dict[str, Any] = {"care_type": CareType.INPATIENT, "referred": False}
     await settled(house, bill_on("C00000001", 20, **stay), on(20))
     await settled(house, bill_on("C00000001", 21, medical_aid_fen=1), on(21))
     await settled(house, bill_on("C00000009", 21), on(21))
     await settled(house, bill_on("C00000001", 3, 2), on(3, 2))
 
 
-def _year(year: int) -> dict[str, date]:
+def _year(year: int) -> dict[str, Any]:
     return {"service_start": date(year, 12, 28), "service_end": date(year, 12, 28)}
 
 

@@ -56,12 +56,19 @@ def _run(pack: CompiledPack, case: WorkedCase) -> CaseResult:
 
 
 def _actual(pack: CompiledPack, case: WorkedCase) -> dict[str, str]:
+    if not pack.covers(pack.policy_day(case.bill)):
+        return {"in_force": "否"}
+    return outcomes_under(pack, case) | {"in_force": "是"}
+
+
+def outcomes_under(pack: CompiledPack, case: WorkedCase) -> dict[str, str]:
+    """What comes out of a case under any pack, as though it were in force.
+
+    Raises `KeyError` where the pack lacks a published figure for the case's year.
+    """
     if case.on_application:
         pack = pack.applications
-    day = pack.policy_day(case.bill)
-    if not pack.covers(day):
-        return {"in_force": "否"}
-    year = pack.year_of(day)
+    year = pack.year_of(pack.policy_day(case.bill))
     used_fen = {
         AccumulatorKey(year, pot): amount for pot, amount in case.used_fen.items()
     }
@@ -72,7 +79,7 @@ def _actual(pack: CompiledPack, case: WorkedCase) -> dict[str, str]:
         case.facility_level,
         settled_on=case.settled_on,
     )
-    return _outcomes(result, case.used_fen) | {"in_force": "是"}
+    return _outcomes(result, case.used_fen)
 
 
 def _outcomes(result: Adjudication, used_fen: Mapping[str, int]) -> dict[str, str]:
