@@ -47,6 +47,7 @@ BILL = bill_of(in_policy_fen=10_000, pre_selfpay_fen=2_000, commercial_fen=1_000
         (["jia", "yi"], "yi", 11_000),
         (["yi", "jia"], "yi", 11_000),
         (["yi", "unknown"], "yi", 11_000),
+        (["jia", "unknown", "yi"], "yi", 11_000),
     ],
 )
 def test_a_base_of_its_own_counts_for_its_category_alone(
