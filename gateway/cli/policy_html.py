@@ -23,8 +23,9 @@ table { border-collapse: collapse; width: 100%; font-size: 9pt; margin: 1mm 0 3m
 caption { text-align: left; font-weight: 600; padding: 1mm 0; }
 thead { display: table-header-group; } tr { break-inside: avoid; }
 th, td { border: .2mm solid #999; padding: .8mm 1.5mm; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere; }
-th { background: #eaf0f6; } td.n { text-align: right; white-space: nowrap; }
+  vertical-align: top; overflow-wrap: break-word; }
+th { background: #eaf0f6; white-space: nowrap; }
+td.n { text-align: right; white-space: nowrap; }
 .open { background: #fff3cd; } .mark { color: #9c2700; font-weight: 600; }
 .less { color: #9c2700; } .more { color: #14622d; }
 svg { display: block; max-width: 100%; height: auto; break-inside: avoid; }

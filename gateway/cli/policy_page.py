@@ -16,6 +16,7 @@ from settlement.domain.policy.document import (
     Source,
     WorkedCase,
 )
+from settlement.domain.policy.facts import facts_of
 from settlement.domain.policy.notation import (
     cap_words,
     deductible_words,
@@ -36,6 +37,13 @@ _OUTCOMES = {
     "base": "基数", "aid": "救助", "tilt": "其中倾斜", "patient_pays": "个人负担",
     "cash": "现金", "account_return": "账户退回",
 }  # fmt: skip
+
+
+#: Facts that belong to no category's table.
+_FOR_ALL = (
+    "year", "rounding", "filing_limit", "several_identities", "identity_rule",
+    "indicators", "care", "places", "base",
+)  # fmt: skip
 
 
 def pack_page(pack: CompiledPack) -> str:
@@ -99,33 +107,14 @@ def _common(document: PackDocument) -> Iterator[str]:
     yield heading("通用规则", "rules for all")
     yield line(base_sentence(document))
     yield line(referral_sentence(document))
-    base, limit = document.base, document.filing_limit_days
     rows = [
-        ("救助基数 base", "见上", base.costs),
-        ("先行自付 pre-selfpay", _yes(base.pre_selfpay_in.value, "计入", "不计入"),
-         base.pre_selfpay_in.source),
-        ("商业保险 commercial", _yes(base.commercial_off.value, "扣除", "不扣除"),
-         base.commercial_off.source),
-        ("慈善 charity", _yes(base.charity_off.value, "扣除", "不扣除"),
-         base.charity_off.source),
-        ("已付救助 top-up", _yes(base.top_up.value, "允许", "不允许"),
-         base.top_up.source),
-        ("申报期限 filing limit", "无" if limit.value is None else f"{limit.value}天",
-         limit.source),
-        ("年度 year", f"{document.year.month}月{document.year.day}日起",
-         document.year.source),
-        ("多重身份 identities", "就高不重复", document.identities),
-        ("进位 rounding", "四舍五入到分" if document.rounding.value else "舍去到分",
-         document.rounding.source),
-    ]  # fmt: skip
-    yield table(
-        ("规则 rule", "内容", "条款 article", "原文 quote"),
-        [(name, _marked(text, source), *_quote(source)) for name, text, source in rows],
-    )
-
-
-def _yes(value: bool, yes: str, no: str) -> str:
-    return yes if value else no
+        (fact.title, _marked(fact.words, fact.source), *_quote(fact.source))
+        for fact in facts_of(document)
+        if fact.source is not None
+        and fact.path.startswith(_FOR_ALL)
+        and not fact.path.startswith("year_caps")
+    ]
+    yield table(("规则 rule", "内容", "条款 article", "原文 quote"), rows)
 
 
 def _category(document: PackDocument, category: Category) -> Iterator[str]:

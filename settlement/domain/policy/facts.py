@@ -6,15 +6,17 @@ found path by path.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from settlement.domain.bill import Bill
+from settlement.domain.bill import Bill, Place
 from settlement.domain.money import HALF_UP, yuan_text
 from settlement.domain.policy.document import (
     BaseFormula,
     Category,
     PackDocument,
+    Referral,
     Source,
     WorkedCase,
 )
@@ -46,6 +48,17 @@ _BASE = (
     ("top_up", "已付救助的账单", "top_up", "允许", "不允许"),
     ("deductible", "医保起付线以下", "deductible_in", "计入", "不计入"),
 )
+_DAYS = {"service_start": "按就诊开始日", "service_end": "按就诊结束日（出院日）"}
+_PLACES = {
+    Place.LOCAL: "本地就医",
+    Place.FILED_ELSEWHERE: "异地已备案",
+    Place.UNFILED: "异地未备案",
+}
+_REFERRALS = {
+    Referral.AS_BILLED: "按账单",
+    Referral.REFERRED: "视为已转诊",
+    Referral.UNREFERRED: "视为未转诊",
+}
 _BILL = tuple(
     field.name for field in fields(Bill) if field.name not in {"card", "visit_no"}
 )
@@ -56,6 +69,8 @@ def facts_of(pack: PackDocument) -> Iterator[Fact]:
     yield from _head(pack)
     yield from _indicators(pack)
     yield from _pots(pack)
+    order = " > ".join(category.id for category in pack.categories)
+    yield Fact("categories", "类别先后（救助相同时）", order, None)
     for category in pack.categories:
         yield from _category(category)
     yield from _cares(pack)
@@ -64,8 +79,7 @@ def facts_of(pack: PackDocument) -> Iterator[Fact]:
         yield from _base(f"base.{category_id}", f"救助基数（{category_id}）", base)
     yield from _benefits(pack)
     yield from _sources(pack)
-    for case in pack.cases:
-        yield Fact(f"cases.{case.name}", f"算例：{case.name}", _case(case), None)
+    yield from _cases(pack)
 
 
 def _head(pack: PackDocument) -> Iterator[Fact]:
@@ -108,7 +122,12 @@ def _indicators(pack: PackDocument) -> Iterator[Fact]:
 def _pots(pack: PackDocument) -> Iterator[Fact]:
     for key, pot in pack.pots.items():
         within = f"，计入{pot.within}" if pot.within else ""
-        yield Fact(f"pots.{key}", f"限额池 {key}", f"{pot.title.zh}{within}", None)
+        yield Fact(
+            f"pots.{key}",
+            f"限额池 {key}",
+            f"{pot.title.zh} / {pot.title.en}{within}",
+            None,
+        )
 
 
 def _category(category: Category) -> Iterator[Fact]:
@@ -135,17 +154,23 @@ def _cares(pack: PackDocument) -> Iterator[Fact]:
     for care_type, care in pack.cares.items():
         path, name = f"care.{care_type.value}", care.title.zh
         yield Fact(path, care_type.value, f"{name} / {care.title.en}", None)
-        yield Fact(f"{path}.pot", f"{name} 限额池", care.pot.value, care.pot.source)
-        yield Fact(f"{path}.day", f"{name} 日期", care.day.value, care.day.source)
+        pot = _pot_words(pack, care.pot.value)
+        yield Fact(f"{path}.pot", f"{name} 计入限额", pot, care.pot.source)
+        day = _DAYS[care.day.value]
+        yield Fact(f"{path}.day", f"{name} 年度和标准", day, care.day.source)
         required = "要求" if care.referral_required.value else "不要求"
         source = care.referral_required.source
         yield Fact(f"{path}.referral", f"{name} 转诊", required, source)
-        for category, pot in care.pots_by_category.items():
-            title = f"{name} 限额池（{category}）"
-            yield Fact(f"{path}.pot.{category}", title, pot.value, pot.source)
+        for category, own in care.pots_by_category.items():
+            title, pot = f"{name} 计入限额（{category}）", _pot_words(pack, own.value)
+            yield Fact(f"{path}.pot.{category}", title, pot, own.source)
     for place, rule in pack.places.items():
-        path = f"places.{place.value}"
-        yield Fact(path, f"就医地 {place.value}", rule.value.value, rule.source)
+        path, words = f"places.{place.value}", _REFERRALS[rule.value]
+        yield Fact(path, f"{_PLACES[place]} 转诊", words, rule.source)
+
+
+def _pot_words(pack: PackDocument, pot: str) -> str:
+    return f"{pack.pots[pot].title.zh}（{pot}）"
 
 
 def _base(path: str, title: str, base: BaseFormula) -> Iterator[Fact]:
@@ -197,6 +222,15 @@ def _sources(pack: PackDocument) -> Iterator[Fact]:
         parts = (source.instrument.number, source.article, source.quote, source.note)
         words = "｜".join([*(part for part in parts if part), status])
         yield Fact(f"sources.{source.key}", f"出处 {source.key}", words, None)
+
+
+def _cases(pack: PackDocument) -> Iterator[Fact]:
+    seen: Counter[str] = Counter()
+    for case in pack.cases:
+        seen[case.name] += 1
+        again = f" ({seen[case.name]})" if seen[case.name] > 1 else ""
+        path, title = f"cases.{case.name}{again}", f"算例：{case.name}"
+        yield Fact(path, title, _case(case), None)
 
 
 def _case(case: WorkedCase) -> str:

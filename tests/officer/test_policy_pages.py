@@ -1,0 +1,119 @@
+"""Pages of the policy desk in a real browser: nothing from outside, whole on A4."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.policy_html import page, table
+from gateway.cli.policy_page import pack_page
+from settlement import policies
+from settlement.domain.policy import compile_pack
+from tests.support.browser import Browser
+
+#: A4 less the margins of the sheet, in CSS pixels.
+_PRINTED_WIDTH = 688
+_A4 = {(595, 842), (594, 841), (596, 842), (595, 841)}
+_MEASURE = """<script>
+const cut = [...document.querySelectorAll("table, svg, p, h1, h2, h3, code")]
+  .filter(e => e.getBoundingClientRect().right > innerWidth + 1);
+document.body.dataset.cut = cut.map(e => e.textContent.slice(0, 40)).join("|");
+document.body.dataset.seen = document.querySelectorAll("table").length;
+</script>"""
+
+
+def shipped(name: str) -> str:
+    """The page of a pack that comes with the program."""
+    return pack_page(compile_pack(policies.read(name)))
+
+
+def run_browser(browser: Browser, *options: str) -> str:
+    """Run it with its console on standard error, which is given."""
+    unsafe = ["--no-sandbox"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [
+            *(browser.program, "--headless", "--disable-gpu", *unsafe),
+            *(f"--user-data-dir={browser.profile}", "--enable-logging=stderr"),
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            *options,
+        ],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=90,
+    )
+    return done.stderr
+
+
+@pytest.mark.parametrize("name", policies.names())
+def test_page_is_one_file_with_everything(name: str) -> None:
+    """Each quote, each case, the hash in foot and signature; nothing to load."""
+    pack = compile_pack(policies.read(name))
+    html = shipped(name)
+
+    assert not re.search(r"(?:src|href|url\()\s*=?\s*[\"']?(?!data:)\w+:", html)
+    assert "<script" not in html
+    # In the style's foot, in the text's foot, and above the signatures.
+    assert html.count(pack.ref.sha256) == 3
+    for case in pack.document.cases:
+        assert f"<td>{case.name}</td>" in html
+    for source in pack.document.sources:
+        for sentence in (source.quote, source.note):
+            assert sentence.replace('"', "&quot;").replace("'", "&#x27;") in html
+    assert ('class="open"' in html) == any(
+        not source.confirmed for source in pack.document.sources
+    )
+
+
+def test_what_a_pack_says_stays_text() -> None:
+    """Markup in a title or a cell is shown, not obeyed, in text and style."""
+    evil = '</style><script>alert(1)</script>"; } *'
+    html = page(evil, evil, [table([evil], [[evil]])])
+
+    assert "<script" not in html
+    assert html.count("</style>") == 1
+
+
+def test_page_in_a_browser(browser: Browser, tmp_path: Path) -> None:
+    """No word on the console, and no element wider than the printed sheet."""
+    html = shipped("beijing-2023-2.yaml")
+    measured = re.sub(r"<meta http-equiv[^>]*>", "", html) + _MEASURE
+    plain, copy = tmp_path / "page.html", tmp_path / "measured.html"
+    plain.write_text(html, "utf-8")
+    copy.write_text(measured, "utf-8")
+
+    console = run_browser(browser, "--dump-dom", plain.as_uri())
+    browser_size = f"--window-size={_PRINTED_WIDTH},1000"
+    dom = subprocess.run(
+        [
+            *(browser.program, "--headless", "--disable-gpu", browser_size),
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),
+            *(f"--user-data-dir={browser.profile}", "--hide-scrollbars"),
+            *("--dump-dom", copy.as_uri()),
+        ],
+        capture_output=True, check=True, text=True, timeout=90,
+    ).stdout  # fmt: skip
+
+    assert "CONSOLE" not in console
+    assert int(re.findall(r'data-seen="(\d+)"', dom)[0]) > 20
+    assert re.findall(r'data-cut="([^"]*)"', dom) == [""]
+
+
+def test_page_prints_on_a4(browser: Browser, tmp_path: Path) -> None:
+    """Some sheets of A4, more for a pack with more cases."""
+    counts = []
+    for name in ("beijing-2023.yaml", "beijing-2023-2.yaml"):
+        html, pdf = tmp_path / f"{name}.html", tmp_path / f"{name}.pdf"
+        html.write_text(shipped(name), "utf-8")
+        run_browser(
+            browser, "--no-pdf-header-footer", f"--print-to-pdf={pdf}", html.as_uri()
+        )
+        content = pdf.read_bytes()
+        boxes = re.findall(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]", content)
+        assert {(int(float(w)), int(float(h))) for w, h in boxes} <= _A4
+        counts.append(len(re.findall(rb"/Type\s*/Page\b", content)))
+    assert 5 <= counts[0] < counts[1] <= 40
