@@ -7,7 +7,7 @@ import pytest
 from settlement.domain.bill import CareType
 from settlement.domain.decision import AccumulatorKey
 from settlement.domain.policy import CompiledPack, compile_pack
-from tests.policy.small_pack import faults_of, line_of, small_pack
+from tests.policy.small_pack import CARES, faults_of, line_of, small_pack
 from tests.policy.strategies import bill_of
 
 _BASE = "  top_up: {value: 不允许, source: s}\n"
@@ -139,7 +139,10 @@ def test_another_identity_is_settled_at_the_desk_all_the_same() -> None:
     pack = pack_with(own="", apply=_APPLY)
     result = pack.adjudicate(bill_of(), ["yi", "jia"], {}, None)
     assert (result.reason, result.category, result.aid_fen) == ("MA-2000", "jia", 8_000)
-    assert pack.best_category(["yi", "jia"]) == "jia"
+    more = small_pack({("rates", "yi", care): "value: 100%" for care in CARES})
+    text = more.replace("    aliases: [乙, 乙 等]\n", _APPLY)
+    assert compile_pack(text.encode()).best_category(["yi", "jia"]) == "jia"
+    assert compile_pack(more.encode()).best_category(["yi", "jia"]) == "yi"
     nothing = pack.adjudicate(bill_of(), ["yi", "unknown"], {}, None)
     assert nothing.reason == "MA-2005"
 

@@ -183,3 +183,25 @@ def test_every_form_of_a_rate_follows_the_schema(changes: dict[str, str]) -> Non
     text = small_pack({(t, "jia", "outpatient"): v for t, v in changes.items()})
     assert read_document(text.encode()).id == "small"
     assert errors(text) == []
+
+
+@pytest.mark.parametrize("year", ["上年", "本年"])
+@pytest.mark.parametrize("rest", ["", "，取整到元"])
+def test_every_form_of_a_share_follows_the_schema(year: str, rest: str) -> None:
+    """Of last year's figure or this year's, to the fen or to the yuan."""
+    share = f"{year}收入的2.5%{rest}"
+    terms = f"threshold: {share}, rate: 5%, year_cap: {share}, referral: 要求"
+    text = small_pack(
+        {
+            ("deductibles", "jia", "outpatient"): f"value: 每次{share}",
+            ("visit_caps", "jia", "outpatient"): f"value: {share}",
+            ("year_caps", "jia", "outpatient"): f"value: {share}",
+            ("tilt", "jia", "outpatient"): terms,
+        }
+    ).replace(
+        "pots:\n",
+        "indicators:\n  i: {title: {zh: 收入, en: i}, "
+        "values: {'2025': {value: 1元, source: s}}}\npots:\n",
+    )
+    assert read_document(text.encode()).id == "small"
+    assert errors(text) == []
