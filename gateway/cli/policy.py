@@ -9,7 +9,7 @@ from typing import Any
 import click
 import orjson
 
-from gateway.cli.policy_desk import html_option, run_desk, write_page
+from gateway.cli.policy_desk import html_option, run_desk, stored_pack, write_page
 from gateway.cli.policy_diff import diff_packs
 from gateway.cli.policy_explain import explain_settlement
 from gateway.cli.policy_floor import (
@@ -112,14 +112,26 @@ def _list_installed(data_dir: Path, dsn: str | None, *, as_json: bool) -> None:
     epilog="Example: medaid policy show beijing@2023.1 --html beside-the-decree.html"
 )
 @click.argument("reference", metavar="ID[@VERSION]")
+@click.option(
+    "--installed", is_flag=True, help="The pack of that name in the database instead."
+)
 @html_option
 @json_option
-def show(reference: str, html: Path | None, *, as_json: bool) -> None:
+@location_options
+def show(
+    reference: str,
+    html: Path | None,
+    data_dir: Path,
+    dsn: str | None,
+    *,
+    installed: bool,
+    as_json: bool,
+) -> None:
     """Show one pack as a table to lay beside the decree.
 
     ID[@VERSION] is a pack that comes with the program, or the path of a YAML file.
     """
-    pack = load_pack(reference)
+    pack = stored_pack(data_dir, dsn, reference) if installed else load_pack(reference)
     if html is not None:
         write_page(html, pack_page(pack))
         click.echo(f"页面 page: {html}", err=as_json)

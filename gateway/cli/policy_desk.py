@@ -133,19 +133,25 @@ def look_up(data_dir: Path, dsn: str | None, *references: str) -> list[CompiledP
     Raises `click.ClickException`.
     """
 
-    async def find(database: Database | None) -> list[CompiledPack]:
-        return [await find_pack(database, each) for each in references]
-
-    async def find_stored() -> list[CompiledPack]:
-        async with open_database(data_dir, dsn, max_size=2) as database:
-            return await find(database)
+    async def find() -> list[CompiledPack]:
+        return [await find_pack(None, each) for each in references]
 
     try:
-        return run_desk(find(None))
+        return run_desk(find())
     except _UnknownPackError:
         if dsn is None and Installation.find(data_dir) is None:
             raise
-    return run_desk(find_stored())
+    return [stored_pack(data_dir, dsn, each) for each in references]
+
+
+def stored_pack(data_dir: Path, dsn: str | None, reference: str) -> CompiledPack:
+    """As `find_pack`, what stands in the database first."""
+
+    async def find() -> CompiledPack:
+        async with open_database(data_dir, dsn, max_size=2) as database:
+            return await find_pack(database, reference)
+
+    return run_desk(find())
 
 
 class _UnknownPackError(click.ClickException):

@@ -42,7 +42,7 @@ class Retroactive:
     settlements: Sequence[Redecided]
     persons: int
     left_out: int
-    """Settlements that cannot be decided again for want of a figure or field."""
+    """Settlements whose bills leave out a field that the pack's rules rest on."""
 
     @property
     def difference_fen(self) -> int:
@@ -111,7 +111,6 @@ async def retroactive(
         async for result in differing(database, reader, pack, progress):
             settlements += result.redecided
             persons += bool(result.redecided)
-            left_out += result.left_out[LeftOut.NO_FIGURE]
             left_out += result.left_out[LeftOut.MISSING_FIELD]
     settlements.sort(key=lambda each: (each.month, each.id))
     return Retroactive(pack, settlements, persons, left_out)
@@ -134,7 +133,7 @@ def print_retroactive(found: Retroactive) -> None:
         "均不改动 / none is changed"
     )
     if found.left_out:
-        zh, en = LEFT_OUT[LeftOut.NO_FIGURE]
+        zh, en = LEFT_OUT[LeftOut.MISSING_FIELD]
         click.echo(f"{found.left_out:,} 笔未能重算 not decided again: {zh} / {en}")
 
 

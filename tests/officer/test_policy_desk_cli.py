@@ -273,6 +273,11 @@ async def test_list_of_what_is_installed(desk: Desk) -> None:
     found = await desk.json("list", "--installed")
     text = await desk.ok("policy", "list", "--installed")
 
+    shown = await desk.json("show", CORRECTED, "--installed")
+    assert shown["benefits"]["dibao"]["care"]["outpatient"]["rate_ppm"] == 900_000
+    assert "MA-7020" in await desk.refused("show", CORRECTED)
+    compared = await desk.json("diff", "demo-district@2000.1", CORRECTED)
+    assert compared["new"]["version"] == "2000.9"
     waiting = found["packs"][1]
     assert (waiting["pack"], waiting["state"]) == (CORRECTED, "waiting")
     assert waiting["officers"] == ["li"]

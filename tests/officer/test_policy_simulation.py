@@ -23,9 +23,11 @@ from tests.officer.demo_variants import (
     NO_REFERRAL,
     demo_variant,
 )
+from tests.policy.small_pack import SMALL
 from tests.settlement.house import DEMO_PACK, House, bill, body
 
 JANUARY = 2026_01
+_ITS_KEY = "insurance_deductible"
 _STATES = "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} t"
 
 
@@ -200,6 +202,63 @@ async def test_decline_for_want_of_a_referral_is_decided_again(house: House) -> 
     assert found.newly_approved == 1
     assert found.total.difference_fen == 6_120
     assert found.left_out == {LeftOut.OTHER_KEY: 1, LeftOut.OTHER_REASON: 1}
+
+
+async def test_every_identity_of_the_dates_counts(house: House) -> None:
+    """低保 80 % decided; at 95 % 低保边缘 gives more: 95 % of 62 yuan, after 10."""
+    await house.enrol("C00000001", "dibao", person="p")
+    await house.enrol("C00000001", "dibao_bianyuan", person="p")
+    await house.enrol("C00000001", "tekun", date(2026, 1, 6), person="p")
+    await settled(house, bill_on("C00000001", 5), on(5))
+    edge = "  dibao_bianyuan:\n    outpatient: {value: %s, source: rate_bianyuan}"
+
+    found = await simulated(house, demo_variant((edge % "60%", edge % "95%")))
+
+    assert found.total.difference_fen == 5_890 - 5_760
+    assert found.by_category["dibao"].settlements_before == 1
+    assert found.by_category["dibao"].settlements_after == 0
+    assert found.by_category["dibao_bianyuan"].aid_after_fen == 5_890
+
+
+async def test_earlier_month_taken_back_within_the_month(house: House) -> None:
+    """January's 57.60 are given back as posted, so February has all 100 yuan."""
+    await house.enrol("C00000001", "dibao")
+    january = await settled(house, bill_on("C00000001", 5), on(5))
+    await settled(house, bill_on("C00000001", 3, 2), on(3, 2))
+    await house.reverse(settlement_id=january["settlement_id"])
+    await settled(house, bill_on("C00000001", 4, 2), on(4, 2))
+
+    found = await simulated(house, demo_variant(LOWER_CAP), 2026_02, 2026_02)
+
+    # 42.40 beside January's 57.60; after its return 57.60 of the same 100 are free.
+    assert found.total.aid_before_fen == 11_520
+    assert found.total.aid_after_fen == 4_240 + 5_760
+
+
+async def test_bill_without_a_field_that_the_pack_needs(house: House) -> None:
+    """It keeps what it got, and is counted."""
+    await house.enrol("C00000001", "dibao")
+    await settled(house, bill_on("C00000001", 5), on(5))
+    await settled(house, bill_on("C00000001", 6, deductible_fen=0), on(6))
+    line = "  pre_selfpay: {value: 不计入, source: base}"
+    rests_on_it = (line, f"{line}\n{line.replace('pre_selfpay', _ITS_KEY)}")
+
+    found = await simulated(house, demo_variant(HIGHER_RATE, rests_on_it))
+
+    assert found.left_out == {LeftOut.MISSING_FIELD: 1}
+    assert found.total.difference_fen == 720
+
+
+async def test_category_that_the_pack_does_not_know(house: House) -> None:
+    """Counted without aid, and said: it may be a spelling that was forgotten."""
+    await house.enrol("C00000001", "dibao")
+    await settled(house, bill_on("C00000001", 5), on(5))
+
+    found = await simulated(house, SMALL.encode())
+
+    assert found.doubts == {Doubt.UNKNOWN_CATEGORY: 1}
+    assert found.total.aid_after_fen == 0
+    assert found.reasons == {"MA-2004": 1}
 
 
 async def test_identity_added_since_is_left_aside_and_said(house: House) -> None:

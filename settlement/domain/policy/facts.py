@@ -46,7 +46,7 @@ _BASE = (
     ("commercial", "商业保险", "commercial_off", "扣除", "不扣除"),
     ("charity", "慈善", "charity_off", "扣除", "不扣除"),
     ("top_up", "已付救助的账单", "top_up", "允许", "不允许"),
-    ("deductible", "医保起付线以下", "deductible_in", "计入", "不计入"),
+    ("insurance_deductible", "医保起付线以下", "deductible_in", "计入", "不计入"),
 )
 _DAYS = {"service_start": "按就诊开始日", "service_end": "按就诊结束日（出院日）"}
 _PLACES = {
