@@ -247,24 +247,6 @@ class Rate:
         rates = set(self.bands[0].rates.values())
         return rates.pop() if len(self.bands) == 1 and len(rates) == 1 else None
 
-    @property
-    def by_level(self) -> bool:
-        """Whether the facility's level matters."""
-        return any(
-            band.rates[level, referred] != band.rates[0, referred]
-            for band in self.bands
-            for level, referred in band.rates
-        )
-
-    @property
-    def by_referral(self) -> bool:
-        """Whether the referral matters."""
-        return any(
-            band.rates[level, True] != band.rates[level, False]
-            for band in self.bands
-            for level in LEVELS
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Tilt:
