@@ -252,7 +252,9 @@ async def _exchange(port: int, request: bytes) -> bytes:
 
 def _is_whole(got: bytes) -> bool:
     """Whether an answer with a length has come to its end."""
-    head, _, body = got.partition(b"\r\n\r\n")
+    head, end, body = got.partition(b"\r\n\r\n")
+    if not end:
+        return False
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":

@@ -61,8 +61,9 @@ class Tally:
     """The longest from a heal to a definite answer for every client."""
 
     def violated(self, place: str, what: str) -> None:
-        """Note what must never be."""
+        """Note what must never be, and say it at once: a run is long."""
         self.violations.append((place, what))
+        print(f"VIOLATION: {place}: {what}", flush=True)  # noqa: T201  # to whoever watches
 
 
 @dataclass(slots=True)
