@@ -263,7 +263,9 @@ async def open_gateway(
     try:
         async with (
             running_beside(follower.run(), name="follower", on_fault=on_fault),
-            running_beside(follow_packs(shelf, database), name="packs"),
+            running_beside(
+                follow_packs(shelf, database), name="packs", on_fault=on_fault
+            ),
             running_beside(_keep_months(months), name="months"),
             running_beside(publisher.watch(nodes, sequencer.stop), name="watch"),
             running(sequencer),

@@ -142,7 +142,6 @@ def activate_pack(
                 database,
                 reference,
                 not_before=not_before and not_before.replace(tzinfo=SHANGHAI),
-                now=wall_clock(),
                 sandbox=sandbox,
                 accept_unconfirmed=accept_unconfirmed,
             )

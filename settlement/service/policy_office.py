@@ -18,6 +18,8 @@ from settlement.store.policies import (
     PackRow,
     activate,
     add_approval,
+    lock_activation,
+    packs_on,
     read_packs,
     stage,
 )
@@ -25,9 +27,11 @@ from settlement.store.policies import (
 if TYPE_CHECKING:
     from settlement.store.database import Database
 
-#: From its activation until a pack may decide a bill. Longer than any running worker
-#: takes to notice, so that all of them apply it from one instant on.
+#: From its activation until a pack may decide a bill. Longer than a worker settles
+#: without having looked (`policy_shelf.STALE_AFTER_S`), with the clocks' difference
+#: that the operator is told of, so that all apply it from one instant on.
 LEAD = timedelta(seconds=10)
+_NEXT_INSTANT = timedelta(milliseconds=1)
 
 
 class OfficeFault(Exception):
@@ -109,28 +113,42 @@ async def bring_into_use(
     reference: str,
     *,
     not_before: datetime | None,
-    now: datetime,
     sandbox: bool,
     accept_unconfirmed: bool,
 ) -> Activated:
     """Activate the staged pack `ID@VERSION`, from `not_before` or from now on.
 
+    The clock is the database's. Of packs that are to be applied from the same
+    instant the one activated last is a millisecond later, so that a correction
+    decides over what it corrects.
+
     Raises `OfficeFault` for a pack that is unknown, active already, not approved by
     two officers, or rests on unconfirmed readings that nobody has accepted;
     `PolicyError` where it cannot stand beside the packs in use.
     """
-    rows = await read_packs(database, staged=True)
-    compiled = [(row, compile_pack(row.document)) for row in rows]
-    row, pack = _staged(compiled, reference)
-    _require_usable(row, pack, sandbox=sandbox, accept_unconfirmed=accept_unconfirmed)
-    known_since = max(now + LEAD, pack.known_since, not_before or now)
-    in_use = [(each, row.known_since) for row, each in compiled if row.active]
-    PolicyBook([*in_use, (pack, known_since)])
-    refuse_gaps([*(each for each, _ in in_use), pack])
-    async with database.pool.acquire() as connection:
-        if not await activate(connection, row.no, known_since):
-            raise OfficeFault(f"{reference} was activated by somebody else just now")
+    async with database.pool.acquire() as connection, connection.transaction():
+        now = await lock_activation(connection)
+        rows = await packs_on(connection, staged=True)
+        compiled = [(row, compile_pack(row.document)) for row in rows]
+        row, pack = _staged(compiled, reference)
+        _require_usable(
+            row, pack, sandbox=sandbox, accept_unconfirmed=accept_unconfirmed
+        )
+        in_use = [(each, row.known_since) for row, each in compiled if row.active]
+        known_since = _free_instant(
+            max(now + LEAD, pack.known_since, not_before or now),
+            {instant for _, instant in in_use},
+        )
+        PolicyBook([*in_use, (pack, known_since)])
+        refuse_gaps([*(each for each, _ in in_use), pack])
+        await activate(connection, row.no, known_since)
     return Activated(pack, known_since, _names(row), _is_retroactive(pack, known_since))
+
+
+def _free_instant(wanted: datetime, taken: set[datetime]) -> datetime:
+    while wanted in taken:
+        wanted += _NEXT_INSTANT
+    return wanted
 
 
 async def waiting_pack(database: Database, reference: str) -> CompiledPack | None:

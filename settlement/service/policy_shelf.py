@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from settlement.domain.bill import Bill
-from settlement.domain.errors import FatalError
+from settlement.domain.errors import FatalError, RequestRefused
 from settlement.domain.policy import (
     CompiledPack,
     PolicyBook,
@@ -19,12 +19,19 @@ from settlement.domain.policy import (
 from settlement.service.policy_approvals import lacks_approval
 from settlement.service.ports import InstalledPack
 from settlement.store.database import Database
-from settlement.store.errors import StoreUnavailableError
+from settlement.store.errors import (
+    BatchConflictError,
+    BatchRefusedError,
+    StoreUnavailableError,
+)
 from settlement.store.policies import PackRow, packs_state, read_packs
 from settlement.store.transaction import our_errors
 
 #: How often a running gateway looks whether a pack was activated.
 LOOK_EVERY_S = 1.0
+#: A worker that has not looked for so long settles no more: it may have missed an
+#: activation, and two workers would decide one bill differently.
+STALE_AFTER_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +52,7 @@ class PolicyShelf:
         self._compiled: dict[str, CompiledPack] = {}
         self.fault: str | None = None
         """Why the newest state could not be taken, or `None`; the older one holds."""
+        self._fresh_until: float | None = None
         self.replace(installed)
 
     def replace(self, installed: Sequence[PackRow]) -> None:
@@ -74,6 +82,18 @@ class PolicyShelf:
             raise FatalError(f"policy pack {row.no} differs from its stored hash")
         return pack
 
+    def looked(self, now: float) -> None:
+        """Nothing was missed until `now`, on the event loop's clock."""
+        self._fresh_until = now + STALE_AFTER_S
+
+    def require_fresh(self, now: float) -> None:
+        """Raise MA-5105 where an activation may have been missed.
+
+        For what binds; questions are answered from the packs in use.
+        """
+        if self._fresh_until is not None and now > self._fresh_until:
+            raise RequestRefused("MA-5105", retry_after_s=2)
+
     @property
     def is_empty(self) -> bool:
         """Whether no pack is in use at all."""
@@ -98,8 +118,10 @@ async def follow_packs(shelf: PolicyShelf, database: Database) -> None:
     What cannot be taken over stands in `shelf.fault` and in the log; the packs in
     use go on to be used, because a pack once applied stays right for its dates.
     """
+    loop = asyncio.get_running_loop()
     seen: tuple[int, int] | None = None
     while True:
+        began = loop.time()
         try:
             with our_errors():
                 state = await packs_state(database)
@@ -107,10 +129,12 @@ async def follow_packs(shelf: PolicyShelf, database: Database) -> None:
                     rows = await read_packs(database)
                     await asyncio.to_thread(shelf.replace, rows)
                     seen = state
-        except StoreUnavailableError:
-            pass  # whoever settles meets the same; the next look tries again
+            shelf.looked(began)
+        except (StoreUnavailableError, BatchConflictError, BatchRefusedError):
+            pass  # the next look tries again; `require_fresh` watches over it
         except (FatalError, PolicyError) as fault:
             if shelf.fault is None:
                 _log.error("policy.refused", extra={"fault": type(fault).__name__})
             shelf.fault = str(fault).splitlines()[0]
+            shelf.looked(began)
         await asyncio.sleep(LOOK_EVERY_S)

@@ -154,6 +154,10 @@ class InstalledPack:
 class PolicyBook(Protocol):
     """The installed packs."""
 
+    def require_fresh(self, now: float) -> None:
+        """Raise MA-5105 where an activation may have been missed by now."""
+        ...
+
     def in_force(self, bill: Bill, known_at: datetime) -> InstalledPack:
         """Of the packs in force for the bill, the latest known at the instant.
 

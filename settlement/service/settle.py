@@ -72,6 +72,7 @@ class Settle:
         return await self._sequencer.settle(claim)
 
     def _claim(self, caller: Caller, key: str, bill: Bill, when: When) -> SettleClaim:
+        self._book.require_fresh(asyncio.get_running_loop().time())
         asked = ask(self._cache, self._book, bill, when.settled_at)
         token = self._tokenizer.card(bill.card.kind, bill.card.number)
         values = bill_values(bill, token, self._tokenizer)

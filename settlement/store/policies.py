@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from settlement.store.database import Database, Session
 
 
+#: Name of the lock that activations wait for.
+_ACTIVATION = int.from_bytes(b"activate")
+
+
 @dataclass(frozen=True, slots=True)
 class Approval:
     """One officer's signature, with the key that it claims to be of."""
@@ -123,21 +127,35 @@ async def add_approval(
     return status == "INSERT 0 1"
 
 
+async def lock_activation(connection: Session) -> datetime:
+    """Let one activation at a time go on; the database's clock, which counts.
+
+    Held to the end of the transaction.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _ACTIVATION)
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return now
+
+
 async def read_packs(database: Database, *, staged: bool = False) -> list[PackRow]:
     """Every active pack, oldest first; with `staged` those waiting, too."""
     async with database.pool.acquire() as connection:
-        packs = await connection.fetch(
-            "SELECT no, id, version, document, sha256, known_since, active"
-            " FROM policy_pack"
-            " WHERE active OR $1 ORDER BY no",
-            staged,
-        )
-        signed = await connection.fetch(
-            "SELECT a.pack_no, a.party_id, p.code, p.role, a.key_id, k.public_key,"
-            " k.revoked_at, a.signature, a.signed_at FROM policy_approval a"
-            " JOIN party p ON p.id = a.party_id JOIN party_key k USING (key_id)"
-            " WHERE k.party_id = a.party_id ORDER BY a.signed_at, a.party_id"
-        )
+        return await packs_on(connection, staged=staged)
+
+
+async def packs_on(connection: Session, *, staged: bool = False) -> list[PackRow]:
+    """The same as a transaction of the caller sees them."""
+    packs = await connection.fetch(
+        "SELECT no, id, version, document, sha256, known_since, active"
+        " FROM policy_pack WHERE active OR $1 ORDER BY no",
+        staged,
+    )
+    signed = await connection.fetch(
+        "SELECT a.pack_no, a.party_id, p.code, p.role, a.key_id, k.public_key,"
+        " k.revoked_at, a.signature, a.signed_at FROM policy_approval a"
+        " JOIN party p ON p.id = a.party_id JOIN party_key k USING (key_id)"
+        " WHERE k.party_id = a.party_id ORDER BY a.signed_at, a.party_id"
+    )
     approvals: dict[int, list[Approval]] = {}
     for no, *values in signed:
         approvals.setdefault(no, []).append(Approval(*values))

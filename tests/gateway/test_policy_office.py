@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,10 @@ import pytest
 from crypto.key_files import public_key_file
 from crypto.keys import OpeningKey
 from settlement import policies
+from settlement.domain.calendar import SHANGHAI
+from settlement.service.policy_shelf import PolicyShelf
+from settlement.store.database import Database
+from settlement.store.policies import read_packs
 from tests.gateway.test_commands import Operator
 
 NAME = "beijing@2023.1"
@@ -154,3 +160,36 @@ def test_another_document_under_a_taken_version_is_refused(office: Office) -> No
     sentence = office.operator.refused("policy", "approve", office.pack, "--key", key)
 
     assert "a correction needs a new version" in sentence
+
+
+def test_a_correction_for_the_same_day_decides_over_what_it_corrects(
+    office: Office, database_dsn: str
+) -> None:
+    """Both begin at one midnight; the one activated last is the later known."""
+    keys = [office.officer("li"), office.officer("wang")]
+    corrected = office.folder / "corrected.yaml"
+    text = office.pack.read_text(encoding="utf-8")
+    corrected.write_text(
+        text.replace("version: '2023.1'", "version: '2023.1.1'"), encoding="utf-8"
+    )
+    # The correction lies here before the first one is activated.
+    for pack in (corrected, office.pack):
+        for key in keys:
+            office.operator.ok("policy", "approve", pack, "--key", key)
+
+    for name in (NAME, "beijing@2023.1.1"):
+        office.operator.ok(
+            *("policy", "activate", name, "--from", "2100-01-01"),
+            "--accept-unconfirmed",
+        )
+
+    async def decider() -> str:
+        database = await Database.open(database_dsn, max_size=1)
+        try:
+            shelf = PolicyShelf(await read_packs(database), sandbox=False)
+            at = datetime(2100, 1, 1, 12, tzinfo=SHANGHAI)
+            return shelf.in_force_on(date(2100, 1, 1), at).pack.ref.version
+        finally:
+            await database.close()
+
+    assert asyncio.run(decider()) == "2023.1.1"

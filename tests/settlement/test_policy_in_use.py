@@ -10,11 +10,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from settlement.domain.errors import FatalError
+from settlement.domain.errors import FatalError, RequestRefused
+from settlement.service import policy_shelf
 from settlement.service.policy_shelf import PolicyShelf
 from settlement.store.database import Database
+from settlement.store.errors import BatchRefusedError
 from settlement.store.policies import install, read_packs
-from tests.settlement.house import DEMO_PACK, NOW, bill, body, open_house
+from tests.settlement.house import DEMO_PACK, NOW, bill, body, caller, open_house
 
 
 def _next_version() -> bytes:
@@ -99,3 +101,39 @@ async def test_a_pack_in_use_never_changes(database: Database, statement: str) -
         await install(connection, DEMO_PACK.read_bytes())
         with pytest.raises(asyncpg.RaiseError, match="never changes"):
             await connection.execute(statement)
+
+
+async def test_a_worker_that_may_have_missed_an_activation_settles_no_more(
+    database: Database, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has looked again: 503 with the same key; what is known is answered."""
+    async with open_house(database, data_dir) as house:
+        await house.enrol("C1")
+        known = bill("C1")
+        first = await house.settle(known, key="known")
+
+        async def refused(_: object) -> tuple[int, int]:
+            raise BatchRefusedError("InsufficientPrivilegeError")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(policy_shelf, "packs_state", refused)
+            broken.setattr(policy_shelf, "STALE_AFTER_S", 0.0)
+
+            async def is_stale() -> bool:
+                try:
+                    await house.settle(bill("C1"))
+                except RequestRefused as no:
+                    return no.reason == "MA-5105"
+                return False
+
+            await _until(is_stale)
+            again = await house.settle(known, key="known")
+            quoted = await house.gateway.quote(caller(), bill("C1"), house.when())
+
+        async def settles() -> bool:
+            return not await is_stale()
+
+        await _until(settles)
+
+    assert (again.replayed, again.body) == (True, first.body)
+    assert quoted.status == 200
