@@ -93,6 +93,19 @@ def test_proxies_wait_as_long_as_the_gateway() -> None:
     assert "timeout server 90s" in haproxy
 
 
+def test_nginx_writes_nothing_of_a_request() -> None:
+    """No request line in the error log; bodies and answers only in memory."""
+    text = (DEPLOY / "proxy" / "nginx.conf").read_text(encoding="utf-8")
+    given = dict(re.findall(r"^\s*(\w+) ([^;\n]+);", text, re.MULTILINE))
+    taken, kept = given["client_max_body_size"], given["client_body_buffer_size"]
+
+    assert given["error_log"].endswith(" crit")
+    assert given["proxy_max_temp_file_size"] == "0"
+    assert taken == kept
+    # Room for chunks' own lengths, and for the gateway to say what is too large.
+    assert int(kept.removesuffix("k")) * 1024 >= 2 * ServeSettings().max_body_bytes
+
+
 @pytest.mark.parametrize("name", ["medaid.service", "medaid-check-books.service"])
 def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
     """`systemd-analyze verify`, with a program that exists in place of ours."""
