@@ -84,6 +84,14 @@ def test_each_log_call_names_an_event_of_the_table() -> None:
     assert wrong == []
 
 
+def test_each_event_stands_once_in_the_table() -> None:
+    """Twice means two pieces of advice."""
+    text = (PROJECT / "docs" / "log-events.md").read_text(encoding="utf-8")
+    names = [name for name, _, _ in _ROW.findall(text) if "." in name]
+
+    assert [name for name in set(names) if names.count(name) > 1] == []
+
+
 def test_each_event_of_the_table_is_logged_somewhere() -> None:
     """The table promises nothing that the code does not do."""
     logged = {_name_of(call) for _, call in _calls()}
