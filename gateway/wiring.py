@@ -274,6 +274,7 @@ async def open_gateway(
             await _has_the_roster(database, cache)
             yield gateway
     finally:
+        await gateway.health.close()
         await publisher.close()
         cache.close()
 

@@ -17,7 +17,7 @@ from settlement.service.ports import EligibilitySource
 from settlement.service.publish import Publisher
 from settlement.service.sequencer import Sequencer
 from settlement.store.database import Database
-from settlement.store.vitals import Vitals, read_vitals
+from settlement.store.vitals import Vitals, VitalsReader
 
 _PROBE_TIMEOUT_S = 2.0
 _MB = 1_000_000
@@ -75,7 +75,7 @@ class Health:
         limits: HealthLimits | None = None,
     ) -> None:
         """Everything comes from outside; `now` is the wall clock."""
-        self._database = database
+        self._vitals = VitalsReader(database)
         self._sequencer = sequencer
         self._publisher = publisher
         self._shelf = shelf
@@ -88,7 +88,7 @@ class Health:
     async def look(self) -> Look:
         """Everything that is wrong now, and what was measured to tell."""
         asked_at = self._now()
-        vitals = await read_vitals(self._database, within_s=_PROBE_TIMEOUT_S)
+        vitals = await self._vitals.read(within_s=_PROBE_TIMEOUT_S)
         now = self._now()
         held = self._cache.roster_version()
         disk = await asyncio.to_thread(_disk_of, self._data_dir)
@@ -106,6 +106,10 @@ class Health:
         )
         findings = [*self._stopping(look), *self._warning(look, held, now)]
         return replace(look, findings=tuple(findings))
+
+    async def close(self) -> None:
+        """Close the connection that looks go over."""
+        await self._vitals.close()
 
     def _stopping(self, look: Look) -> list[Finding]:
         """Why settling is not possible now."""
