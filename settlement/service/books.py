@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from crypto.keys import OpeningKey
 from crypto.trust import Trust
@@ -24,8 +25,10 @@ from settlement.service.past import Evidence, Past
 from settlement.service.request import Tokenizer
 from settlement.store import books
 from settlement.store.books import BookPack, BookPosting
-from settlement.store.database import Database
-from settlement.store.log_nodes import LogNodes
+from settlement.store.log_nodes import read_head
+
+if TYPE_CHECKING:
+    from settlement.store.database import Database, Session
 
 __all__ = ["BooksReport", "Means", "Progress", "Violation", "check_books"]
 
@@ -56,15 +59,21 @@ async def check_books(
 ) -> BooksReport:
     """Check everything that can be checked with these means; reads only.
 
-    Memory grows with the evidence and the packs, never with the books.
-    Run it on a quiet database: rows that arrive meanwhile may show as violations.
+    Memory grows with the evidence and the packs, never with the books. It may run
+    beside gateways that settle: every read sees the books of one instant.
     """
-    means = means or Means()
+    async with books.snapshot(database) as session:
+        return await _check(session, trust, progress, means or Means())
+
+
+async def _check(
+    session: Session, trust: Trust, progress: Progress, means: Means
+) -> BooksReport:
     past = Past(means.against)
-    report = BooksReport(await books.counts(database), compared=past.checked)
-    for found in await books.violations(database):
+    report = BooksReport(await books.counts(session), compared=past.checked)
+    for found in await books.violations(session):
         report.note(*found)
-    refs, packs = _compile(await books.packs(database), report)
+    refs, packs = _compile(await books.packs(session), report)
     decisions = (
         None
         if means.bureau_key is None
@@ -73,30 +82,30 @@ async def check_books(
     log = LogAuditor(trust, past, report.note)
     rows = RowChecker(refs, means.tokenizer)
     entries = EntryAuditor(trust, report, log, rows, decisions)
-    await _check_leaves(database, report, log, entries, progress)
-    await log.finish(database)
-    async for decline in books.declines(database):
+    await _check_leaves(session, report, log, entries, progress)
+    await log.finish(session)
+    async for decline in books.declines(session):
         entries.without_leaf(decline)
-    async for repeat in books.repeats(database):
+    async for repeat in books.repeats(session):
         entries.without_leaf(repeat)
     report.decisions = None if decisions is None else decisions.checked
     return report
 
 
 async def _check_leaves(
-    database: Database,
+    session: Session,
     report: BooksReport,
     log: LogAuditor,
     entries: EntryAuditor,
     progress: Progress,
 ) -> None:
-    head = await LogNodes(database).head()
+    head = await read_head(session)
     total = 0 if head is None else head[0].size
-    async with aclosing(books.postings(database)) as stream:
+    async with aclosing(books.postings(session)) as stream:
         postings = _ByLeaf(stream)
-        async for leaf in books.leaves(database):
+        async for leaf in books.leaves(session):
             entries.leaf(leaf, await postings.of(leaf.log_index))
-            await log.compare_nodes(database, at_least=_NODES_AT_ONCE)
+            await log.compare_nodes(session, at_least=_NODES_AT_ONCE)
             report.leaves += 1
             progress(report.leaves, total)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from crypto.checkpoint import Checkpoint, verify_checkpoint
 from crypto.errors import CryptoError
@@ -14,9 +15,11 @@ from settlement.service.logbook import TILE_LEVELS
 from settlement.service.past import Past
 from settlement.store import books
 from settlement.store.books import BookLeaf
-from settlement.store.database import Database
-from settlement.store.log_nodes import LogNodes
+from settlement.store.log_nodes import read_head
 from settlement.store.rows import LogHead
+
+if TYPE_CHECKING:
+    from settlement.store.database import Session
 
 #: Entries after which the tree grows, and nodes after which they are compared.
 _AT_ONCE = 1_024
@@ -84,28 +87,28 @@ class LogAuditor:
         self._edge = extension.edge
         self._pending = []
 
-    async def compare_nodes(self, database: Database, *, at_least: int = 1) -> None:
+    async def compare_nodes(self, session: Session, *, at_least: int = 1) -> None:
         """Roots of full tiles against those stored, when that many have gathered."""
         if len(self._nodes) < at_least:
             return
         self._node_count += len(self._nodes)
-        for level, index in await books.differing_nodes(database, self._nodes):
+        for level, index in await books.differing_nodes(session, self._nodes):
             self._note(
                 "log: stored tile roots differ from the records' (log_node)",
                 f"level {level}, index {index}",
             )
         self._nodes = {}
 
-    async def finish(self, database: Database) -> None:
+    async def finish(self, session: Session) -> None:
         """After the last leaf: nodes, head, and what others hold beyond it."""
         if self._pending:
             self._grow()
         for found in self._past.finish():
             self._note(*found)
-        await self.compare_nodes(database)
-        if await books.node_count(database) != self._node_count:
+        await self.compare_nodes(session)
+        if await books.node_count(session) != self._node_count:
             self._note("log: stored tile roots differ in number (log_node)", "nodes")
-        found_head = await LogNodes(database).head()
+        found_head = await read_head(session)
         if found_head is not None:
             self._check_head(*found_head)
         elif self._edge.size:

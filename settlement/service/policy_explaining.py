@@ -76,9 +76,11 @@ async def explain(
         if refused is None:
             return None
         return Refused(refused.reason, refused.settled_at)
+    async with books.snapshot(database) as session:
+        installed = await books.packs(session)
     packs = {
         pack.ref.sha256: pack
-        for pack in [compile_pack(row.document) for row in await books.packs(database)]
+        for pack in [compile_pack(row.document) for row in installed]
     }
     posted = await posted_by(database, leaf.log_index)
     verified = verify_record(leaf.record or b"", reader.trust)

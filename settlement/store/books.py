@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from settlement.store.answers import answer_digest
-from settlement.store.database import Database
 from settlement.store.rows import AnswerRow
 from settlement.store.statements import statement
+
+if TYPE_CHECKING:
+    from settlement.store.database import Database, Session
 
 #: Rows held at once; a leaf with its answer has about ten kilobytes.
 _CHUNK = 500
@@ -101,28 +104,40 @@ class BookCounts:
     """Net of reversals."""
 
 
-async def violations(database: Database) -> list[tuple[str, str]]:
+@asynccontextmanager
+async def snapshot(database: Database) -> AsyncIterator[Session]:
+    """The books of one instant, whatever is settled meanwhile; nothing is locked.
+
+    One connection serves every read in turn, a cursor and what is read between its
+    rows alike. As long as the block runs, vacuum removes nothing that was still
+    visible at its begin.
+    """
+    async with (
+        database.pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection
+
+
+async def violations(session: Session) -> list[tuple[str, str]]:
     """(rule, place) for everything that a query can see to be wrong."""
-    async with database.pool.acquire() as connection:
-        found = await connection.fetch(statement("books_violations"))
+    found = await session.fetch(statement("books_violations"))
     return [(row["rule"], row["place"]) for row in found]
 
 
-async def counts(database: Database) -> BookCounts:
+async def counts(session: Session) -> BookCounts:
     """Totals to show beside the verdict."""
-    async with database.pool.acquire() as connection:
-        row = await connection.fetchrow(statement("books_counts"))
+    row = await session.fetchrow(statement("books_counts"))
     if row is None:
         raise RuntimeError("an aggregate gave no row")
     return BookCounts(*row.values())
 
 
-async def leaves(database: Database) -> AsyncIterator[BookLeaf]:
+async def leaves(session: Session) -> AsyncIterator[BookLeaf]:
     """Every leaf in index order."""
     start = 0
     while True:
-        async with database.pool.acquire() as connection:
-            found = await connection.fetch(statement("books_leaves"), start, _CHUNK)
+        found = await session.fetch(statement("books_leaves"), start, _CHUNK)
         for row in found:
             yield BookLeaf(**row)
         if len(found) < _CHUNK:
@@ -130,23 +145,22 @@ async def leaves(database: Database) -> AsyncIterator[BookLeaf]:
         start = found[-1]["log_index"] + 1
 
 
-async def declines(database: Database) -> AsyncIterator[BookAnswer]:
+async def declines(session: Session) -> AsyncIterator[BookAnswer]:
     """Every settlement that has no leaf."""
-    async for answer in _by_id(database, "books_declines"):
+    async for answer in _by_id(session, "books_declines"):
         yield answer
 
 
-async def repeats(database: Database) -> AsyncIterator[BookAnswer]:
+async def repeats(session: Session) -> AsyncIterator[BookAnswer]:
     """Every answer to a reversal that undid nothing itself."""
-    async for answer in _by_id(database, "books_repeats"):
+    async for answer in _by_id(session, "books_repeats"):
         yield answer
 
 
-async def _by_id(database: Database, name: str) -> AsyncIterator[BookAnswer]:
+async def _by_id(session: Session, name: str) -> AsyncIterator[BookAnswer]:
     start = b""
     while True:
-        async with database.pool.acquire() as connection:
-            found = await connection.fetch(statement(name), start, _CHUNK)
+        found = await session.fetch(statement(name), start, _CHUNK)
         for row in found:
             yield BookAnswer(**row)
         if len(found) < _CHUNK:
@@ -154,41 +168,35 @@ async def _by_id(database: Database, name: str) -> AsyncIterator[BookAnswer]:
         start = found[-1]["id"]
 
 
-async def postings(database: Database) -> AsyncGenerator[BookPosting]:
+async def postings(session: Session) -> AsyncGenerator[BookPosting]:
     """Every posting in the order of the log; the server sorts, in its own files."""
-    async with database.pool.acquire() as connection, connection.transaction():
-        async for row in connection.cursor(
-            statement("books_postings"), prefetch=_CHUNK
-        ):
-            yield BookPosting(*row.values())
+    async for row in session.cursor(statement("books_postings"), prefetch=_CHUNK):
+        yield BookPosting(*row.values())
 
 
 async def differing_nodes(
-    database: Database, nodes: Mapping[tuple[int, int], bytes]
+    session: Session, nodes: Mapping[tuple[int, int], bytes]
 ) -> list[tuple[int, int]]:
     """Which of these roots of full tiles are not stored so."""
-    async with database.pool.acquire() as connection:
-        found = await connection.fetch(
-            "SELECT level, node_index, hash FROM log_node JOIN unnest($1::smallint[],"
-            " $2::bigint[]) AS wanted(level, node_index) USING (level, node_index)",
-            [level for level, _ in nodes],
-            [index for _, index in nodes],
-        )
+    found = await session.fetch(
+        "SELECT level, node_index, hash FROM log_node JOIN unnest($1::smallint[],"
+        " $2::bigint[]) AS wanted(level, node_index) USING (level, node_index)",
+        [level for level, _ in nodes],
+        [index for _, index in nodes],
+    )
     stored = {(row["level"], row["node_index"]): row["hash"] for row in found}
     return [key for key, node in nodes.items() if stored.get(key) != node]
 
 
-async def node_count(database: Database) -> int:
+async def node_count(session: Session) -> int:
     """How many roots of full tiles are stored."""
-    async with database.pool.acquire() as connection:
-        count: int = await connection.fetchval("SELECT count(*) FROM log_node")
+    count: int = await session.fetchval("SELECT count(*) FROM log_node")
     return count
 
 
-async def packs(database: Database) -> list[BookPack]:
+async def packs(session: Session) -> list[BookPack]:
     """Every installed document, active or not."""
-    async with database.pool.acquire() as connection:
-        found = await connection.fetch(
-            "SELECT no, id, version, document FROM policy_pack ORDER BY no"
-        )
+    found = await session.fetch(
+        "SELECT no, id, version, document FROM policy_pack ORDER BY no"
+    )
     return [BookPack(*row.values()) for row in found]

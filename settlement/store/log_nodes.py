@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crypto.merkle import NodeReader, leaf_hash, node_hash, nodes_needed
 from crypto.tiles import TILE_HEIGHT, TILE_WIDTH
 from settlement.store.database import Database
 from settlement.store.rows import LogHead
 
+if TYPE_CHECKING:
+    from settlement.store.database import Session
+
 #: Full tiles kept in memory, 16 kB each.
 _TILES_KEPT = 256
+
+
+async def read_head(session: Session) -> tuple[LogHead, str] | None:
+    """The head and its checkpoint; `None` before `ensure_head`."""
+    row = await session.fetchrow("SELECT size, root, edge, checkpoint FROM log_head")
+    if row is None:
+        return None
+    return LogHead(row["size"], row["root"], row["edge"]), row["checkpoint"]
 
 
 class LogNodes:
@@ -25,12 +36,7 @@ class LogNodes:
     async def head(self) -> tuple[LogHead, str] | None:
         """The head and its checkpoint; `None` before `ensure_head`."""
         async with self._database.pool.acquire() as connection:
-            row = await connection.fetchrow(
-                "SELECT size, root, edge, checkpoint FROM log_head"
-            )
-        if row is None:
-            return None
-        return LogHead(row["size"], row["root"], row["edge"]), row["checkpoint"]
+            return await read_head(connection)
 
     async def row_of_tile(self, level: int, index: int, width: int) -> list[bytes]:
         """The hashes of a tile: `width` nodes at 8 times `level` levels up."""

@@ -14,7 +14,7 @@ from crypto.record import open_record, verify_record
 from settlement.domain.bill import Bill, Card, CardKind, CareType, Place, RepeatReason
 from settlement.domain.decision import AccumulatorKey
 from settlement.domain.policy import compile_pack
-from settlement.store.books import leaves
+from settlement.store import books
 from tests.settlement.house import DEMO_PACK, House
 
 Totals = defaultdict[tuple[str, int, str], int]
@@ -46,16 +46,17 @@ async def replay_log(house: House) -> Totals:
     pack = compile_pack(DEMO_PACK.read_bytes())
     totals: Totals = defaultdict(int)
     posted: dict[str, list[tuple[tuple[str, int, str], int]]] = {}
-    async for leaf in leaves(house.database):
-        assert leaf.record is not None
-        verified = verify_record(leaf.record, house.trust)
-        content = json.loads(open_record(verified, house.opening))
-        claims = content["claims"]
-        if claims["op"] == "settle":
-            posted[claims["sid"]] = _settle(pack, content, totals)
-        elif claims["op"] == "reverse":
-            for key, amount in posted.pop(claims["ref"]):
-                totals[key] -= amount
+    async with books.snapshot(house.database) as session:
+        async for leaf in books.leaves(session):
+            assert leaf.record is not None
+            verified = verify_record(leaf.record, house.trust)
+            content = json.loads(open_record(verified, house.opening))
+            claims = content["claims"]
+            if claims["op"] == "settle":
+                posted[claims["sid"]] = _settle(pack, content, totals)
+            elif claims["op"] == "reverse":
+                for key, amount in posted.pop(claims["ref"]):
+                    totals[key] -= amount
     return totals
 
 
