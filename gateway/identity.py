@@ -7,6 +7,7 @@ ISO 7064 MOD 11-2): area, birth date, sequence, check.
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
@@ -20,6 +21,8 @@ _PROVINCES = frozenset(
     )
 )  # fmt: skip
 _LENGTH = 18
+#: Nobody who was born before is still on a bill.
+_FIRST_BIRTH = date(1850, 1, 1)
 #: Look-ahead, so that numbers hidden inside longer runs of digits are found too.
 _CANDIDATES = re.compile(r"(?=([0-9]{17}[0-9Xx]))")
 _FORM = re.compile(r"[0-9]{17}[0-9X]")
@@ -35,25 +38,26 @@ def check_digit_holds(number: str) -> bool:
     )
 
 
-def _is_resident_id(candidate: str) -> bool:
+def _is_resident_id(candidate: str, today: date) -> bool:
     if int(candidate[:2]) not in _PROVINCES and candidate[0] != "9":
         return False
     if not check_digit_holds(candidate):
         return False
     try:
-        ric.get_birth_date(candidate)
+        born = ric.get_birth_date(candidate)
     except ValidationError:
         return False
-    return True
+    return _FIRST_BIRTH <= born <= today
 
 
-def holds_identity(text: str, card_number: str | None) -> bool:
+def holds_identity(text: str, card_number: str | None, today: date) -> bool:
     """Whether the text contains the card's number or any resident identity number.
 
-    Letters compare without case. The card's number is found through separators too;
-    of other numbers only unbroken ones count, because `facility-date-sequence` has
-    the shape of an identity number, and one in eleven its check digit. API.md,
-    "Personal data"; ADR 0029.
+    Nobody has one with a birth date after `today`, the day of asking. Letters compare
+    without case. The card's number is found through separators too; of other numbers
+    only unbroken ones count, because `facility-date-sequence` has the shape of an
+    identity number, and one in eleven its check digit. API.md, "Personal data";
+    ADR 0029.
     """
     if card_number is not None and len(text) >= len(card_number):
         bare = text if text.isalnum() else _SEPARATORS.sub("", text)
@@ -62,5 +66,6 @@ def holds_identity(text: str, card_number: str | None) -> bool:
     if len(text) < _LENGTH:
         return False
     return any(
-        _is_resident_id(match.group(1).upper()) for match in _CANDIDATES.finditer(text)
+        _is_resident_id(match.group(1).upper(), today)
+        for match in _CANDIDATES.finditer(text)
     )

@@ -4,6 +4,7 @@ Each `parse_*` raises `RequestRefused`: MA-1101 for what is no JSON, MA-1104 whe
 a personal number hides in an opaque field, MA-1110 for amounts out of range and
 MA-1102 for everything else; `faults` name each field by its path and why, for what
 is no JSON the place at which reading ended. No value that was sent stands in any.
+`today` is the Shanghai day of asking; without it every birth date counts as past.
 """
 
 from __future__ import annotations
@@ -64,7 +65,11 @@ _validate_eligibility = EligibilityIn.__pydantic_validator__.validate_json
 
 
 def parse_bill(
-    raw: bytes, *, key: str | None = None, operator: str | None = None
+    raw: bytes,
+    *,
+    key: str | None = None,
+    operator: str | None = None,
+    today: date = date.max,
 ) -> Bill:
     """Read a BILL. `key` and `operator` are checked for personal numbers with it.
 
@@ -73,7 +78,7 @@ def parse_bill(
     try:
         parsed = _validate_bill(raw)
     except ValidationError as invalid:
-        raise _refused(raw, invalid) from None
+        raise _refused(raw, invalid, today) from None
     values = dict(parsed.__dict__)
     faults = Faults()
     if _BACKSLASH in raw or raw.count(_COLON) != _colons_of_bill(parsed):
@@ -93,17 +98,20 @@ def parse_bill(
     # Diagnosis codes are stored in clear as well.
     for place, code in enumerate(parsed.diagnoses):
         opaque.append((f"diagnoses[{place}]", code))
-    _note_numbers(opaque, values["card"].number, faults)
+    _note_numbers(opaque, values["card"].number, today, faults)
     if faults:
         raise faults.refusal()
     return Bill(**values)
 
 
 def _note_numbers(
-    opaque: Iterable[tuple[str, str | None]], number: str | None, faults: Faults
+    opaque: Iterable[tuple[str, str | None]],
+    number: str | None,
+    today: date,
+    faults: Faults,
 ) -> None:
     for path, text in opaque:
-        if text is not None and holds_identity(text, number):
+        if text is not None and holds_identity(text, number, today):
             faults.add(path, "MA-1104")
 
 
@@ -140,10 +148,14 @@ def parse_eligibility(raw: bytes) -> tuple[Card, date, bool]:
 
 
 def parse_reversal(
-    raw: bytes, *, key: str | None = None, operator: str | None = None
+    raw: bytes,
+    *,
+    key: str | None = None,
+    operator: str | None = None,
+    today: date = date.max,
 ) -> ReversalRequest:
     """Read the body of a reversal: by settlement id, or by original key and card."""
-    parsed = _parse(ReversalIn, raw)
+    parsed = _parse(ReversalIn, raw, today)
     faults = Faults()
     duplicate_keys(raw, faults)
     card = None if parsed.card is None else _card(parsed.card, faults)
@@ -159,7 +171,7 @@ def parse_reversal(
         ("Idempotency-Key", key),
         ("operator", operator),
     )
-    _note_numbers(opaque, None if card is None else card.number, faults)
+    _note_numbers(opaque, None if card is None else card.number, today, faults)
     if faults:
         raise faults.refusal()
     return ReversalRequest(
@@ -188,26 +200,28 @@ def parse_search(raw: bytes) -> dict[str, Any]:
     return query
 
 
-def parse_session(raw: bytes) -> str:
+def parse_session(raw: bytes, *, today: date = date.max) -> str:
     """Read the body of a session request; returns the operator's opaque id."""
-    parsed = _parse(SessionIn, raw)
+    parsed = _parse(SessionIn, raw, today)
     faults = Faults()
     duplicate_keys(raw, faults)
-    if holds_identity(parsed.operator, None):
+    if holds_identity(parsed.operator, None, today):
         faults.add("operator", "MA-1104")
     if faults:
         raise faults.refusal()
     return parsed.operator
 
 
-def _parse(model: type[_Model], raw: bytes) -> _Model:
+def _parse(model: type[_Model], raw: bytes, today: date = date.max) -> _Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as invalid:
-        raise _refused(raw, invalid) from None
+        raise _refused(raw, invalid, today) from None
 
 
-def _refused(raw: bytes, invalid: ValidationError) -> RequestRefused:
+def _refused(
+    raw: bytes, invalid: ValidationError, today: date = date.max
+) -> RequestRefused:
     faults = Faults()
     faults.add_pydantic(invalid)
     if faults.is_json:
@@ -216,7 +230,7 @@ def _refused(raw: bytes, invalid: ValidationError) -> RequestRefused:
         except NoJsonError:
             faults.is_json = False
     if faults.is_json:
-        _note_what_pydantic_cannot(raw, faults)
+        _note_what_pydantic_cannot(raw, today, faults)
     else:
         place = unreadable_place(raw)
         # An integer of any length is JSON; it is only none that anybody may send.
@@ -224,7 +238,7 @@ def _refused(raw: bytes, invalid: ValidationError) -> RequestRefused:
     return faults.refusal()
 
 
-def _note_what_pydantic_cannot(raw: bytes, faults: Faults) -> None:
+def _note_what_pydantic_cannot(raw: bytes, today: date, faults: Faults) -> None:
     """Complete the list for a body that is refused anyway: everything at once."""
     body = json.loads(raw)
     if not isinstance(body, dict):
@@ -239,7 +253,7 @@ def _note_what_pydantic_cannot(raw: bytes, faults: Faults) -> None:
             _day(value, name, faults)
         elif name in INSTANTS:
             _instant(value, name, faults)
-        elif name in _OPAQUE and holds_identity(value, known):
+        elif name in _OPAQUE and holds_identity(value, known, today):
             faults.add(name, "MA-1104")
 
 

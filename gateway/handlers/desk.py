@@ -8,6 +8,7 @@ from gateway.access import FACILITY
 from gateway.answers import answer
 from gateway.edge import Edge, idempotency_key, json_body
 from gateway.wire import parse_bill, parse_eligibility, parse_reversal
+from settlement.domain.calendar import shanghai_day
 from settlement.service.ports import Caller
 
 
@@ -30,8 +31,10 @@ async def quote(
 ) -> web.StreamResponse:
     """What the bill would get; binds nobody, writes nothing."""
     caller = await edge.caller(request, FACILITY)
-    bill = parse_bill(await json_body(request))
-    return answer(await edge.gateway.quote(caller, bill, edge.when(request)))
+    body = await json_body(request)
+    when = edge.when(request)
+    bill = parse_bill(body, today=shanghai_day(when.settled_at))
+    return answer(await edge.gateway.quote(caller, bill, when))
 
 
 async def settle(
@@ -41,7 +44,8 @@ async def settle(
     when = edge.when(request)
     caller, body = await _settling(request, edge)
     key = idempotency_key(request)
-    bill = parse_bill(body, key=key, operator=caller.operator)
+    today = shanghai_day(when.settled_at)
+    bill = parse_bill(body, key=key, operator=caller.operator, today=today)
     return answer(await edge.finish(edge.gateway.settle(caller, key, bill, when)))
 
 
@@ -52,7 +56,8 @@ async def reverse(
     when = edge.when(request)
     caller, body = await _settling(request, edge)
     key = idempotency_key(request)
-    wanted = parse_reversal(body, key=key, operator=caller.operator)
+    today = shanghai_day(when.settled_at)
+    wanted = parse_reversal(body, key=key, operator=caller.operator, today=today)
     return answer(await edge.finish(edge.gateway.reverse(caller, key, wanted, when)))
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway.answers import json_bytes
 from gateway.edge import Edge, json_body
 from gateway.wire import parse_session
-from settlement.domain.calendar import rfc3339
+from settlement.domain.calendar import rfc3339, shanghai_day
 
 
 async def open_session(
@@ -16,7 +16,7 @@ async def open_session(
 ) -> web.StreamResponse:
     """201 with the token, which is shown this once."""
     body = await json_body(request)
-    operator = parse_session(body)
+    operator = parse_session(body, today=shanghai_day(edge.gateway.now()))
     session = await edge.door.sign_in(request, body, operator)
     document = {
         "token": session.token,

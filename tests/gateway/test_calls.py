@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
 from settlement.domain.bill import BillFault
@@ -139,6 +140,41 @@ async def test_personal_number_as_key_is_refused(
     sent = await settle(running, bearer, Idempotency_Key=RESIDENT_ID)
 
     assert sent == (422, "MA-1104")
+
+
+async def test_number_of_a_later_day_is_nobodys(
+    running: RunningEdge, database: Database
+) -> None:
+    """The day of asking is the clock's in Shanghai, and in a sandbox the header's."""
+    number = "110101202601060010"
+    key = await register(database, "H001")
+
+    async def statuses(**headers: str) -> list[int]:
+        asked = headers | {"Authorization": await running.bearer(key)}
+        order = {"original_idempotency_key": number, "card": CARD, "reason": "timeout"}
+        calls = [
+            ("/v1/quotes", bill(visit_no=number), "k"),
+            ("/v1/settlements", bill(visit_no=number), "k"),
+            ("/v1/settlements", bill(), number),
+            ("/v1/settlements", bill(visit_no=number, referred=...), "k"),
+            ("/v1/reversals", orjson.dumps(order), "k"),
+        ]
+        told = [
+            await running.ask("POST", path, body, Idempotency_Key=name, **asked)
+            for path, body, name in calls
+        ]
+        named = [str(document).count("MA-1104") > 0 for _, document, _ in told]
+        return [status for status, _, _ in told] + named
+
+    passed = [200, 200, 200, 422, 200] + [False] * 5
+    refused = [422] * 5 + [True] * 5
+    assert (await running.sign_in(key, number))[0] == 201
+    assert await statuses() == passed
+    assert await statuses(Medaid_Sandbox_Time="2026-01-05T16:00:00Z") == refused
+    running.use_cases.now.forward(hours=14)
+    assert (await running.sign_in(key, number))[0] == 422
+    assert await statuses() == refused
+    assert await statuses(Medaid_Sandbox_Time="2026-01-05T15:59:59Z") == passed
 
 
 @pytest.mark.parametrize(
