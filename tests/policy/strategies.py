@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -82,6 +83,44 @@ def bills(draw: st.DrawFn) -> Bill:
         commercial_fen=draw(st.sampled_from([0] * 8 + [100, 50_000])),
         charity_fen=draw(st.sampled_from([0] * 8 + [100, 50_000])),
     )
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One bill with all that a decision may depend on."""
+
+    bill: Bill
+    level: int | None
+    settled_on: date
+    used: dict[str, int]
+    """What the year has brought before, by pot."""
+
+
+@st.composite
+def visits(draw: st.DrawFn) -> Visit:
+    """Bills in 2025 and 2026, of any length of stay, before any history."""
+    bill = draw(bills())
+    start = bill.service_start - timedelta(days=draw(st.sampled_from([0, 365])))
+    end = start + timedelta(days=draw(st.sampled_from([0, 0, 1, 25])))
+    return Visit(
+        replace(
+            bill,
+            service_start=start,
+            service_end=end,
+            deductible_fen=draw(st.sampled_from([0, 1, 5_000, bill.in_policy_fen])),
+        ),
+        level=draw(st.sampled_from([None, 0, 1, 2, 3])),
+        settled_on=end + timedelta(days=draw(st.sampled_from([0, 30, 31]))),
+        used=draw(st.just({}) | YEARS),
+    )
+
+
+#: What a year may have brought, near the edges of drawn packs and far from them.
+YEARS = st.fixed_dictionaries(
+    dict.fromkeys(("a", "b", "c"), st.integers(0, 400_000) | st.just(0))
+    | dict.fromkeys(("deductible", "banded"), st.integers(0, 80_000) | st.just(0))
+    | {"burden": st.integers(0, 80_000), "tilt": st.integers(0, 600_000)}
+)
 
 
 @st.composite

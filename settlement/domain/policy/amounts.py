@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from settlement.domain.money import share, yuan_text
+from settlement.domain.money import WHOLE_PPM, share, yuan_text
 from settlement.domain.policy.document import Amount, Indicator, PackDocument, Share
 
 _FEN_PER_YUAN = 100
-_HALF_YUAN = 50
+_WHOLE_YUAN = _FEN_PER_YUAN * WHOLE_PPM
+_HALF_YUAN = _WHOLE_YUAN // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,12 @@ class Figures:
         if isinstance(amount, int):
             return amount
         values = self.indicators[amount.indicator].values
-        fen = share(values[self.year - amount.years_back].value, amount.rate_ppm)
+        figure_fen = values[self.year - amount.years_back].value
         if amount.whole_yuan:
-            fen = (fen + _HALF_YUAN) // _FEN_PER_YUAN * _FEN_PER_YUAN
-        return fen
+            # In one step: rounded to the fen first, 49.496 yuan would become 50.
+            exact_ppm = figure_fen * amount.rate_ppm
+            return (exact_ppm + _HALF_YUAN) // _WHOLE_YUAN * _FEN_PER_YUAN
+        return share(figure_fen, amount.rate_ppm)
 
     def limit(self, amount: Amount | None) -> int | None:
         """The same for a cap, where `None` is no limit."""

@@ -54,6 +54,8 @@ from settlement.domain.policy.tables import (
 )
 
 _OUTPATIENT = list(CareType).index(CareType.OUTPATIENT)
+#: How near a category without aid is to giving any; 2: it covers the care.
+_COVERING = {"MA-2004": 0, "MA-2005": 1}
 
 
 class CompiledPack:
@@ -217,7 +219,8 @@ class CompiledPack:
                 self._common, bill, categories, used_fen, facility_level, settled_on
             )
         count = len(categories)
-        ordered = sorted(categories, key=self._place)
+        known = [category for category in categories if category in self._listed]
+        ordered = sorted(known, key=self._listed.__getitem__)
         results = [
             self._decide(
                 terms, bill, group, used_fen, facility_level, settled_on, count
@@ -226,9 +229,15 @@ class CompiledPack:
         ]
         return max(results, key=self._preference)
 
-    def _preference(self, result: Adjudication) -> tuple[int, bool, int]:
-        """The most aid; of equal ones an approval, then the first listed."""
-        return result.aid_fen, result.approved, -self._place(result.category or "")
+    def _preference(self, result: Adjudication) -> tuple[int, bool, int, int]:
+        """The most aid; of equal ones an approval, one that covers the care, the first.
+
+        A category that covers the care may have used up a deductible, which counts
+        in the year although it gives nothing yet.
+        """
+        covering = _COVERING.get(result.reason, 2) if result.base_fen else 0
+        place = self._place(result.category or "")
+        return result.aid_fen, result.approved, covering, -place
 
     def _place(self, category: str) -> int:
         return self._listed.get(category, len(self._listed))
