@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-_WIDTH = 680
-_LABEL = 150
-_ROOM = 120
+_WIDTH = 760
+_LABEL = 200
+_ROOM = 190
 _BAR = 13
 _GAP = 9
 _BEFORE, _AFTER = "#9db4c8", "#1f4e79"

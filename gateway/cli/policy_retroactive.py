@@ -122,7 +122,7 @@ def print_retroactive(found: Retroactive) -> None:
     if found.settlements:
         shown = table_of(*_HEADERS, title="追溯：结果会不同的结算 / would differ")
         for each in found.settlements:
-            shown.add_row(*settlement_row(each))
+            shown.add_row(*settlement_row(each, found.pack))
         for column in shown.columns[2:5]:
             column.justify = "right"
         console_for_tables().print(shown)

@@ -23,6 +23,7 @@ from gateway.cli.policy_figures import (
 from gateway.cli.policy_html import Cell, heading, line, page, table
 from gateway.cli.policy_view import table_of
 from settlement.domain.money import yuan_text
+from settlement.domain.policy import CompiledPack
 from settlement.service.policy_replay import Redecided
 from settlement.service.policy_simulation import Simulation, Sum
 
@@ -50,7 +51,7 @@ def print_simulation(simulated: Simulated, console: Console) -> None:
     console.print(_band_table(result))
     for title, settlements in _largest(result):
         if settlements:
-            console.print(_largest_table(title, settlements))
+            console.print(_largest_table(title, settlements, pack))
     for count, zh, en in remarks(result):
         console.print(f"{count:,}：{zh} / {en}", soft_wrap=True)
 
@@ -126,16 +127,21 @@ def _largest(result: Simulation) -> list[tuple[str, Sequence[Redecided]]]:
     ]
 
 
-def _largest_table(title: str, settlements: Sequence[Redecided]) -> Table:
+def _largest_table(
+    title: str, settlements: Sequence[Redecided], pack: CompiledPack
+) -> Table:
     shown = table_of(*_LARGEST, title=title)
     for each in settlements:
-        shown.add_row(*settlement_row(each))
+        shown.add_row(*settlement_row(each, pack))
     return _right_aligned(shown, 2, 4)
 
 
-def settlement_row(each: Redecided) -> tuple[str, ...]:
+def settlement_row(each: Redecided, pack: CompiledPack) -> tuple[str, ...]:
     """One settlement before and after, by its id."""
-    before, after = each.category_before or "—", each.category_after or "—"
+    before, after = (
+        "—" if category is None else pack.category_text(category)[0]
+        for category in (each.category_before, each.category_after)
+    )
     return (
         each.id.hex(),
         before if before == after else f"{before} → {after}",
@@ -185,7 +191,8 @@ def _page_parts(simulated: Simulated) -> Iterator[str]:
         zh, _, en = title.partition(" / ")
         if settlements:
             yield heading(zh, en)
-            yield table(_LARGEST, map(settlement_row, settlements))
+            rows = [settlement_row(each, simulated.pack) for each in settlements]
+            yield table(_LARGEST, rows)
     yield from _page_remarks(result)
 
 

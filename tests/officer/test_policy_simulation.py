@@ -185,6 +185,22 @@ async def test_reversal_gives_back_what_the_pack_would_have_posted(
     assert found.capped == {}
 
 
+async def test_reversal_gives_back_the_packs_amount_and_not_the_stored_one(
+    house: House,
+) -> None:
+    """90 % under a cap of 100: 64.80 and back, 64.80, and all of the 35.20 left."""
+    await house.enrol("C00000001", "dibao")
+    first = await settled(house, bill_on("C00000001", 5), on(5))
+    await house.reverse(settlement_id=first["settlement_id"])
+    await settled(house, bill_on("C00000001", 6), on(6))
+    await settled(house, bill_on("C00000001", 7), on(7))
+
+    found = await simulated(house, demo_variant(HIGHER_RATE, LOWER_CAP))
+
+    assert found.total.aid_after_fen == 6_480 + 3_520
+    assert found.capped == {"outpatient": 1}
+
+
 async def test_decline_for_want_of_a_referral_is_decided_again(house: House) -> None:
     """85 % of 72 yuan; of the same bill under two keys only one counts."""
     await house.enrol("C00000001", "dibao")
