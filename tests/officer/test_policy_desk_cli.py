@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from crypto.key_files import private_key_file
 from crypto.keys import OpeningKey
 from gateway.keyfiles import load_keys, read_private_key
 from settlement.store.database import Database
@@ -154,6 +156,25 @@ async def test_without_the_bureaus_key(desk: Desk) -> None:
         ("explain", "00" * 16),
     ):
         assert "--bureau-key" in await desk.refused(*command)
+
+
+async def test_another_bureaus_key(desk: Desk) -> None:
+    """One sentence; and no pack comes into use whose list cannot be made."""
+    await desk.activate(HIGHER_RATE)
+    other = desk.folder / "other.json"
+    other.write_bytes(private_key_file(OpeningKey.generate(os.urandom)))
+    other.chmod(0o600)
+    key = ("--bureau-key", other)
+
+    for command in (
+        ("simulate", CORRECTED, "--month", "2026-01"),
+        ("retroactive", CORRECTED),
+    ):
+        assert "does not verify or open" in await desk.refused(*command, *key)
+    assert "sealed to another key" in await desk.refused("activate", CORRECTED, *key)
+
+    found = await desk.json("list", "--installed")
+    assert [pack["state"] for pack in found["packs"]] == ["active", "waiting"]
 
 
 async def test_explain(desk: Desk) -> None:
