@@ -48,10 +48,15 @@ class DirectResponse:
         """Bytes of the body."""
         return len(self._body)
 
+    def force_close(self) -> None:
+        """Make this the connection's last answer, and say so in it."""
+        self.keep_alive = False
+
     async def prepare(self, request: web.BaseRequest) -> None:
         """Note whom to answer; called once by aiohttp."""
         self._request = request
-        self.keep_alive = request.keep_alive
+        if self.keep_alive is None:
+            self.keep_alive = request.keep_alive
 
     async def write_eof(self) -> None:
         """Send everything; raises `ConnectionResetError` when the caller is gone."""

@@ -61,6 +61,7 @@ class Protocol(RequestHandler):
         "_head_began",
         "_head_bytes",
         "_is_deaf",
+        "_is_last",
         "_link",
         "_unread_since",
     )
@@ -98,6 +99,8 @@ class Protocol(RequestHandler):
         #: Since when something of our answers waits to be read.
         self._unread_since: float | None = None
         self._is_deaf = False
+        #: Nothing behind the newest request is ours to read.
+        self._is_last = False
 
     @property
     def limits(self) -> ConnectionLimits:
@@ -133,15 +136,20 @@ class Protocol(RequestHandler):
             self._note_newest()
         elif data and awaits_head:
             self._note_part_of_head(len(data))
+        if self._is_last and self._body is not None and self._body.is_eof():
+            self._message_tail = b""
+            self._is_deaf = True
 
     def _note_newest(self) -> None:
         message, body = self._messages[-1]
         if isinstance(message, RawRequestMessage):
             self._body = body
             if message.upgrade:
-                # What follows may be another protocol; we speak this one alone.
-                self._message_tail = b""
-                self.close()
+                # What follows may be another protocol; we speak this one alone. Its
+                # own body, which may still be under way, is read and answered.
+                last = message._replace(should_close=True, upgrade=False)
+                self._messages[-1] = (last, body)
+                self._is_last = True
             return
         self._is_deaf = True
         if self._body is not None and not self._body.is_eof():
@@ -187,6 +195,21 @@ class Protocol(RequestHandler):
     async def drained(self) -> None:
         """Wait while the caller does not read; raises `ConnectionError` at its end."""
         await self._drain_helper()
+
+    async def finish_response(
+        self,
+        request: web.BaseRequest,
+        resp: web.StreamResponse,
+        start_time: float | None,
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer; the last one where nobody knows whether a body follows.
+
+        Who asks before sending it (`Expect`) and gets an answer instead may keep it
+        back, and the next request would be read in its place.
+        """
+        if not request.content.is_eof() and "Expect" in request.headers:
+            resp.force_close()
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,

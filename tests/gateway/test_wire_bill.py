@@ -15,7 +15,7 @@ from settlement.domain.errors import RequestRefused
 from tests.gateway.bodies import BILL, CARD, REQUIRED, RESIDENT_ID, bill
 
 
-def faults(raw: bytes, **opaque: str) -> tuple[str, list[tuple[str, str]]]:
+def faults(raw: bytes, **opaque: Any) -> tuple[str, list[tuple[str, str]]]:
     """The code of the refusal and the faults that it names."""
     with pytest.raises(RequestRefused) as caught:
         parse_bill(raw, **opaque)

@@ -347,14 +347,90 @@ async def test_expectations(
         assert answer.status == status
         # Sent all the same, it belongs to the refused request and to no other.
         await raw.send(BODY + SMUGGLED)
-        following = await raw.answer()
+        following = [await raw.answer()]
         if status == 100:
-            assert following is not None
-            assert following.status == 200
-            following = await raw.answer()
+            following.append(await raw.answer())
 
-    assert following is not None
-    assert following.json() == {"origin": "o", "keys": []}
+    told = [each.status for each in following if each is not None]
+    assert told == ([200, 200] if status == 100 else [])
+
+
+REFUSED_BEFORE_THE_BODY = {
+    "no session": (post(LENGTH).replace(b"BEARER", b"Bearer " + b"A" * 43), 401),
+    "another type": (post(LENGTH).replace(b"/json", b"/xml"), 415),
+    "too large": (post(b"Content-Length: 10000000\r\n"), 413),
+    "no such call": (post(LENGTH).replace(b"eligibility", b"nothing"), 404),
+    "a call that reads no body": (HEAD + LENGTH + b"\r\n", 200),
+    "such a call, from what is public": (
+        b"GET /v1/keys HTTP/1.1\r\nHost: desk\r\n" + LENGTH + b"\r\n",
+        200,
+    ),
+    "what is looked up": (
+        post(LENGTH).replace(
+            b"POST /v1/eligibility", b"GET /v1/settlements?visit_no=V"
+        ),
+        200,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_BEFORE_THE_BODY)
+async def test_answer_in_place_of_continue_ends_the_connection(
+    edge: RunningEdge, bearer: bytes, case: str
+) -> None:
+    """Nobody knows whether the body follows; the next request must not be taken for it.
+
+    The caller is told so, and asks again on a new connection.
+    """
+    head, status = REFUSED_BEFORE_THE_BODY[case]
+    asked = head[:-2] + b"Expect: 100-continue\r\n\r\n"
+    async with connected(edge.authority) as raw:
+        await raw.send(asked.replace(b"BEARER", bearer))
+        answer = await raw.answer()
+
+    assert answer is not None
+    assert answer.status == status
+    assert answer.headers.get("connection") == "close"
+
+
+async def test_body_that_came_unasked_leaves_the_connection_whole(
+    edge: RunningEdge,
+) -> None:
+    """Who does not wait for the continue loses nothing by having offered to."""
+    head, _ = REFUSED_BEFORE_THE_BODY["no session"]
+    asked = head[:-2] + b"Expect: 100-continue\r\n\r\n" + BODY
+
+    assert (await answered_with_next(edge, asked)).status == 401
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMA\r\n"
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+async def test_body_behind_an_offer_to_upgrade_is_read(
+    edge: RunningEdge, bearer: bytes, protocol: bytes
+) -> None:
+    """Some clients offer HTTP/2 with each call: it is answered, and is the last one."""
+    asked = post(LENGTH + UPGRADE + b"Upgrade: " + protocol + b"\r\n")
+    async with connected(edge.authority) as raw:
+        await raw.send(asked.replace(b"BEARER", bearer) + BODY[:10])
+        await asyncio.sleep(0.05)
+        await raw.send(BODY[10:] + SMUGGLED)
+        await asyncio.sleep(0.05)
+        await raw.send(SMUGGLED)
+        answers = await asyncio.wait_for(raw.answers(), 3.0)
+
+    assert [each.status for each in answers] == [200]
+    assert answers[0].headers.get("connection") == "close"
+
+
+async def test_offer_to_upgrade_waits_its_turn(edge: RunningEdge) -> None:
+    """Behind another request it is answered as well."""
+    asked = HEAD + UPGRADE + b"Upgrade: h2c\r\n\r\n"
+
+    answers = await sent_alone(edge, SMUGGLED + asked + SMUGGLED)
+
+    assert [each.status for each in answers] == [200, 200]
 
 
 async def test_body_that_becomes_unreadable_is_told_at_once(
