@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-_WIDTH = 760
-_LABEL = 200
+_WIDTH = 820
+_LABEL = 260
 _ROOM = 190
 _BAR = 13
 _GAP = 9

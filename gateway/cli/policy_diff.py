@@ -22,6 +22,7 @@ from gateway.cli.policy_desk import (
     run_desk,
 )
 from gateway.cli.policy_figures import signed
+from gateway.cli.policy_page import OUTCOMES
 from gateway.cli.policy_view import console_for_tables, table_of
 from gateway.location import json_option, location_options, open_database
 from settlement.domain.policy import CompiledPack
@@ -154,7 +155,8 @@ def _print_cases(console: Console, cases: list[CaseChange]) -> None:
     for case in cases:
         for number, (outcome, before, after) in enumerate(case.outcomes):
             name = "" if number else f"{case.name}（第 {case.line} 行 line）"
-            shown.add_row(name, outcome, before, after)
+            title = f"{OUTCOMES.get(outcome, outcome)} {outcome}"
+            shown.add_row(name, title, before, after)
     console.print(shown)
 
 

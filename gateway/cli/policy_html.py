@@ -24,7 +24,8 @@ caption { text-align: left; font-weight: 600; padding: 1mm 0; }
 thead { display: table-header-group; } tr { break-inside: avoid; }
 th, td { border: .2mm solid #999; padding: .8mm 1.5mm; text-align: left;
   vertical-align: top; overflow-wrap: break-word; }
-th { background: #eaf0f6; white-space: nowrap; }
+th { background: #eaf0f6; }
+td.id { overflow-wrap: anywhere; font-family: monospace; }
 td.n { text-align: right; white-space: nowrap; }
 .open { background: #fff3cd; } .mark { color: #9c2700; font-weight: 600; }
 .less { color: #9c2700; } .more { color: #14622d; }

@@ -32,7 +32,8 @@ _AMOUNTS = {
     "personal_account_fen": "个人账户", "deductible_fen": "医保起付线以下",
     "commercial_fen": "商业保险", "charity_fen": "慈善",
 }  # fmt: skip
-_OUTCOMES = {
+#: What worked cases expect, as people call it.
+OUTCOMES = {
     "in_force": "适用", "decision": "决定", "reason": "原因", "category": "类别",
     "base": "基数", "aid": "救助", "tilt": "其中倾斜", "patient_pays": "个人负担",
     "cash": "现金", "account_return": "账户退回",
@@ -228,7 +229,7 @@ def _given(case: WorkedCase) -> str:
 
 def _expected(case: WorkedCase) -> str:
     return "，".join(
-        f"{_OUTCOMES.get(name, name)} {text}" for name, text in case.expect.items()
+        f"{OUTCOMES.get(name, name)} {text}" for name, text in case.expect.items()
     )
 
 

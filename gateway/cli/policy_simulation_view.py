@@ -29,7 +29,7 @@ from settlement.service.policy_simulation import Simulation, Sum
 
 _BAR_COLUMNS = 24
 _HEADERS = (
-    "笔数 前 before", "后 after", "救助 前 aid before, 元", "后 after, 元",
+    "笔数 前 before", "笔数 后 after", "救助 前 before, 元", "救助 后 after, 元",
     "差额 difference, 元",
 )  # fmt: skip
 _LARGEST = (
@@ -83,7 +83,7 @@ def _sentences(simulated: Simulated) -> Iterator[str]:
 
 
 def _group_table(group: Group, total: Sum) -> Table:
-    headers = (group.zh, *_HEADERS, "后 after")
+    headers = (group.zh, *_HEADERS, "")
     shown = table_of(*headers, title=f"{group.zh} / {group.en}")
     most = max(
         (max(s.aid_before_fen, s.aid_after_fen) for _, _, s in group.rows), default=0
@@ -191,7 +191,7 @@ def _page_parts(simulated: Simulated) -> Iterator[str]:
         zh, _, en = title.partition(" / ")
         if settlements:
             yield heading(zh, en)
-            rows = [settlement_row(each, simulated.pack) for each in settlements]
+            rows = [_page_row(each, simulated.pack) for each in settlements]
             yield table(_LARGEST, rows)
     yield from _page_remarks(result)
 
@@ -201,6 +201,11 @@ def _page_remarks(result: Simulation) -> Iterator[str]:
     if rows:
         yield heading("未能重算或有保留的", "not decided again, or with a reservation")
         yield table(("笔数 count", "说明", "note"), rows)
+
+
+def _page_row(each: Redecided, pack: CompiledPack) -> list[Cell]:
+    id_, category, *amounts, reason = settlement_row(each, pack)
+    return [Cell(id_, "id"), Cell(category), *map(_number, amounts), Cell(reason)]
 
 
 def _number(text: str) -> Cell:

@@ -9,18 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.policy_figures import Simulated
 from gateway.cli.policy_html import page, table
 from gateway.cli.policy_page import pack_page
+from gateway.cli.policy_simulation_view import simulation_page
 from settlement import policies
 from settlement.domain.policy import compile_pack
+from settlement.service.policy_replay import PersonResult, Redecided
+from settlement.service.policy_simulation import Simulation
 from tests.support.browser import Browser
 
 #: A4 less the margins of the sheet, in CSS pixels.
 _PRINTED_WIDTH = 688
 _A4 = {(595, 842), (594, 841), (596, 842), (595, 841)}
 _MEASURE = """<script>
-const cut = [...document.querySelectorAll("table, svg, p, h1, h2, h3, code")]
-  .filter(e => e.getBoundingClientRect().right > innerWidth + 1);
+const names = "table, svg, p, h1, h2, h3, code, text, rect";
+const cut = [...document.querySelectorAll(names)].filter(e => {
+  const box = e.getBoundingClientRect();
+  return box.right > innerWidth + 1 || box.left < 0;
+});
 document.body.dataset.cut = cut.map(e => e.textContent.slice(0, 40)).join("|");
 document.body.dataset.seen = document.querySelectorAll("table").length;
 </script>"""
@@ -47,6 +54,26 @@ def run_browser(browser: Browser, *options: str) -> str:
         timeout=90,
     )
     return done.stderr
+
+
+def shown(browser: Browser, html: str, folder: Path) -> tuple[str, str]:
+    """The console's words on a page, and what a script finds cut off in it."""
+    plain, copy = folder / "page.html", folder / "measured.html"
+    plain.write_text(html, "utf-8")
+    # The page itself allows no script.
+    measured = re.sub(r"<meta http-equiv[^>]*>", "", html) + _MEASURE
+    copy.write_text(measured, "utf-8")
+    console = run_browser(browser, "--dump-dom", plain.as_uri())
+    dom = subprocess.run(
+        [
+            *(browser.program, "--headless", "--disable-gpu", "--hide-scrollbars"),
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),
+            *(f"--user-data-dir={browser.profile}", "--dump-dom"),
+            *(f"--window-size={_PRINTED_WIDTH},1000", copy.as_uri()),
+        ],
+        capture_output=True, check=True, text=True, timeout=90,
+    ).stdout  # fmt: skip
+    return console, dom
 
 
 @pytest.mark.parametrize("name", policies.names())
@@ -81,25 +108,42 @@ def test_what_a_pack_says_stays_text() -> None:
 def test_page_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     """No word on the console, and no element wider than the printed sheet."""
     html = shipped("beijing-2023-2.yaml")
-    measured = re.sub(r"<meta http-equiv[^>]*>", "", html) + _MEASURE
-    plain, copy = tmp_path / "page.html", tmp_path / "measured.html"
-    plain.write_text(html, "utf-8")
-    copy.write_text(measured, "utf-8")
-
-    console = run_browser(browser, "--dump-dom", plain.as_uri())
-    browser_size = f"--window-size={_PRINTED_WIDTH},1000"
-    dom = subprocess.run(
-        [
-            *(browser.program, "--headless", "--disable-gpu", browser_size),
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),
-            *(f"--user-data-dir={browser.profile}", "--hide-scrollbars"),
-            *("--dump-dom", copy.as_uri()),
-        ],
-        capture_output=True, check=True, text=True, timeout=90,
-    ).stdout  # fmt: skip
+    console, dom = shown(browser, html, tmp_path)
 
     assert "CONSOLE" not in console
     assert int(re.findall(r'data-seen="(\d+)"', dom)[0]) > 20
+    assert re.findall(r'data-cut="([^"]*)"', dom) == [""]
+
+
+def test_simulation_in_a_browser(browser: Browser, tmp_path: Path) -> None:
+    """The longest names and the largest sums stay on the sheet."""
+    pack = compile_pack(policies.read("beijing-2023-2.yaml"))
+    result, person = Simulation(), PersonResult()
+    for number, category in enumerate(pack.document.categories):
+        person.redecided.append(
+            Redecided(
+                id=bytes([number]) * 16,
+                month=2026_01,
+                care_type="outpatient_special",
+                subdistrict="110101001",
+                category_before=category.id,
+                category_after=category.id,
+                reason_before="MA-2000",
+                reason_after="MA-2002",
+                aid_before_fen=number * 12_345_678_901,
+                aid_after_fen=number * 9_345_678_901,
+                was_approved=True,
+                is_approved=True,
+            )
+        )
+    person.capped.add("outpatient")
+    result.add(person)
+    html = simulation_page(Simulated(pack, 2026_01, result, result))
+
+    console, dom = shown(browser, html, tmp_path)
+
+    assert "CONSOLE" not in console
+    assert html.count("<svg") == 4
     assert re.findall(r'data-cut="([^"]*)"', dom) == [""]
 
 
