@@ -95,14 +95,6 @@ async def roster_of_cards(
     return _version(rows[0]["version"], rows[0]["as_of"]), persons
 
 
-async def person_of_cards(
-    connection: Session, cards: Sequence[bytes]
-) -> dict[bytes, RosterPerson]:
-    """The person behind each card; cards of nobody on the roster are left out."""
-    _, persons = await roster_of_cards(connection, cards)
-    return persons
-
-
 async def read_status(connection: Session) -> RosterStatus | None:
     """The roster in numbers; `None` before the first file. Counts every row."""
     row = await connection.fetchrow(statement("roster_status"))

@@ -7,7 +7,7 @@ import pytest
 from settlement.domain.eligibility import RosterPerson, Window
 from settlement.domain.roster import RosterRefusedError
 from settlement.store.database import Database
-from settlement.store.roster import head_version, person_of_cards, read_persons
+from settlement.store.roster import head_version, read_persons, roster_of_cards
 from tests.roster.bureau import (
     CATEGORIES,
     TOKENIZER,
@@ -52,7 +52,7 @@ async def test_full_file_brings_persons_on_by_both_their_cards(bureau: Bureau) -
     by_identity = TOKENIZER.card("resident_id", id_number(1))
     unknown = TOKENIZER.card("social_security_card", "T99999999")
     async with bureau.database.pool.acquire() as connection:
-        found = await person_of_cards(connection, [by_card, by_identity, unknown])
+        _, found = await roster_of_cards(connection, [by_card, by_identity, unknown])
         head = await head_version(connection)
     assert found == {by_card: expected, by_identity: expected}
     assert head is not None
@@ -206,7 +206,7 @@ async def test_card_passes_on_from_a_person_struck_in_the_same_file(
     assert result.refused == ()
     token = TOKENIZER.card("social_security_card", card_number(1))
     async with bureau.database.pool.acquire() as connection:
-        found = await person_of_cards(connection, [token])
+        _, found = await roster_of_cards(connection, [token])
     assert found[token].token == person_token(3)
 
 
@@ -240,7 +240,7 @@ async def test_one_person_may_have_two_cards(bureau: Bureau) -> None:
         for number in (card_number(1), "NEW00001")
     ]
     async with bureau.database.pool.acquire() as connection:
-        found = await person_of_cards(connection, cards)
+        _, found = await roster_of_cards(connection, cards)
     assert [found[card].token for card in cards] == [person_token(1)] * 2
 
 
