@@ -26,7 +26,7 @@ from crypto.proof import LogProof, parse_proof, verify_proof
 from crypto.receipt import parse_receipt, verify_receipt
 from crypto.record import verify_record
 from crypto.trust import Trust
-from settlement.service.past import Evidence, SeenCheckpoint, SeenEntry, answer_digest
+from settlement.service.past import Evidence, SeenCheckpoint, SeenEntry, members_digest
 
 #: Longer than any answer; what is longer is not read.
 _FILE_BYTES_MAX = 8 * 1024 * 1024
@@ -122,7 +122,7 @@ class _Reader:
     ) -> None:
         receipt = answer.get("receipt")
         if isinstance(receipt, dict):
-            digest = answer_digest(answer) if is_whole else None
+            digest = members_digest(answer) if is_whole else None
             self._receipt(receipt, digest, where)
         elif "settlement_id" in answer:
             self.evidence.without_receipt += is_whole

@@ -32,7 +32,7 @@ class SeenEntry:
     where: str
     """File that it was read from."""
     answer: bytes | None = None
-    """`answer_digest` of the answer that came with it, where the whole is held."""
+    """`members_digest` of the answer that came with it, where the whole is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Evidence:
     """Answers that never had one: declines."""
 
 
-def answer_digest(answer: Mapping[str, Any]) -> bytes:
+def members_digest(answer: Mapping[str, Any]) -> bytes:
     """Digest of an answer's members, in whatever order and spacing they were kept."""
     members = {name: answer[name] for name in answer.keys() - _ADDED_LATER}
     return sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).digest()
@@ -128,6 +128,6 @@ def _all(lists: Iterable[list[SeenEntry]]) -> Iterator[SeenEntry]:
 
 def _digest_of(answer: bytes | None) -> bytes:
     try:
-        return answer_digest(orjson.loads(answer or b"{}"))
+        return members_digest(orjson.loads(answer or b"{}"))
     except (ValueError, AttributeError):
         return b""
