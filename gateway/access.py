@@ -47,7 +47,7 @@ class Door:
     ) -> OpenedSession:
         """Open a session for a signed request.
 
-        Raises MA-3102, MA-3103, MA-3105, MA-5105.
+        Raises MA-3102, MA-3103, MA-3105, MA-5101, MA-5105.
         """
         now = self._now()
         with self._attempts.by(request):
@@ -63,14 +63,13 @@ class Door:
                 now=now,
             )
 
-    async def caller(self, request: web.BaseRequest, roles: frozenset[str]) -> Caller:
-        """Who calls, if their role may; raises MA-3101, MA-3104, MA-3105, MA-5105."""
-        return (await self.admission(request, roles)).caller
-
     async def admission(
         self, request: web.BaseRequest, roles: frozenset[str]
     ) -> Admission:
-        """As `caller`, and whether settlements and reversals must be signed."""
+        """Who calls, if their role may, and whether they must sign what they settle.
+
+        Raises MA-3101, MA-3104, MA-3105, MA-5101, MA-5105.
+        """
         given = request.headers.getall("Authorization", ())
         value = given[0] if len(given) == 1 else None
         if (
@@ -96,15 +95,18 @@ class Door:
         """Check the message signature of a settlement or reversal.
 
         It must be by the key of the caller's session and cover the idempotency key.
-        Raises as `sign_in` does.
+        Raises as `sign_in` does, and MA-5101 when the database does not answer in
+        time. The nonce may be used then: the caller signs anew.
         """
         now = self._now()
-        signer, signature = await self._signatures.verify(
-            _as_signed(request, body), now=now, covers_idempotency_key=True
+        signer, signature = await in_time(
+            self._signatures.verify(
+                _as_signed(request, body), now=now, covers_idempotency_key=True
+            )
         )
         if signer.key_id != caller.key_id:
             raise RequestRefused("MA-3102")
-        await self._sessions.take_nonce(signer.key_id, signature.nonce, now)
+        await in_time(self._sessions.take_nonce(signer.key_id, signature.nonce, now))
 
 
 def _as_signed(request: web.BaseRequest, body: bytes) -> HttpRequest:

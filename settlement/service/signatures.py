@@ -14,6 +14,7 @@ from crypto.http_signature import (
 )
 from crypto.keys import Role, SharedSecret, VerifyingKey
 from settlement.domain.errors import FatalError, RequestRefused
+from settlement.service.access import not_now
 from settlement.service.party_secrets import open_secret
 from settlement.store.access import AccessStore, Signer
 from settlement.store.errors import StoreUnavailableError
@@ -41,7 +42,8 @@ class Signatures:
 
         Raises `RequestRefused`: MA-3102 for a signature that does not hold or a key
         that is unknown, revoked or not valid yet, MA-3103 for one that is not of
-        this minute, MA-5105 when the database does not answer.
+        this minute, MA-5105 when the database does not answer, MA-5101 when it is
+        busy.
         """
         try:
             signature = parse_request_signature(
@@ -59,8 +61,8 @@ class Signatures:
     async def _signer(self, key_id: str, now: datetime) -> Signer:
         try:
             signer = await self._store.signer(key_id)
-        except StoreUnavailableError:
-            raise RequestRefused("MA-5105") from None
+        except StoreUnavailableError as gone:
+            raise not_now(gone) from None
         if signer is None or signer.revoked_at is not None or now < signer.not_before:
             raise self._refusal("MA-3102", "unknown_key")
         return signer

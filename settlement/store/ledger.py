@@ -6,6 +6,7 @@ accumulators, head, everything posted, COMMIT. Each lock is taken sorted.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 AccumulatorId = tuple[bytes, int, str]
 
+#: How long a look-up of one settle key is waited for.
+_KNOWN_WITHIN_S = 10.0
 #: Writes WAL where standbys are required, so that its commit waits for them.
 _FENCE = (
     "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
@@ -340,7 +343,27 @@ async def read_settlements(
 async def known_settlement(
     database: Database, facility_id: int, key: str
 ) -> rows.StoredKey | None:
-    """What stands under one settle key; raises `StoreUnavailableError`."""
+    """What stands under one settle key; raises `StoreUnavailableError`, also when late.
+
+    A late look-up is left to end by itself: its COMMIT is never cancelled.
+    """
+    looking = asyncio.ensure_future(_known_settlement(database, facility_id, key))
+    looking.add_done_callback(_take_outcome)
+    done, _ = await asyncio.wait({looking}, timeout=_KNOWN_WITHIN_S)
+    if not done:
+        raise StoreUnavailableError("no answer in time")
+    return looking.result()
+
+
+def _take_outcome(looking: asyncio.Future[Any]) -> None:
+    """So that a fault nobody waits for any more is not reported as never retrieved."""
+    if not looking.cancelled():
+        looking.exception()
+
+
+async def _known_settlement(
+    database: Database, facility_id: int, key: str
+) -> rows.StoredKey | None:
     with our_errors():
         async with database.pool.acquire() as connection:
             found = await read_settlements(connection, [(facility_id, key)])

@@ -10,15 +10,17 @@ import orjson
 import pytest
 
 from gateway.in_time import in_time
+from settlement.domain.errors import RequestRefused
 from settlement.service import eligibility
 from settlement.service.eligibility import QuotaReader
-from settlement.store import pool
+from settlement.store import ledger, pool
 from settlement.store.database import Database
 from settlement.store.errors import StoreBusyError, StoreUnavailableError
+from tests.gateway import bodies
 from tests.gateway.bodies import CARD
 from tests.gateway.desk import RunningEdge, register
 from tests.limits.test_shares import house, serving
-from tests.settlement.house import House
+from tests.settlement.house import House, bill, new_key
 
 __all__ = ["house"]
 
@@ -29,6 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "WAIT_S", 0.3)
     monkeypatch.setattr(pool, "MOST_WAITING", 5)
     monkeypatch.setattr(eligibility, "_QUOTA_WITHIN_S", 0.3)
+    monkeypatch.setattr(ledger, "_KNOWN_WITHIN_S", 0.3)
     monkeypatch.setattr("gateway.app.in_time", functools.partial(in_time, within_s=0.5))
     monkeypatch.setattr(
         "gateway.access.in_time", functools.partial(in_time, within_s=0.5)
@@ -191,3 +194,57 @@ async def test_unknown_token_while_sessions_cannot_be_read(
         )
 
     assert (status, problem["code"]) == (503, "MA-5101")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_sign_in_without_a_connection_is_busy(
+    edge: RunningEdge, database: Database
+) -> None:
+    """The database is there: whoever is told otherwise rings the wrong people."""
+    key = await register(database, "H001")
+    async with all_taken(database):
+        status, problem = await edge.sign_in(key)
+
+    assert (status, problem["code"]) == (503, "MA-5101")
+    assert (await edge.sign_in(key))[0] == 201
+
+
+@pytest.mark.parametrize("table", ["party_key", "nonce"])
+@pytest.mark.usefixtures("impatient")
+async def test_signature_that_cannot_be_checked_holds_no_place(
+    edge: RunningEdge, database: Database, database_dsn: str, table: str
+) -> None:
+    """Nothing is begun; signed anew, the same intent is settled."""
+    key = await register(database, "H001", must_sign=True)
+    bearer = await edge.bearer(key)
+    path = "/v1/settlements"
+    # The worker has noticed the new party, and remembers its session from now on.
+    await asyncio.sleep(1.0)
+    await edge.ask("GET", path + "?visit_no=V", Authorization=bearer)
+
+    async def settle() -> tuple[int, str]:
+        signed = edge.signed(key, path, bodies.bill(), idempotency_key="k")
+        status, document, _ = await asyncio.wait_for(
+            edge.ask("POST", path, bodies.bill(), Authorization=bearer, **signed), 5
+        )
+        return status, document.get("code", "")
+
+    async with locked(database_dsn, table):
+        assert await settle() == (503, "MA-5101")
+    assert await settle() == (201, "")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_known_key_is_not_waited_for_without_end(
+    house: House, database_dsn: str
+) -> None:
+    """Nothing can be told: 503 soon. The look-up is left to end by itself."""
+    with pytest.raises(RequestRefused, match="MA-2104"):
+        await house.settle(bill(), new_key())
+    async with locked(database_dsn, "settle_key"):
+        with pytest.raises(RequestRefused, match="MA-5105"):
+            await asyncio.wait_for(house.settle(bill(), new_key()), 5)
+        assert house.database.pool_state().in_use == 1
+    await asyncio.sleep(0.3)
+
+    assert house.database.pool_state().in_use == 0
