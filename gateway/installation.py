@@ -30,6 +30,10 @@ class InstallationFault(Exception):
     """The data folder is not what a command needs; the text is one sentence."""
 
 
+class FolderNotFreeFault(InstallationFault):
+    """The data folder cannot be had now: another gateway uses it, or it is full."""
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """One gateway installation; several machines of one district share it."""
@@ -138,14 +142,14 @@ def held_alone(data_dir: Path) -> Iterator[None]:
 
     Two would empty each other's metrics and give one number to two workers. The
     kernel lets go of the lock when the process dies, however it dies. Raises
-    `InstallationFault` where another one runs.
+    `FolderNotFreeFault` where another one runs, or nothing can be written.
     """
     path = data_dir / _LOCK
     try:
         _try_the_disk(data_dir)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise InstallationFault(
+        raise FolderNotFreeFault(
             f"the data folder {data_dir} cannot be written ({error.strerror}); see to"
             " its rights and its space"
         ) from error
@@ -171,7 +175,7 @@ def _lock(descriptor: int, data_dir: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise InstallationFault(
+        raise FolderNotFreeFault(
             f"the data folder {data_dir} is in use by another gateway; stop that one"
             " first, or give it more --workers"
         ) from None

@@ -18,6 +18,10 @@ BACKLOG = 1024
 _OWN_FILES = 192
 
 
+class AddressFault(SettingsFault):
+    """An address cannot be had now: a port in use, a name that is not known yet."""
+
+
 class Site(web.SockSite):
     """A bound socket that listens, also against callers who never finish a handshake.
 
@@ -78,7 +82,7 @@ def bound_socket(host: str, port: int, *, shared: bool) -> socket.socket:
     """A bound socket, not listening yet; port 0 lets the system choose.
 
     `shared` lets other processes of this user bind the same port, so that the kernel
-    spreads connections over the workers. Raises `SettingsFault`.
+    spreads connections over the workers. Raises `AddressFault`.
     """
     family, address = _resolve(host, port)
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -89,7 +93,7 @@ def bound_socket(host: str, port: int, *, shared: bool) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         bound.close()
-        raise SettingsFault(_sentence(host, port, error)) from error
+        raise AddressFault(_sentence(host, port, error)) from error
     bound.settimeout(0)
     return bound
 
@@ -98,7 +102,7 @@ def reserve(host: str, port: int) -> socket.socket:
     """A socket that holds a port for the workers without taking connections.
 
     Bound alone first: another gateway that shares the port already is a mistake
-    that `SO_REUSEPORT` would hide. Raises `SettingsFault`.
+    that `SO_REUSEPORT` would hide. Raises `AddressFault`.
     """
     alone = bound_socket(host, port, shared=False)
     chosen = port_of(alone)
@@ -123,9 +127,7 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[object, ...]]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError) as error:
-        raise SettingsFault(
-            f"the host {host!r} is not known on this machine"
-        ) from error
+        raise AddressFault(f"the host {host!r} is not known on this machine") from error
     family, _, _, _, address = found[0]
     return family, address
 

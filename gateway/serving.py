@@ -34,7 +34,8 @@ async def serve_gateway(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; says `ready URL` when it answers.
 
-    Raises what `run_worker` raises, and `SettingsFault`, each with one sentence.
+    Raises what `run_worker` raises, `SettingsFault` and `NotStartedFault`, each with
+    one sentence.
     """
     stop = asyncio.Event()
     await until_told(stop)

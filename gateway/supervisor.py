@@ -13,7 +13,8 @@ from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from gateway.config import ServeSettings, SettingsFault
+from gateway.config import ServeSettings
+from gateway.endings import NotStartedFault
 from gateway.metrics import DIRECTORY_VARIABLE, merged, supervisor_metrics
 from gateway.worker import Place
 from gateway.worker_process import FAILED, READY
@@ -48,7 +49,7 @@ class Supervisor:
     async def run(self, *, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Start all workers, call `on_ready` when every one answers, end on `stop`.
 
-        Raises `SettingsFault` with the first sentence of a worker that cannot start;
+        Raises `NotStartedFault` with the first sentence of a worker that cannot start;
         a worker that dies later is replaced.
         """
         workers = [_Worker(self, n + 1) for n in range(self._settings.workers)]
@@ -56,7 +57,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as starting:
                 for worker in workers:
                     starting.create_task(worker.start())
-        except* SettingsFault as faults:
+        except* NotStartedFault as faults:
             await self._end(workers)
             raise faults.exceptions[0] from None
         on_ready()
@@ -118,7 +119,7 @@ class _Worker:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start a process and wait until it answers; raises `SettingsFault`."""
+        """Start a process and wait until it answers; raises `NotStartedFault`."""
         self._process = process = await self._supervisor.spawn(self._number)
         line = ""
         if process.stdout is not None:
@@ -128,9 +129,9 @@ class _Worker:
                 "worker.started", extra={"worker": self._number, "pid": process.pid}
             )
             return
-        await process.wait()
-        raise SettingsFault(
-            line.removeprefix(FAILED) or "a worker ended before it could serve"
+        status = await process.wait()
+        raise NotStartedFault(
+            line.removeprefix(FAILED) or "a worker ended before it could serve", status
         )
 
     async def keep(self) -> None:
@@ -154,7 +155,7 @@ class _Worker:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
                 await self.start()
-            except SettingsFault as fault:
+            except NotStartedFault as fault:
                 _log.error(
                     "worker.not_started",
                     extra={"worker": self._number, "reason": str(fault)},

@@ -22,6 +22,7 @@ from gateway.app import build_server
 from gateway.background import running_beside
 from gateway.config import ServeSettings
 from gateway.edge import Edge
+from gateway.endings import WorkEndedFault
 from gateway.installation import Installation, check_trust, load_trust
 from gateway.keyfiles import GatewayKeys, load_keys
 from gateway.limit_settings import Allowed
@@ -33,6 +34,7 @@ from gateway.wiring import Gateway, open_gateway
 from settlement.service.access import Sessions
 from settlement.service.signatures import Signatures
 from settlement.store.access import AccessStore
+from settlement.store.errors import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -61,9 +63,19 @@ async def run_worker(
 
     `on_ready` is called when the listener answers. Raises `KeyFileFault`,
     `InstallationFault`, `FatalError`, `PolicyError` or `click.ClickException`, each
-    with one sentence, when the worker cannot start.
+    with one sentence, when the worker cannot start, and `WorkEndedFault` when it had
+    to stop without being told to.
     """
-    async with open_edge(settings, place, metrics, on_fault=stop.set) as edge:
+    fault = asyncio.Event()
+
+    def end_without_being_told() -> None:
+        if not stop.is_set():
+            fault.set()
+            stop.set()
+
+    async with open_edge(
+        settings, place, metrics, on_fault=end_without_being_told
+    ) as edge:
         runner = web.ServerRunner(
             build_server(
                 edge,
@@ -88,6 +100,12 @@ async def run_worker(
             await runner.cleanup()
             await edge.settled()
     _log.info("worker.drained")
+    if fault.is_set():
+        raise WorkEndedFault(
+            "something that must run beside the requests has ended (work.ended in the"
+            " log names it); what was under way was finished; start the gateway again,"
+            " and report it with the log"
+        )
 
 
 def _spare_the_collector() -> None:
@@ -153,6 +171,7 @@ async def _open_door(
         random=os.urandom,
         lifetime=timedelta(hours=settings.session_hours),
     )
+    await _warn_of_unknown_parties(settings, store)
     signatures = Signatures(store, keys.party_secret_key)
     allowed = Allowed(settings, sandbox=gateway.sandbox)
     edge = Edge(
@@ -175,3 +194,19 @@ async def _open_door(
         report.running(),
     ):
         yield edge
+
+
+async def _warn_of_unknown_parties(settings: ServeSettings, store: AccessStore) -> None:
+    """Say which `[parties.CODE]` is nobody's: a slip of the pen has no limits.
+
+    No more than a warning: a party may be registered while the gateway runs.
+    """
+    if not settings.parties:
+        return
+    try:
+        known = {party.code for party in await store.parties()}
+    except StoreUnavailableError:
+        return
+    unknown = sorted(set(settings.parties) - known)
+    if unknown:
+        _log.warning("limits.party_unknown", extra={"codes": unknown})

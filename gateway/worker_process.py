@@ -13,36 +13,19 @@ import signal
 import sys
 from pathlib import Path
 
-import click
 import uvloop
 
-from gateway.config import ServeSettings, SettingsFault
+from gateway.config import ServeSettings
 from gateway.crash_dumps import forbid_crash_dumps
-from gateway.installation import InstallationFault
-from gateway.keyfiles import KeyFileFault
+from gateway.endings import FORESEEN, MAY_PASS, sentence_of, status_of
 from gateway.last_words import sentence_of_bug, speak_without_traceback
 from gateway.listening import bound_socket
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
 from gateway.worker import Place, run_worker
-from settlement.domain.errors import FatalError
-from settlement.domain.policy import PolicyError
 
 READY = "ready"
 FAILED = "failed "
-START_FAULTS = (
-    click.ClickException,
-    FatalError,
-    InstallationFault,
-    KeyFileFault,
-    PolicyError,
-    SettingsFault,
-)
-
-
-def sentence_of(fault: BaseException) -> str:
-    """What to tell the operator about a fault at start."""
-    return fault.message if isinstance(fault, click.ClickException) else str(fault)
 
 
 async def until_told(stop: asyncio.Event) -> None:
@@ -91,19 +74,19 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
-    """Serve until told to stop; status 1 with a sentence when it cannot start."""
+    """Serve until told to stop; where it ends otherwise, a sentence and its status."""
     forbid_crash_dumps()
     speak_without_traceback()
     order = json.loads(sys.stdin.readline())
     configure_logs(order["settings"]["log_level"], order["worker"])
     try:
         uvloop.run(_run(order))
-    except START_FAULTS as fault:
+    except FORESEEN as fault:
         _say(FAILED + sentence_of(fault))
-        raise SystemExit(1) from None
+        raise SystemExit(status_of(fault)) from None
     except Exception as bug:  # noqa: BLE001  # the last resort of the process
         _say(FAILED + sentence_of_bug(bug))
-        raise SystemExit(1) from None
+        raise SystemExit(MAY_PASS) from None
 
 
 if __name__ == "__main__":

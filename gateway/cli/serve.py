@@ -11,11 +11,11 @@ import uvloop
 
 from gateway.config import read_settings
 from gateway.crash_dumps import forbid_crash_dumps
+from gateway.endings import FORESEEN, sentence_of, status_of
 from gateway.installation import Installation, held_alone
 from gateway.location import location_options
 from gateway.logs import configure_logs
 from gateway.serving import place_of, serve_gateway
-from gateway.worker_process import START_FAULTS, sentence_of
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -52,6 +52,10 @@ def serve(config: Path | None, data_dir: Path, dsn: str | None, **options: Any) 
 
     Every setting can also be given as MEDAID_NAME. Without TLS or --behind-proxy it
     listens on loopback only. Prints `ready URL` when all workers answer.
+
+    Ends with status 0 when it was told to, 1 after a fault that may pass, as a
+    database that is away, and 2 where somebody has to mend settings, keys or data
+    folder before it can start.
     """
     forbid_crash_dumps()
     configure_logs()
@@ -61,5 +65,6 @@ def serve(config: Path | None, data_dir: Path, dsn: str | None, **options: Any) 
         Installation.load(data_dir)
         with held_alone(data_dir):
             uvloop.run(serve_gateway(settings, place_of(data_dir, dsn), click.echo))
-    except START_FAULTS as fault:
-        raise click.ClickException(sentence_of(fault)) from fault
+    except FORESEEN as fault:
+        click.ClickException(sentence_of(fault)).show()
+        raise SystemExit(status_of(fault)) from fault

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import ServeSettings, read_settings
+from gateway.endings import NEEDS_REPAIR
 from settlement.store.database import REQUIRED_SETTINGS, Database
 from tests.operations.certificates import write_certificate
 from tests.support.sources import PROJECT
@@ -134,8 +135,23 @@ def test_service_stops_later_than_the_drain() -> None:
 
     assert stop_s > ServeSettings().drain_s + 15
     for line in ("LimitCORE=0", "NoNewPrivileges=true", "ProtectSystem=strict",
-                 "KillMode=mixed", "Restart=on-failure"):  # fmt: skip
+                 "KillMode=mixed"):  # fmt: skip
         assert f"\n{line}\n" in text
+
+
+def test_service_comes_back_unless_somebody_must_mend_it() -> None:
+    """After each fault that may pass, however often; the statuses are the gateway's."""
+    text = (DEPLOY / "systemd" / "medaid.service").read_text(encoding="utf-8")
+    given = dict(
+        re.findall(r"^(\w*(?:Restart|StartLimit)\w*)=(.*)$", text, re.MULTILINE)
+    )
+
+    assert given == {
+        "Restart": "always",
+        "RestartSec": "5",
+        "StartLimitIntervalSec": "0",
+        "RestartPreventExitStatus": str(NEEDS_REPAIR),
+    }
 
 
 def test_example_of_settings_is_accepted() -> None:
