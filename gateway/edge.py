@@ -122,7 +122,7 @@ async def json_body(request: web.BaseRequest) -> bytes:
     content_type = request.headers.get("Content-Type")
     if content_type != _JSON and not _is_json(content_type):
         raise _refused("MA-1106", "Content-Type")
-    if "Content-Encoding" in request.headers:
+    if "Content-Encoding" in request.headers and not _is_plain(request):
         # A body that is not what it says it is would be read otherwise elsewhere.
         raise _refused("MA-1106", "Content-Type")
     content = request.content
@@ -170,7 +170,13 @@ def _is_json(content_type: str | None) -> bool:
     if media_type.strip().lower() != _JSON:
         return False
     charset = parameters.strip().lower().replace('"', "")
-    return charset in ("", "charset=utf-8")
+    return charset in ("", "charset=utf-8", "charset=utf8")
+
+
+def _is_plain(request: web.BaseRequest) -> bool:
+    """Whether the coding that is named is none."""
+    codings = request.headers.getall("Content-Encoding")
+    return [coding.lower() for coding in codings] == ["identity"]
 
 
 def idempotency_key(request: web.BaseRequest) -> str:

@@ -127,6 +127,21 @@ REFUSED = {
     "fragment": (b"GET /healthz#A12345678 HTTP/1.1\r\nHost: desk\r\n\r\n", 404),
     "two tokens": (post(LENGTH + b"Authorization: Bearer x\r\n", BODY), 401),
     "a coded body": (post(LENGTH + b"Content-Encoding: gzip\r\n", BODY), 415),
+    "a body coded twice": (
+        post(
+            LENGTH + b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n", BODY
+        ),
+        415,
+    ),
+    "a list of codings": (
+        post(LENGTH + b"Content-Encoding: identity, gzip\r\n", BODY),
+        415,
+    ),
+    "an empty coding": (post(LENGTH + b"Content-Encoding:\r\n", BODY), 415),
+    "a charset of another name": (
+        post(LENGTH, BODY).replace(b"/json", b"/json; charset=utf88"),
+        415,
+    ),
     "10 MB": (post(b"Content-Length: 10000000\r\n", b"A12345678," * 1_000_000), 413),
     "10 MB in a chunk": (
         post(CHUNKED, b"989680\r\n" + b"A12345678," * 1_000_000 + b"\r\n0\r\n\r\n"),
@@ -144,6 +159,11 @@ TAKEN = {
     "body of a GET": HEAD + b"Content-Length: 5\r\n\r\nhello",
     "length": post(LENGTH, BODY),
     "length with leading zeros": post(b"Content-Length: 000%d\r\n" % len(BODY), BODY),
+    "no coding, by name": post(LENGTH + b"Content-Encoding: Identity\r\n", BODY),
+    "a charset": post(LENGTH, BODY).replace(b"/json", b'/json; charset="UTF-8"'),
+    "a charset as many write it": post(LENGTH, BODY).replace(
+        b"/json", b"/json;charset=utf8"
+    ),
     "chunked": post(CHUNKED, CHUNKS),
     "chunked in capitals": post(b"Transfer-Encoding: CHUNKED\r\n", CHUNKS),
     "chunk extension": chunks(SIZE + b";a=b"),
