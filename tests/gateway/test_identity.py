@@ -61,3 +61,19 @@ def test_nobody_is_born_later_or_long_ago(born: str, is_somebodys: bool) -> None
     number = _with_check_digit(f"110101{born}001")
 
     assert holds_identity(f"MZ{number}", None, TODAY) == is_somebodys
+
+
+def test_forms_of_the_guide_are_never_taken_for_one() -> None:
+    """A break inside helps each number of a day; unbroken or prefixed, one in eleven.
+
+    `docs/integration.md`, "Numbers that look like an identity number".
+    """
+
+    def refused(form: str) -> int:
+        numbers = (form.format(number) for number in range(1, 10_000))
+        return sum(holds_identity(number, None, TODAY) for number in numbers)
+
+    assert refused("110101-20260105-{:04d}") == 0
+    assert refused("110101MZ20260105{:04d}") == 0
+    assert 900 < refused("11010120260105{:04d}") < 920
+    assert 900 < refused("MZ11010120260105{:04d}") < 920
