@@ -10,6 +10,9 @@ from typing import Any
 
 _log = logging.getLogger(__name__)
 
+#: Work of this process by name, and whether it ended while it should run, for metrics.
+ENDED: dict[str, bool] = {}
+
 
 def nobody_told() -> None:
     """For those who only want the fault logged."""
@@ -28,11 +31,13 @@ async def running_beside(
     without news of revoked keys, is better replaced.
     """
     task = asyncio.create_task(work, name=name)
+    ENDED[name] = False
     ended = False
 
     def note(done: asyncio.Task[None]) -> None:
         if ended or done.cancelled():
             return
+        ENDED[name] = True
         fault = done.exception()
         # Without its message, which might quote values.
         _log.critical("work.ended", extra={"work": name, "fault": type(fault).__name__})

@@ -22,17 +22,18 @@ class CheckpointMark:
     def load(self) -> tuple[int, bytes] | None:
         """Size and root; `None` where no checkpoint was ever seen.
 
-        The file was written by this program alone, so what cannot be read as a
-        checkpoint is damage: `FatalError`.
+        The file was written by this program alone, so what is no checkpoint is
+        damage: `FatalError`. `OSError` where the system cannot read it now.
         """
         try:
             note = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except IsADirectoryError as error:
+            # Nothing that passes by itself: somebody put it there.
             raise FatalError(
-                f"{self._path.name} cannot be read ({error.strerror}); give it back to"
-                " the user who runs the gateway. Do not remove it"
+                f"{self._path.name} cannot be read ({error.strerror}): something else"
+                " stands in its place; put the file back that was there"
             ) from error
         except ValueError:
             raise self._damaged() from None

@@ -232,9 +232,11 @@ _LOG = (
     _gauge(
         "medaid_mark_failing",
         "livemax",
-        "1 where the mark could not be written the last time.",
+        "1 where the mark could not be read or written the last time.",
     ),
-    _counter("medaid_mark_failures_total", "Attempts to write the mark that failed."),
+    _counter(
+        "medaid_mark_failures_total", "Attempts to read or write the mark that failed."
+    ),
     _gauge(
         "medaid_mark_written_timestamp_seconds",
         "livemax",
@@ -261,6 +263,12 @@ _MACHINE = (
         "stops",
     ),
     _gauge("medaid_workers", "livesum", "Workers that run."),
+    _gauge(
+        "medaid_work_ended",
+        "livemax",
+        "1 where work that must run beside the requests has ended.",
+        "work",
+    ),
     _gauge(
         "medaid_event_loop_delay_seconds",
         "livemax",

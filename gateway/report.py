@@ -18,7 +18,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
-from gateway.background import running_beside
+from gateway.background import ENDED, running_beside
 from gateway.books_stamp import read_stamp
 from gateway.logs import REPEATS
 from gateway.tls import TlsFault, certificate_ends
@@ -73,6 +73,7 @@ class Report:
             self._access()
             self._database()
             self._process()
+            self._work()
             asleep = loop.time()
             await asyncio.sleep(COUNT_EVERY_S)
             late_s = loop.time() - asleep - COUNT_EVERY_S
@@ -82,6 +83,8 @@ class Report:
         """Every five seconds until cancelled: what has to be looked at."""
         while True:
             try:
+                # Here too: the other half of this report may be what has ended.
+                self._work()
                 self._seen(await self._gateway.health.look())
                 await asyncio.to_thread(self._read_files)
             except (OSError, TlsFault) as error:
@@ -101,6 +104,11 @@ class Report:
     @property
     def _gateway(self) -> Gateway:
         return self.edge.gateway
+
+    def _work(self) -> None:
+        """What must run beside the requests, and whether it has ended."""
+        for work, has_ended in ENDED.items():
+            self.metrics.say("medaid_work_ended", has_ended, work)
 
     def _listening(self) -> None:
         """Connections and calls against their limits."""

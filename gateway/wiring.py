@@ -267,7 +267,9 @@ async def open_gateway(
                 follow_packs(shelf, database), name="packs", on_fault=on_fault
             ),
             running_beside(_keep_months(months), name="months"),
-            running_beside(publisher.watch(nodes, sequencer.stop), name="watch"),
+            running_beside(
+                publisher.watch(nodes, sequencer.stop), name="watch", on_fault=on_fault
+            ),
             running(sequencer),
         ):
             await follower.looked_once()

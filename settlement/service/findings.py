@@ -29,7 +29,8 @@ KINDS: Mapping[str, Kind] = {
     "mark_not_written": Kind(
         stops=True,
         text=Text(
-            "检查点文件无法写入：{}", "the checkpoint file cannot be written: {}"
+            "检查点文件无法读写：{}",
+            "the checkpoint file cannot be read or written: {}",
         ),
     ),
     "no_policy_pack": Kind(

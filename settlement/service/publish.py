@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from crypto.checkpoint import parse_checkpoint
@@ -26,7 +27,11 @@ class MarkFile(Protocol):
     """Where the mark outlives the process: a file apart from the database."""
 
     def load(self) -> tuple[int, bytes] | None:
-        """Size and root of the largest checkpoint seen on this machine."""
+        """Size and root of the largest checkpoint seen on this machine.
+
+        Raises `FatalError` for what is no checkpoint, and `OSError` where the system
+        cannot read it now.
+        """
         ...
 
     def save(self, size: int, root: bytes, checkpoint: str) -> None:
@@ -40,10 +45,30 @@ _log = logging.getLogger(__name__)
 _SAVE_DELAY_S = 0.1
 #: How soon it is tried again where it could not be written.
 _RETRY_S = 1.0
-#: For so long the process's memory may stand for a mark that cannot be written.
+#: For so long the process's memory may stand for a mark that cannot be read or written.
 UNSAVED_MAX_S = 10.0
 #: How often the log is held against what was seen, beside the batches.
 WATCH_S = 1.0
+
+
+@dataclass(slots=True)
+class _Access:
+    """Reading or writing the mark's file: why it fails now, and since when."""
+
+    fault: str | None = None
+    since: float = 0.0
+
+    def failed(self, reason: str) -> None:
+        if self.fault is None:
+            self.since = asyncio.get_running_loop().time()
+        self.fault = reason
+
+    def worked(self) -> None:
+        self.fault = None
+
+    def fails_too_long(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self.fault is not None and now - self.since > UNSAVED_MAX_S
 
 
 class Publisher:
@@ -56,12 +81,17 @@ class Publisher:
         self._root = b""
         self._latest: NewHead | None = None
         self._saving: asyncio.Task[None] | None = None
-        #: Why the mark could not be written the last time, or `None`.
-        self.fault: str | None = None
-        #: How often it could not be written, for metrics.
+        #: How often the mark could not be read or written, for metrics.
         self.failures = 0
-        self._unsaved_since: float | None = None
+        self._reading = _Access()
+        self._writing = _Access()
+        self._is_begun = False
         self._closing = False
+
+    @property
+    def fault(self) -> str | None:
+        """Why the mark could not be read or written the last time, or `None`."""
+        return self._writing.fault or self._reading.fault
 
     async def begin(self, nodes: LogNodes, origin: str) -> None:
         """At start, after `check`: the log is ours, and a mark can be kept here.
@@ -81,7 +111,7 @@ class Publisher:
                 f" is {origin}: it is another installation's database. Is --dsn or"
                 " --data-dir right?"
             )
-        if self._file.load() is None and head.size:
+        if self._seen() is None and head.size:
             # A machine's first start; anything else is somebody who removed the mark.
             _log.warning("mark.missing", extra={"entries": head.size})
         try:
@@ -91,6 +121,7 @@ class Publisher:
                 f"the checkpoint file cannot be written ({error.strerror}); without it"
                 " a database that goes back would not be noticed"
             ) from error
+        self._is_begun = True
 
     async def check(
         self, read_head: Callable[[], Awaitable[LogHead]], nodes: LogNodes
@@ -98,10 +129,11 @@ class Publisher:
         """At start, on each new connection, and by `watch`: the log was only extended.
 
         What the machine's file has seen and what this process has shown must both be
-        in it. Raises `FatalError` saying what to do.
+        in it. Raises `FatalError` saying what to do, and after `begin` `OSError` where
+        the file cannot be read now.
         """
         shown = (self._size, self._root) if self._root else None
-        seen = self._file.load()
+        seen = self._seen()
         # Only now: other workers of the machine move head and mark on meanwhile, and a
         # head read before the mark would look as if the database had gone back.
         head = await read_head()
@@ -111,13 +143,36 @@ class Publisher:
         if head.size >= self._size:
             self._size, self._root = head.size, head.root
 
+    def _seen(self) -> tuple[int, bytes] | None:
+        """What the file holds.
+
+        While running, what the system cannot read may pass, as a full disk does; a
+        start without it would have nothing to hold the database against.
+        """
+        try:
+            seen = self._file.load()
+        except OSError as error:
+            reason = _reason_of(error)
+            if not self._is_begun:
+                raise FatalError(
+                    f"checkpoint cannot be read ({reason}); give it back to the user"
+                    " who runs the gateway. Do not remove it"
+                ) from error
+            self.failures += 1
+            self._reading.failed(reason)
+            _log.error("mark.read_failed", extra={"reason": reason})
+            raise
+        self._reading.worked()
+        return seen
+
     async def watch(
         self, nodes: LogNodes, on_fault: Callable[[FatalError], None]
     ) -> None:
         """Look once a second, so that it is noticed also while nobody settles.
 
         In between a batch itself sees a head that is behind; what only this sees is
-        a past that was rewritten under a head that goes on.
+        a past that was rewritten under a head that goes on. Whatever keeps it from
+        looking, but for a database or a file that is away, stops settlement too.
         """
 
         async def read_head() -> LogHead:
@@ -129,9 +184,18 @@ class Publisher:
                 with reading_faults():
                     await self.check(read_head, nodes)
             except RequestRefused:
-                continue  # the database is away, which others tell
+                continue  # database or file is away, which others tell
             except FatalError as fault:
                 on_fault(fault)
+            except Exception as fault:  # noqa: BLE001  # unwatched, nobody settles
+                # Without its message, which might quote values.
+                on_fault(
+                    FatalError(
+                        "the log cannot be held against what this machine has seen"
+                        f" ({type(fault).__name__}): parts of it are missing. Keep a"
+                        " copy and run medaid check-books"
+                    )
+                )
 
     def guard(self, head: LogHead) -> None:
         """Never behind what was shown; in each batch, under the head's lock.
@@ -139,10 +203,10 @@ class Publisher:
         Raises `FatalError`; `StoreUnavailableError` while the mark cannot be kept.
         """
         self.guard_from_now()(head)
-        since = self._unsaved_since
-        now = asyncio.get_running_loop().time()
-        if since is not None and now - since > UNSAVED_MAX_S:
+        if self._writing.fails_too_long():
             raise StoreUnavailableError("the checkpoint file cannot be written")
+        if self._reading.fails_too_long():
+            raise StoreUnavailableError("the checkpoint file cannot be read")
 
     def guard_from_now(self) -> Callable[[LogHead], None]:
         """The same for a head that is read from now on, without its lock.
@@ -168,7 +232,8 @@ class Publisher:
 
     async def _save_soon(self) -> None:
         while self._latest is not None and not self._closing:
-            await asyncio.sleep(_SAVE_DELAY_S if self.fault is None else _RETRY_S)
+            fails = self._writing.fault is not None
+            await asyncio.sleep(_RETRY_S if fails else _SAVE_DELAY_S)
             await self._save()
 
     async def close(self) -> None:
@@ -188,17 +253,19 @@ class Publisher:
                 self._file.save, latest.size, latest.root, latest.checkpoint
             )
         except (OSError, FatalError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self.fault = reason
+            reason = _reason_of(error)
             self.failures += 1
             if self._latest is None:
                 self._latest = latest
-            if self._unsaved_since is None:
-                self._unsaved_since = asyncio.get_running_loop().time()
+            self._writing.failed(reason)
             _log.error("mark.write_failed", extra={"reason": reason})
         else:
-            self.fault = None
-            self._unsaved_since = None
+            self._writing.worked()
+
+
+def _reason_of(error: Exception) -> str:
+    """The system's own words, or ours."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 async def _standing(nodes: LogNodes) -> tuple[LogHead, str]:

@@ -82,8 +82,13 @@ class Line:
     async def _open(self) -> Connection:
         try:
             connection = await self._database.connect()
-            row = await connection.fetchrow(_BACKEND)
-            await self._on_connect()
+            try:
+                row = await connection.fetchrow(_BACKEND)
+                await self._on_connect()
+            except BaseException:
+                # It is tried again soon: what was refused must not pile up.
+                connection.terminate()
+                raise
         except (*_FAULTS, TimeoutError) as error:
             raise StoreUnavailableError(type(error).__name__) from error
         if row is not None:
