@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from gateway.background import nobody_told, running_beside
 from gateway.mark_file import CheckpointMark
 from gateway.render import JsonRenderer
 from settlement.domain.bill import Card, CardKind
+from settlement.domain.errors import FatalError
 from settlement.service.claims import month_number
 from settlement.service.desk import Desk
 from settlement.service.eligibility import CheckEligibility, QuotaReader
@@ -34,7 +35,11 @@ from settlement.service.quote import Quote
 from settlement.service.reverse import Reverse
 from settlement.service.sequencer import Sequencer, SequencerLimits, running
 from settlement.service.settle import Settle
-from settlement.store.errors import BatchConflictError, StoreUnavailableError
+from settlement.store.errors import (
+    BatchConflictError,
+    BatchRefusedError,
+    StoreUnavailableError,
+)
 from settlement.store.head import ensure_head
 from settlement.store.line import Line
 from settlement.store.log_nodes import LogNodes
@@ -42,6 +47,7 @@ from settlement.store.months import Months
 from settlement.store.policies import read_packs
 from settlement.store.roster import head_version
 from settlement.store.roster_feed import RosterFeed
+from settlement.store.transaction import our_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,12 +207,13 @@ async def open_gateway(
     async def check_log() -> None:
         await publisher.check(lambda: ensure_head(database, logbook.empty()), nodes)
 
-    await check_log()
-    await publisher.begin(nodes, origin)
-    shelf = PolicyShelf(await read_packs(database), sandbox=sandbox)
-    cache = EligibilityCache(data_dir / "cache", tokenizer)
     months = Months(database)
-    await months.ensure(_this_month_and_next(wall_clock()))
+    with _starting():
+        await check_log()
+        await publisher.begin(nodes, origin)
+        shelf = PolicyShelf(await read_packs(database), sandbox=sandbox)
+        await months.ensure(_this_month_and_next(wall_clock()))
+    cache = EligibilityCache(data_dir / "cache", tokenizer)
     desk = Desk(
         renderer=renderer,
         sealer=Sealer(keys.record_sign, keys.bureau_seal),
@@ -273,12 +280,25 @@ async def open_gateway(
             running(sequencer),
         ):
             await follower.looked_once()
-            await _has_the_roster(database, cache)
+            with _starting():
+                await _has_the_roster(database, cache)
             yield gateway
     finally:
         await gateway.health.close()
         await publisher.close()
         cache.close()
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """Say in one sentence that the database went away while the gateway started."""
+    try:
+        with our_errors():
+            yield
+    except (StoreUnavailableError, BatchConflictError, BatchRefusedError) as error:
+        raise FatalError(
+            f"PostgreSQL went away while the gateway started ({error}); start it again"
+        ) from error
 
 
 def _this_month_and_next(now: datetime) -> set[int]:
