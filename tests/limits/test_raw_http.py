@@ -431,11 +431,14 @@ async def test_body_behind_an_offer_to_upgrade_is_read(
     edge: RunningEdge, bearer: bytes, protocol: bytes
 ) -> None:
     """Some clients offer HTTP/2 with each call: it is answered, and is the last one."""
-    asked = post(LENGTH + UPGRADE + b"Upgrade: " + protocol + b"\r\n")
+    # More than is read ahead.
+    body = BODY + b" " * 60_000
+    length = b"Content-Length: %d\r\n" % len(body)
+    asked = post(length + UPGRADE + b"Upgrade: " + protocol + b"\r\n")
     async with connected(edge.authority) as raw:
-        await raw.send(asked.replace(b"BEARER", bearer) + BODY[:10])
+        await raw.send(asked.replace(b"BEARER", bearer) + body[:10])
         await asyncio.sleep(0.05)
-        await raw.send(BODY[10:] + SMUGGLED)
+        await raw.send(body[10:] + SMUGGLED)
         await asyncio.sleep(0.05)
         await raw.send(SMUGGLED)
         answers = await asyncio.wait_for(raw.answers(), 3.0)
