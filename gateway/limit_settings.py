@@ -34,7 +34,7 @@ DEFAULTS = {
     "money_at_once": 500,
     "lookup_per_s": 200,
     "lookup_burst": 1_000,
-    "lookup_at_once": 200,
+    "lookup_at_once": 64,
     "export_per_s": 100,
     "export_burst": 500,
     "export_at_once": 64,
