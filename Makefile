@@ -12,7 +12,7 @@ SEEDS ?= 200
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench lock clean
+.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench mutants lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -48,8 +48,11 @@ fuzz: $(VENV)/.fuzz ## attack every way in with INPUTS=1000000 hostile inputs, i
 sim: $(VENV)/.dev ## run the core under SEEDS=200 seeds of faults against a plain model (ARGS=--seed N)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
-bench: $(VENV)/.dev ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
+bench: $(VENV)/.dev $(VENV)-peers/.made ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+mutants: $(VENV)/.dev ## change the deduction in 500 ways, each of which a test must notice
+	@sh tools/mutants $(VENV) $(ARGS)
 
 torture: $(VENV)/.dev ## kills and faults on real processes under load, five minutes (ARGS: --faults F5,F9)
 	@$(BIN)/python -m tests.torture --minutes 6 --kills 60 --round 60 $(ARGS)
@@ -76,6 +79,11 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 $(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
 	@PIP_ONLY_BINARY=atheris sh tools/install $(VENV) fuzz || echo 'medaid: fuzzing without coverage'
 	@touch $@
+
+# Other rule engines, measured beside ours: in an environment apart, for one of them is
+# under the AGPL. Where they cannot be had, the bench leaves them out and says so.
+$(VENV)-peers/.made: requirements/bench-peers.txt
+	@{ $(BIN)/python -m venv --clear $(VENV)-peers && $(VENV)-peers/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured without other rule engines'
 
 # Scripts in an environment name the folder that it was made in, and its Python. Where
 # the project was moved or that Python is gone, it is made anew.

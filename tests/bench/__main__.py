@@ -30,7 +30,7 @@ from gateway.keyfiles import load_party_secret_key
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import shanghai_day
 from settlement.store.embedded import EmbeddedPostgres
-from tests.bench import bodies, deduction, peers
+from tests.bench import bodies, deduction, peers, policy_peers
 from tests.bench.measures import Measure, write
 from tests.bench.raw_client import Load, run_load
 
@@ -39,6 +39,9 @@ _CONNECTIONS = 64
 #: A category of the demo pack whose aid has no cap, so that nobody's pot runs dry in
 #: the middle of a measurement.
 _UNCAPPED = "特困人员"
+
+#: Our time over theirs at most: they give no explanation and keep no running totals.
+_PEER_TARGETS = {"zen": 1.0, "openfisca": 0.1}
 
 console = Console()
 
@@ -83,7 +86,7 @@ async def _bench(
             bench = Bench(sandbox, cards, today, seconds)
             measures = await _one_worker(bench, steady, rounds)
             measures.append(await _two_workers(bench, rounds))
-    measures.append(_deduction())
+    measures += _deduction()
     return measures
 
 
@@ -254,11 +257,28 @@ async def _two_workers(bench: Bench, rounds: int) -> Measure:
     return measure
 
 
-def _deduction() -> Measure:
-    measure = Measure("deduction_us", 15.0, False, "pure core, sentences rendered")
-    measure.ratios.append(deduction.median_us())
-    measure.note = "microseconds, not a ratio: nothing stands beside it"
-    return measure
+def _deduction() -> list[Measure]:
+    """The pure core in process, and the same rule in two other engines."""
+    coded = Measure("deduction_coded", 5.0, False, "pure core, coded explanation")
+    rendered = Measure("deduction_rendered", 15.0, False, "pure core, all sentences")
+    coded.ratios += deduction.coded_us()
+    rendered.ratios += deduction.rendered_us()
+    for measure in (coded, rendered):
+        measure.note = f"microseconds, not a ratio; best {min(measure.ratios):.1f}"
+    return [coded, rendered, *_beside_peers(coded)]
+
+
+def _beside_peers(coded: Measure) -> Iterator[Measure]:
+    """Our time over theirs; none of an engine that is not installed."""
+    for peer in policy_peers.measure():
+        if peer.us is None:
+            console.print(f"deduction_vs_{peer.name}: {peer.note}")
+            continue
+        target = _PEER_TARGETS[peer.name]
+        measure = Measure(f"deduction_vs_{peer.name}", target, False, "one bill")
+        measure.ratios += [ours_us / peer.us for ours_us in coded.ratios]
+        measure.note = f"{coded.ratio:.1f} us against {peer.us:.1f} us; {peer.note}"
+        yield measure
 
 
 def _print(measures: list[Measure]) -> None:
