@@ -8,7 +8,7 @@ this run. So the pack that decided gives the same fen for everything.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -19,6 +19,10 @@ from settlement.domain.decline import decline
 from settlement.domain.eligibility import RosterPerson, Window
 from settlement.domain.policy import CompiledPack
 from settlement.domain.policy.amounts import years_known
+from settlement.domain.policy.document import DEDUCTIBLE_POT
+
+#: The year's cap had nothing left.
+_EXHAUSTED = "MA-2002"
 
 
 class LeftOut(StrEnum):
@@ -153,7 +157,6 @@ class _Replay:
         self._result = PersonResult()
         self._now: dict[AccumulatorKey, int] = defaultdict(int)
         self._then: dict[AccumulatorKey, int] = defaultdict(int)
-        self._caps: dict[AccumulatorKey, int | None] = {}
         self._posted: dict[bytes, Sequence[Posting]] = {}
         self._exhausted: tuple[set[str], set[str]] = (set(), set())
 
@@ -181,7 +184,7 @@ class _Replay:
         result = self._decide(event, bill)
         self._posted[event.id] = result.postings
         self._add(self._now, result.postings)
-        self._post_then(event)
+        self._add(self._then, event.postings)
         if event.in_force or event.log_index is None:
             self._note(event, result)
 
@@ -196,11 +199,7 @@ class _Replay:
 
     def _keep(self, event: Event) -> None:
         self._add(self._now, event.postings)
-        self._post_then(event)
-
-    def _post_then(self, event: Event) -> None:
         self._add(self._then, event.postings)
-        self._caps.update((each.key, each.cap_fen) for each in event.postings)
 
     def _decide(self, event: Event, bill: Bill) -> Adjudication:
         pack = self._pack
@@ -245,16 +244,17 @@ class _Replay:
         if not any(w.category in self._known for w in event.windows):
             self._result.doubts[Doubt.UNKNOWN_CATEGORY] += 1
         before, after = self._exhausted
-        before |= {key.pot for key in event.read if self._is_full(key)}
-        after |= {
-            pot
-            for pot, _, cap_fen, used_fen in result.pots
-            if cap_fen is not None and used_fen >= cap_fen
-        }
-
-    def _is_full(self, key: AccumulatorKey) -> bool:
-        cap_fen = self._caps.get(key)
-        return cap_fen is not None and self._then[key] >= cap_fen
+        before |= set(_filled(event.postings, self._then))
+        after |= set(_filled(result.postings, self._now))
+        if event.reason == _EXHAUSTED:
+            # Which of them it was is not stored: none of them is new.
+            before |= {key.pot for key in event.read}
+        if result.reason == _EXHAUSTED:
+            after |= {
+                pot
+                for pot, _, cap_fen, used_fen in result.pots
+                if cap_fen is not None and used_fen >= cap_fen
+            }
 
     def _add(
         self,
@@ -264,3 +264,13 @@ class _Replay:
     ) -> None:
         for posting in postings:
             totals[posting.key] += sign * posting.amount_fen
+
+
+def _filled(
+    postings: Sequence[Posting], totals: Mapping[AccumulatorKey, int]
+) -> Iterator[str]:
+    """Pots that these amounts have brought to their caps."""
+    for key, _, cap_fen in postings:
+        # A deductible that is used up is no cap on aid.
+        if cap_fen is not None and key.pot != DEDUCTIBLE_POT and totals[key] >= cap_fen:
+            yield key.pot
