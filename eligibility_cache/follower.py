@@ -99,12 +99,15 @@ class Follower:
                 self._has_looked.set()
                 await asyncio.sleep(WATCH_SECONDS)
         finally:
+            # Whoever waits for the first look would otherwise wait for ever.
+            self._has_looked.set()
             await self._feed.close()
 
     async def looked_once(self) -> None:
         """Wait until the cache was compared with the roster once, or found taken.
 
-        A database that cannot be reached counts: the cache then answers as it is.
+        A database that cannot be reached counts: the cache then answers as it is. So
+        does a `run` that has ended: whoever runs it is told of that otherwise.
         """
         await self._has_looked.wait()
 

@@ -1,6 +1,7 @@
 """`medaid serve` ends in a status by which a service manager knows what to do."""
 
 import asyncio
+import json
 import signal
 import sys
 import textwrap
@@ -15,19 +16,25 @@ from gateway.endings import MAY_PASS, NEEDS_REPAIR, NotStartedFault
 from tests.acceptance.gateway_process import PROJECT, environment
 
 _WITHIN_S = 60
-#: The real program, in which the watch over sessions fails two seconds after start.
+#: The real program, in which what must run beside the requests meets a bug.
 _FAILING = textwrap.dedent("""
     import asyncio
+    from eligibility_cache.follower import Follower
     from gateway.cli.main import main
     from settlement.service.access import Sessions
 
-    async def fail(self, now):
-        await asyncio.sleep(2)
+    async def fail(*_):
+        await asyncio.sleep({after_s})
         raise RuntimeError("a bug")
 
-    Sessions.watch = fail
+    {method} = fail
     main()
 """)
+_BUGS = {
+    "access": _FAILING.format(after_s=2, method="Sessions.watch"),
+    # Before anybody was answered, while the start waits for it.
+    "follower": _FAILING.format(after_s=0, method="Follower._write"),
+}
 
 
 @pytest.fixture
@@ -57,15 +64,17 @@ async def _said(process: asyncio.subprocess.Process) -> str:
     return said.decode()
 
 
+@pytest.mark.parametrize("work", _BUGS)
 async def test_only_worker_that_ends_by_itself_is_started_again(
-    place: list[str],
+    place: list[str], work: str
 ) -> None:
     """Status 0 would mean that somebody wanted it so."""
-    process = await _serve(place, _FAILING)
+    process = await _serve(place, _BUGS[work])
     said = await _said(process)
 
     assert process.returncode == MAY_PASS, said
-    assert '"work.ended"' in said
+    ended = [json.loads(x) for x in said.splitlines() if '"work.ended"' in x]
+    assert [each["work"] for each in ended] == [work]
     assert '"worker.drained"' in said
     sentences = [line for line in said.splitlines() if not line.startswith("{")]
     assert len(sentences) == 1
