@@ -132,7 +132,13 @@ def paid_before(terms: BaseTerms, bill: Bill, funds_fen: int) -> int:
 
 def aidable_base(scope_fen: int, paid_fen: int, owed_fen: int) -> int:
     """min(owed, max(0, costs in scope - paid before)): all that aid may touch."""
-    return min(owed_fen, max(0, scope_fen - paid_fen))
+    base_fen = scope_fen - paid_fen
+    # Here and in `within` without `min` and `max`, which cost more than all the rest.
+    if base_fen <= 0:
+        return 0
+    if base_fen <= owed_fen:
+        return base_fen
+    return owed_fen
 
 
 def work_out(terms: Terms, base_fen: int, used: Used) -> Steps:
@@ -195,7 +201,6 @@ def within(amount_fen: int, cap_fen: int | None, used_fen: int) -> int:
     if cap_fen is None:
         return amount_fen
     left_fen = cap_fen - used_fen
-    # Without `min` and `max`, which cost more than all the rest here.
     if amount_fen <= left_fen:
         return amount_fen
     return max(0, left_fen)

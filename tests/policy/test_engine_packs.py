@@ -138,6 +138,10 @@ def assert_chained(result: Adjudication, visit: Visit) -> None:
     if tilt:
         assert tilt[0].input_fen == main[0].result_fen - parts.get("basic", 0)
         assert tilt[-1].result_fen == parts.get("tilt", 0)
+    for line in lines:
+        if line.rule == "best_identity":
+            said = (line.input_fen, line.result_fen, line.also_fen)
+            assert said == (result.base_fen, result.aid_fen, 0)
     last = lines[-1]
     assert (last.rule, last.result_fen) == ("patient_pays", result.patient_pays_fen)
     assert (last.input_fen, last.also_fen) == (visit.bill.owed_fen, result.aid_fen)

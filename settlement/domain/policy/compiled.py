@@ -68,6 +68,8 @@ class Rule:
     quota: tuple[QuotaRow, ...]
     nothing: str = "MA-2004"
     """The reason of a bill for which it gives nothing."""
+    looks_at_year: bool = False
+    """Whether a running total beside the pots decides, such as the deductible's."""
 
 
 class YearKeys(dict[str, AccumulatorKey]):
@@ -105,7 +107,7 @@ def compile_rule(
     if terms is not None:
         year_caps_fen = tuple(figures.limit(cap) for cap in caps)
         terms = replace(terms, year_caps_fen=year_caps_fen)
-    pots = {row.pot for row in quota} | set(_reserved(terms))
+    reserved = set(_reserved(terms))
     return Rule(
         category=category.id,
         terms=terms,
@@ -113,8 +115,9 @@ def compile_rule(
             pack, category, care, benefit, standing.key, figures, drawn
         ),
         drawn=drawn,
-        pots=tuple(sorted(pots)),
+        pots=tuple(sorted({row.pot for row in quota} | reserved)),
         quota=quota,
+        looks_at_year=bool(reserved),
     )
 
 

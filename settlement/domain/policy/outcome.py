@@ -68,23 +68,25 @@ def best_benefit(rules: Sequence[Rule], visit: Visit, base_fen: int) -> Benefit 
         terms = rule.terms
         if terms is None:
             continue
-        used = _used(visit, rule.drawn, terms)
+        used = _used(visit, rule)
         steps = work_out(terms, base_fen, used)
         if best is None or steps.aid > best.steps.aid:
             best = Benefit(rule, terms, used, steps)
     return best
 
 
-def _used(visit: Visit, drawn: Sequence[str], terms: Terms) -> Used:
+def _used(visit: Visit, rule: Rule) -> Used:
+    """The totals that the rule may look at; the year's others only where it does."""
     keys, used_fen = visit.keys, visit.used_fen
-    pots_fen = tuple([used_fen.get(keys[pot], 0) for pot in drawn])
-    tilt = terms.tilt
+    pots_fen = tuple([used_fen.get(keys[pot], 0) for pot in rule.drawn])
+    if not rule.looks_at_year:
+        return Used(pots_fen)
     return Used(
         pots_fen,
-        used_fen.get(keys[DEDUCTIBLE_POT], 0) if terms.deductible_yearly else 0,
-        used_fen.get(keys[TILT_POT], 0) if tilt is not None else 0,
-        used_fen.get(keys[BANDED_POT], 0) if terms.schedule.yearly else 0,
-        used_fen.get(keys[BURDEN_POT], 0) if tilt is not None and tilt.yearly else 0,
+        used_fen.get(keys[DEDUCTIBLE_POT], 0),
+        used_fen.get(keys[TILT_POT], 0),
+        used_fen.get(keys[BANDED_POT], 0),
+        used_fen.get(keys[BURDEN_POT], 0),
     )
 
 
@@ -107,6 +109,7 @@ def approved(
         lines.append(("best_identity", rule.phrases.best, steps.base, aid_fen, 0))
     lines.append(("patient_pays", phrases.patient, owed_fen, patient_pays_fen, aid_fen))
     to_pay_fen = patient_pays_fen - account_fen
+    cash_fen, back_fen = (to_pay_fen, 0) if to_pay_fen >= 0 else (0, -to_pay_fen)
     return Adjudication(
         True,  # noqa: FBT003  # by position, which is twice as fast
         reason_of(steps),
@@ -115,8 +118,8 @@ def approved(
         _aid_parts(steps),
         steps.base,
         patient_pays_fen,
-        max(0, to_pay_fen),
-        -to_pay_fen if to_pay_fen < 0 else 0,
+        cash_fen,
+        back_fen,
         _postings(benefit, visit.keys),
         tuple(lines),
         pots_of(rule, visit.keys, visit.used_fen, steps),
@@ -157,7 +160,8 @@ def _postings(benefit: Benefit, keys: YearKeys) -> tuple[Posting, ...]:
     if terms.schedule.yearly and steps.after_deductible:
         postings.append(Posting(keys[BANDED_POT], steps.after_deductible, None))
     if steps.basic:
-        for pot, cap_fen in zip(rule.drawn, terms.year_caps_fen, strict=True):
+        for number, pot in enumerate(rule.drawn):
+            cap_fen = terms.year_caps_fen[number]
             postings.append(Posting(keys[pot], steps.basic, cap_fen))
     if terms.tilt is not None:
         postings.extend(_tilt_postings(terms.tilt, steps, keys))
