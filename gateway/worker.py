@@ -50,6 +50,29 @@ class Place:
     dsn: str | None
 
 
+class _Ending:
+    """Whether a worker ends because it was told to."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self._is_fault = False
+
+    def by_fault(self) -> None:
+        """End because of a fault, unless it was told to end before."""
+        if not self._stop.is_set():
+            self._is_fault = True
+            self._stop.set()
+
+    def check(self) -> None:
+        """Raise `WorkEndedFault` where it was a fault."""
+        if self._is_fault:
+            raise WorkEndedFault(
+                "something that must run beside the requests has ended (work.ended in"
+                " the log names it); what was under way was finished; start the gateway"
+                " again, and report it with the log"
+            )
+
+
 async def run_worker(
     settings: ServeSettings,
     place: Place,
@@ -66,16 +89,8 @@ async def run_worker(
     with one sentence, when the worker cannot start, and `WorkEndedFault` when it had
     to stop without being told to.
     """
-    fault = asyncio.Event()
-
-    def end_without_being_told() -> None:
-        if not stop.is_set():
-            fault.set()
-            stop.set()
-
-    async with open_edge(
-        settings, place, metrics, on_fault=end_without_being_told
-    ) as edge:
+    ending = _Ending(stop)
+    async with open_edge(settings, place, metrics, on_fault=ending.by_fault) as edge:
         runner = web.ServerRunner(
             build_server(
                 edge,
@@ -100,12 +115,7 @@ async def run_worker(
             await runner.cleanup()
             await edge.settled()
     _log.info("worker.drained")
-    if fault.is_set():
-        raise WorkEndedFault(
-            "something that must run beside the requests has ended (work.ended in the"
-            " log names it); what was under way was finished; start the gateway again,"
-            " and report it with the log"
-        )
+    ending.check()
 
 
 def _spare_the_collector() -> None:
