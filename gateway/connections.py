@@ -15,6 +15,8 @@ from gateway.peer import network_of
 
 _LOOK_EVERY_S = 1.0
 _ANY_NUMBER = 1 << 62
+#: So many more than are let in may shake hands: only then can they be told why not.
+_TOLD = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +56,41 @@ class Connections:
         """Connections closed for being slow, by what was slow: head or write."""
         self._loop = loop
         self._open: dict[Connection, str] = {}
+        self._shaking: dict[object, str] = {}
+        self._shaking_of_address: Counter[str] = Counter()
         self._of_address: Counter[str] = Counter()
         self._looking: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """Connections open now."""
-        return len(self._open)
+        """Connections open now, with those that still shake hands."""
+        return len(self._open) + len(self._shaking)
+
+    def accepted(self, connection: object, peer: object) -> bool:
+        """Note a connection whose TLS handshake begins; false where it is one too many.
+
+        `shaken` has to follow, however the handshake ends.
+        """
+        address = _address_of(peer)
+        of_address = self._of_address[address] + self._shaking_of_address[address]
+        if (
+            len(self) >= self.limits.connections + _TOLD
+            or of_address >= self.limits.per_address + _TOLD
+        ):
+            self.refused += 1
+            return False
+        self._shaking[connection] = address
+        self._shaking_of_address[address] += 1
+        return True
+
+    def shaken(self, connection: object) -> None:
+        """Its handshake is over; where it succeeded, `opened` tells of it too."""
+        address = self._shaking.pop(connection, None)
+        if address is not None:
+            _less(self._shaking_of_address, address)
 
     def opened(self, connection: Connection, peer: object) -> bool:
         """Note a new connection; false where it is one too many."""
-        address = network_of(str(peer[0])) if isinstance(peer, tuple) else ""
+        address = _address_of(peer)
         if (
             len(self._open) >= self.limits.connections
             or self._of_address[address] >= self.limits.per_address
@@ -81,9 +108,7 @@ class Connections:
         address = self._open.pop(connection, None)
         if address is None:
             return
-        self._of_address[address] -= 1
-        if not self._of_address[address]:
-            del self._of_address[address]
+        _less(self._of_address, address)
 
     def _look(self) -> None:
         self._looking = None
@@ -92,3 +117,14 @@ class Connections:
             connection.look(now)
         if self._open:
             self._looking = self._loop.call_later(_LOOK_EVERY_S, self._look)
+
+
+def _address_of(peer: object) -> str:
+    return network_of(str(peer[0])) if isinstance(peer, tuple) else ""
+
+
+def _less(counts: Counter[str], address: str) -> None:
+    """One less; what has come to nothing takes no memory."""
+    counts[address] -= 1
+    if not counts[address]:
+        del counts[address]

@@ -11,7 +11,8 @@ import ssl
 from aiohttp import web
 
 from gateway.config import ServeSettings, SettingsFault
-from gateway.connections import ConnectionLimits
+from gateway.connections import ConnectionLimits, Connections
+from gateway.handshakes import Handshakes
 
 BACKLOG = 1024
 #: Files of a worker that are no callers' connections: database, cache, logs.
@@ -25,7 +26,7 @@ class AddressFault(SettingsFault):
 class Site(web.SockSite):
     """A bound socket that listens, also against callers who never finish a handshake.
 
-    aiohttp's own leaves them a minute each, and they count as no connection yet.
+    aiohttp's own leaves them a minute each, and counts them as no connection.
     """
 
     def __init__(
@@ -35,10 +36,13 @@ class Site(web.SockSite):
         context: ssl.SSLContext | None = None,
         *,
         handshake_s: float,
+        connections: Connections | None = None,
     ) -> None:
-        """Nothing listens until `start`."""
+        """Nothing listens until `start`; `connections` counts handshakes too."""
         super().__init__(runner, bound, ssl_context=context, backlog=BACKLOG)
         self._handshake_s = handshake_s
+        self._connections = connections
+        self._handshakes: Handshakes | None = None
 
     async def start(self) -> None:
         """Listen; the runner's clean-up ends it."""
@@ -46,13 +50,29 @@ class Site(web.SockSite):
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        self._server = await asyncio.get_running_loop().create_server(
+        loop = asyncio.get_running_loop()
+        if self._ssl_context is None:
+            self._server = await loop.create_server(
+                server, sock=self._sock, backlog=self._backlog
+            )
+            return
+        connections = self._connections
+        if connections is None:
+            connections = Connections(ConnectionLimits(), loop)
+        self._handshakes = Handshakes(
+            self._sock,
+            self._ssl_context,
             server,
-            sock=self._sock,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-            ssl_handshake_timeout=self._handshake_s if self._ssl_context else None,
+            connections,
+            handshake_s=self._handshake_s,
         )
+        self._handshakes.start(self._backlog)
+
+    async def stop(self) -> None:
+        """Accept nobody more."""
+        if self._handshakes is not None:
+            self._handshakes.close()
+        await super().stop()
 
 
 def connection_limits(settings: ServeSettings) -> ConnectionLimits:

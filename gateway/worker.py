@@ -102,7 +102,11 @@ async def run_worker(
         await runner.setup()
         try:
             await Site(
-                runner, bound, settings.tls_context(), handshake_s=settings.head_s
+                runner,
+                bound,
+                settings.tls_context(),
+                handshake_s=settings.head_s,
+                connections=edge.connections,
             ).start()
             _spare_the_collector()
             on_ready()
