@@ -103,6 +103,7 @@ def assert_sums(result: Adjudication, visit: Visit) -> None:
     assert 0 <= result.aid_fen <= result.base_fen <= bill.owed_fen
     assert bill.total_fen == bill.funds_fen + result.aid_fen + result.patient_pays_fen
     assert result.aid_fen == sum(part.amount_fen for part in result.aid)
+    assert all(part.amount_fen > 0 for part in result.aid)
     back = bill.personal_account_fen - result.account_return_fen
     assert result.cash_fen + back == result.patient_pays_fen
     assert min(result.cash_fen, result.account_return_fen) == 0
