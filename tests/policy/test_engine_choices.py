@@ -1,8 +1,11 @@
 """Which identity decides a bill, and amounts that are shares: found by the oracle."""
 
+from datetime import date
+
 import pytest
 
 from settlement.domain.decision import AccumulatorKey, Text
+from settlement.domain.eligibility import RosterPerson, Window
 from settlement.domain.policy import CompiledPack, compile_pack
 from settlement.domain.policy.amounts import Figures
 from settlement.domain.policy.document import (
@@ -12,6 +15,7 @@ from settlement.domain.policy.document import (
     Source,
     Sourced,
 )
+from settlement.domain.policy.formula import by_formula
 from tests.policy.small_pack import small_pack
 from tests.policy.strategies import bill_of
 
@@ -90,3 +94,46 @@ def test_a_share_is_rounded_once(
     values = {2025: Sourced(figure_fen, _SOURCE), 2026: Sourced(1, _SOURCE)}
     figures = Figures({"i": Indicator("i", Text("", ""), values)}, 2026)
     assert figures.fen(Share(rate_ppm, "i", 1, whole_yuan)) == fen
+
+
+def test_categories_of_one_formula_are_decided_together() -> None:
+    """Of three, two share the common base, in the order in which they are listed."""
+    pack = pack_with({"jia": "value: 80%", "yi": "value: 80%"}, own="yi")
+    common, own = pack._common, pack._own
+    assert by_formula(own, common, ["jia", "yi", "bing"]) == [
+        (common, ["jia", "bing"]),
+        (own["yi"], ["yi"]),
+    ]
+    assert by_formula(own, common, []) == [(common, [])]
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "counting"),
+    [
+        ("计入", "计入", ["early", "whole", "late"]),
+        ("不计入", "计入", ["early", "whole"]),
+        ("计入", "不计入", ["whole", "late"]),
+        ("不计入", "不计入", ["whole"]),
+    ],
+)
+def test_an_identity_that_changes_during_a_stay_counts_as_the_pack_says(
+    gained: str, lost: str, counting: list[str]
+) -> None:
+    """One lost on the second day, one held throughout, one gained on the third."""
+    rule = f"identity_during_visit: {{gained: {gained}, lost: {lost}, source: s}}\n"
+    pack = compile_pack(small_pack().replace("pots:\n", f"{rule}pots:\n", 1).encode())
+    days = [date(2026, 3, number) for number in range(1, 5)]
+    person = RosterPerson(
+        b"t" * 16,
+        b"",
+        (
+            Window("early", days[0], days[1], ""),
+            Window("whole", days[0], days[3], ""),
+            Window("late", days[2], None, ""),
+            Window("before", date(2025, 1, 1), date(2026, 2, 28), ""),
+            Window("after", date(2026, 3, 5), None, ""),
+        ),
+    )
+    stay = bill_of(service_start=days[0], service_end=days[3])
+    windows = pack.identity_windows(person, stay)
+    assert [window.category for window in windows] == counting

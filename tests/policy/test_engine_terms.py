@@ -9,6 +9,7 @@ bill, and a larger bill may choose one that uses up a pot which the next bill ne
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from settlement.domain.adjudicate import (
     Terms,
     TiltTerms,
     Used,
+    aidable_base,
     rate,
     reason_of,
     within,
@@ -276,3 +278,22 @@ def test_the_reason_says_which_step_ended_the_aid(
     elif steps.rated:
         expected = "MA-2002"
     assert reason_of(steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("scope", "paid", "owed", "base"),
+    [
+        (100, 40, 90, 60),
+        (100, 40, 60, 60),
+        (100, 40, 59, 59),
+        (40, 40, 9, 0),
+        (39, 40, 9, 0),
+        (41, 40, 9, 1),
+        (41, 40, 0, 0),
+    ],
+)
+def test_the_base_is_what_is_left_of_the_costs_up_to_what_is_owed(
+    scope: int, paid: int, owed: int, base: int
+) -> None:
+    """No sound bill has more in scope than it owes; if one had, it gets no more."""
+    assert aidable_base(scope, paid, owed) == base

@@ -58,8 +58,8 @@ class Phrases:
     visit_cap: Step | None
     year_caps: tuple[Running | None, ...]
     """Of the pots that aid draws on, innermost first; `None`: no limit."""
-    tilt: Step | None
-    tilt_yearly: Running | None
+    tilt: Step | Running | None
+    """A running one where the tilt looks at the year's burden."""
     tilt_cap: Running | None
 
 
@@ -120,7 +120,6 @@ def benefit_phrases(
         f"{who_zh}{care.title.zh}",
         f"{who_en} {care.title.en}",
     )
-    tilt, tilt_yearly = _tilt_phrases(benefit, standing, figures)
     return Phrases(
         best=Fixed(
             f"有多重身份，就高按{who_zh}救助，不重复享受",
@@ -133,8 +132,7 @@ def benefit_phrases(
         deductible_yearly=running if yearly else None,
         visit_cap=_visit_cap_phrase(benefit, figures),
         year_caps=tuple(_year_cap_phrase(pot, cap, figures) for pot, cap in caps),
-        tilt=tilt,
-        tilt_yearly=tilt_yearly,
+        tilt=_tilt_phrase(benefit, standing, figures),
         tilt_cap=_tilt_cap_phrase(benefit, figures),
     )
 
@@ -218,26 +216,25 @@ def _year_cap_phrase(
     )
 
 
-def _tilt_phrases(
+def _tilt_phrase(
     benefit: Benefit, standing: tuple[int, bool], figures: Figures
-) -> tuple[Step | None, Running | None]:
+) -> Step | Running | None:
     tilt, source = benefit.tilt.value, benefit.tilt.source.label
     if tilt is None:
-        return None, None
+        return None
     zh, en = rate_words(tilt.rate, standing)
     threshold = figures.text(tilt.threshold)
     if tilt.yearly:
-        return None, Running(
+        return Running(
             f"倾斜救助：年度剩余负担超过 {threshold} 元的部分 {zh}，此前负担 ",
             f"Tilt aid: {en} of the year's burden above {threshold}, borne before ",
             source,
         )
-    step = Step(
+    return Step(
         f"倾斜救助：剩余负担超过 {threshold} 元的部分 {zh}：",
         f"Tilt aid: {en} of the remaining burden above {threshold}: ",
         source,
     )
-    return step, None
 
 
 def _tilt_cap_phrase(benefit: Benefit, figures: Figures) -> Running | None:
@@ -275,18 +272,19 @@ def add_benefit_lines(
         if phrase is not None:
             lines.append(("year_cap", phrase, left, capped, used_fen))
         left = capped
-    if steps.tilt_rated > 0:
-        _add_tilt_lines(lines, phrases, steps, used)
+    if phrases.tilt is not None and steps.tilt_rated > 0:
+        _add_tilt_lines(lines, phrases.tilt, phrases.tilt_cap, steps, used)
 
 
 def _add_tilt_lines(
-    lines: list[CodedLine], phrases: Phrases, steps: Steps, used: Used
+    lines: list[CodedLine],
+    tilt: Step | Running,
+    tilt_cap: Running | None,
+    steps: Steps,
+    used: Used,
 ) -> None:
     left, rated = steps.base - steps.basic, steps.tilt_rated
-    if phrases.tilt_yearly is not None:
-        lines.append(("tilt", phrases.tilt_yearly, left, rated, used.burden_fen))
-    elif phrases.tilt is not None:
-        lines.append(("tilt", phrases.tilt, left, rated, 0))
-    if phrases.tilt_cap is not None:
-        tilt_fen = used.tilt_fen
-        lines.append(("tilt_cap", phrases.tilt_cap, rated, steps.tilt, tilt_fen))
+    carried_fen = used.burden_fen if isinstance(tilt, Running) else 0
+    lines.append(("tilt", tilt, left, rated, carried_fen))
+    if tilt_cap is not None:
+        lines.append(("tilt_cap", tilt_cap, rated, steps.tilt, used.tilt_fen))
