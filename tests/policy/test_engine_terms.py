@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from settlement.domain.adjudicate import (
+    BaseTerms,
     Bracket,
     Schedule,
     Steps,
@@ -21,13 +22,14 @@ from settlement.domain.adjudicate import (
     TiltTerms,
     Used,
     aidable_base,
+    costs_in_scope,
     rate,
     reason_of,
     within,
     work_out,
 )
 from settlement.domain.money import DOWN, HALF_UP, WHOLE_PPM
-from tests.policy.strategies import UNHURRIED
+from tests.policy.strategies import UNHURRIED, bill_of
 
 FEN = st.integers(0, 300) | st.integers(0, 60_000)
 RATES = st.sampled_from([0, 1, 333_333, 500_000, 955_000, WHOLE_PPM]) | st.integers(
@@ -297,3 +299,41 @@ def test_the_base_is_what_is_left_of_the_costs_up_to_what_is_owed(
 ) -> None:
     """No sound bill has more in scope than it owes; if one had, it gets no more."""
     assert aidable_base(scope, paid, owed) == base
+
+
+@pytest.mark.parametrize(
+    ("deductible", "scope"),
+    [(None, 150), (0, 150), (1, 149), (149, 1), (150, 0), (151, 0)],
+)
+def test_what_lies_below_the_insurers_deductible_is_out_where_it_is_out(
+    deductible: int | None, scope: int
+) -> None:
+    """The bill's own field, of the costs with pre-selfpay; never below nothing."""
+    bill = bill_of(
+        in_policy_fen=100, pre_selfpay_fen=50, deductible_fen=deductible
+    )  # fmt: skip
+    terms_out = BaseTerms(
+        pre_selfpay_in=True, commercial_off=False, charity_off=False,
+        deductible_in=False,
+    )  # fmt: skip
+    assert costs_in_scope(terms_out, bill) == scope
+    assert costs_in_scope(replace(terms_out, deductible_in=True), bill) == 150
+    without = replace(terms_out, deductible_in=True, pre_selfpay_in=False)
+    assert costs_in_scope(without, bill) == 100
+
+
+@pytest.mark.parametrize(
+    ("rate_ppm", "half_up", "down"),
+    [(499_999, 0, 0), (500_000, 1, 0), (999_999, 1, 0), (1_000_000, 1, 1)],
+)
+def test_the_last_millionth_of_a_fen_decides(
+    rate_ppm: int, half_up: int, down: int
+) -> None:
+    """One fen, flat and in bands: no millionth is added or lost on the way."""
+    flat = Schedule.of((Bracket(None, rate_ppm),), yearly=False)
+    bands = Schedule.of(
+        (Bracket(5, rate_ppm), Bracket(None, rate_ppm)), yearly=True
+    )  # fmt: skip
+    for schedule in (flat, bands):
+        assert rate(schedule, 7, 1, HALF_UP) == half_up
+        assert rate(schedule, 4, 1, DOWN) == down
