@@ -6,10 +6,25 @@ that no other signature of ours begins with.
 
 from __future__ import annotations
 
-from crypto.errors import WrongRoleError
+import hashlib
+from dataclasses import dataclass
+
+from crypto.encoding import b64, b64_decode, canonical_json, parse_object
+from crypto.errors import MalformedApprovalError, WrongRoleError
 from crypto.keys import Role, SigningKey, VerifyingKey
 
 _PREFIX = b"medaid-policy-approval-v1\n"
+_MEMBERS = {"key_id", "sha256", "signature"}
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFile:
+    """An officer's signature on its way to the gateway; not verified yet."""
+
+    key_id: str
+    sha256: str
+    """Of the pack's bytes, in lower-case hex: which pack was signed."""
+    signature: bytes
 
 
 def approve(document: bytes, key: SigningKey) -> bytes:
@@ -25,6 +40,40 @@ def verify_approval(document: bytes, signature: bytes, key: VerifyingKey) -> Non
     """
     _require_party(key)
     key.verify(signature, _PREFIX + document)
+
+
+def approval_file(document: bytes, key: SigningKey) -> bytes:
+    """The signature as a file, so that the private key stays where it is.
+
+    Raises `WrongRoleError` for a key that is no party's.
+    """
+    return (
+        canonical_json(
+            {
+                "key_id": key.public.kid,
+                "sha256": hashlib.sha256(document).hexdigest(),
+                "signature": b64(approve(document, key)),
+            }
+        )
+        + b"\n"
+    )
+
+
+def parse_approval_file(text: bytes) -> ApprovalFile:
+    """The signature in the file; raises `MalformedApprovalError`."""
+    what = "the approval file"
+    file = parse_object(text, what=what, error=MalformedApprovalError)
+    values = [value for value in file.values() if isinstance(value, str)]
+    if file.keys() != _MEMBERS or len(values) != len(_MEMBERS):
+        raise MalformedApprovalError(
+            "an approval file has key_id, sha256 and signature, all texts"
+        )
+    signature = b64_decode(
+        str(file["signature"]),
+        what=f"signature in {what}",
+        error=MalformedApprovalError,
+    )
+    return ApprovalFile(str(file["key_id"]), str(file["sha256"]), signature)
 
 
 def _require_party(key: VerifyingKey) -> None:

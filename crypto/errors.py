@@ -123,6 +123,12 @@ class MalformedManifestError(CryptoError):
     code: ClassVar[str] = "MA-8401"
 
 
+class MalformedApprovalError(CryptoError):
+    """The file with an officer's signature cannot be read."""
+
+    code: ClassVar[str] = "MA-8402"
+
+
 class MalformedHttpSignatureError(CryptoError):
     """A signed request lacks a component or parameter, or has one too many."""
 

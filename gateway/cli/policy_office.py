@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
+from crypto.approval import ApprovalFile, approval_file, parse_approval_file
 from crypto.errors import CryptoError
 from crypto.keys import Role, SigningKey
 from gateway.cli.policy_desk import bureau_key_option, find_reader
@@ -25,12 +26,13 @@ from gateway.cli.policy_retroactive import (
     write_csv,
 )
 from gateway.installation import Installation, InstallationFault
-from gateway.keyfiles import KeyFileFault, read_private_key
+from gateway.keyfiles import KeyFileFault, read_private_key, write_new
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import SHANGHAI
+from settlement.domain.decision import PolicyRef
 from settlement.domain.errors import FatalError
-from settlement.domain.policy import PolicyError
+from settlement.domain.policy import PolicyError, compile_pack
 from settlement.service.policy_approvals import APPROVALS_NEEDED
 from settlement.service.policy_office import (
     Activated,
@@ -52,34 +54,89 @@ _FAULTS = (OfficeFault, FatalError, KeyFileFault, InstallationFault, CryptoError
     epilog="Example: medaid policy approve beijing-2026.yaml --key li.key.json",
 )
 @click.argument("file", type=_FILE)
+@click.option("--key", "key_file", type=_FILE, help="The officer's ed25519 key.")
 @click.option(
-    "--key", "key_file", type=_FILE, required=True, help="The officer's ed25519 key."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Only sign, with no database: write the signature here.",
+)
+@click.option(
+    "--signed", type=_FILE, help="A signature that an officer has made with --out."
 )
 @json_option
 @location_options
 def approve_pack(
-    file: Path, key_file: Path, data_dir: Path, dsn: str | None, *, as_json: bool
+    file: Path,
+    key_file: Path | None,
+    out: Path | None,
+    signed: Path | None,
+    data_dir: Path,
+    dsn: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Sign the exact bytes of the pack in FILE as an officer.
 
     Two different officers must sign before a pack can be activated. The pack is
-    checked first, with all its worked cases.
+    checked first, with all its worked cases. With --out and --signed the officer's
+    key never leaves the officer's machine.
     """
-    key = _officer_key(key_file)
+    if (key_file is None) == (signed is None) or (out is not None and signed):
+        raise click.ClickException(
+            "give --key to sign, or --signed with a signature made before; --out goes"
+            " with --key"
+        )
+    document = file.read_bytes()
+    if out is not None and key_file is not None:
+        _sign_to_file(file, document, _officer_key(key_file), out)
+        return
+    approval = _approval(document, key_file, signed)
 
-    async def sign() -> Approved:
+    async def keep() -> Approved:
         async with open_database(data_dir, dsn, max_size=2) as database:
-            return await approve(database, file.read_bytes(), key, now=wall_clock())
+            return await approve(
+                database,
+                document,
+                approval.key_id,
+                approval.signature,
+                now=wall_clock(),
+            )
 
-    approved = _run(sign(), file)
+    approved = _run(keep(), file)
     if as_json:
-        document = asdict(approved.ref) | {
+        values = asdict(approved.ref) | {
             "officers": list(approved.officers),
             "needed": APPROVALS_NEEDED,
         }
-        click.echo(json.dumps(document))
+        click.echo(json.dumps(values))
     else:
         _say_approved(approved)
+
+
+def _approval(
+    document: bytes, key_file: Path | None, signed: Path | None
+) -> ApprovalFile:
+    """What the officer has signed: made now with the key, or before."""
+    text = b""
+    if key_file is not None:
+        text = approval_file(document, _officer_key(key_file))
+    elif signed is not None:
+        text = signed.read_bytes()
+    try:
+        return parse_approval_file(text)
+    except CryptoError as error:
+        raise click.ClickException(f"{signed} cannot be used: {error}") from error
+
+
+def _sign_to_file(file: Path, document: bytes, key: SigningKey, out: Path) -> None:
+    async def check() -> PolicyRef:
+        return compile_pack(document).ref
+
+    ref = _run(check(), file)
+    if not write_new(out, approval_file(document, key)):
+        raise click.ClickException(f"{out} stands already; it is never overwritten")
+    click.echo(f"{ref.id}@{ref.version} sha256 {ref.sha256}")
+    click.echo(f"已签署 signed with {key.kid}: {out}")
 
 
 def _say_approved(approved: Approved) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from crypto.approval import approve as sign_approval
-from crypto.keys import SigningKey
+from crypto.approval import verify_approval
+from crypto.errors import CryptoError
+from crypto.keys import Role, VerifyingKey
 from settlement.domain.decision import PolicyRef
 from settlement.domain.policy import CompiledPack, PolicyBook, compile_pack
 from settlement.domain.policy.succession import refuse_gaps
@@ -61,14 +62,16 @@ class Activated:
 
 
 async def approve(
-    database: Database, document: bytes, key: SigningKey, *, now: datetime
+    database: Database, document: bytes, key_id: str, signature: bytes, *, now: datetime
 ) -> Approved:
     """Stage the pack where it is new, and keep the officer's signature over it.
 
-    Raises `OfficeFault` for a key that is no officer's, `PolicyError` for a faulty
-    pack, `FatalError` where id and version are taken by another document.
+    Raises `OfficeFault` for a key that is no officer's and for a signature that does
+    not hold, `PolicyError` for a faulty pack, `FatalError` where id and version are
+    taken by another document.
     """
-    officer = _officer(await AccessStore(database).signer(key.kid), key.kid)
+    officer = _officer(await AccessStore(database).signer(key_id), key_id)
+    _require_signed(document, signature, officer)
     pack = compile_pack(document)
     async with database.pool.acquire() as connection, connection.transaction():
         no, _ = await stage(connection, document, pack)
@@ -76,8 +79,8 @@ async def approve(
             connection,
             no,
             party_id=officer.party_id,
-            key_id=key.kid,
-            signature=sign_approval(document, key),
+            key_id=key_id,
+            signature=signature,
             signed_at=now,
         )
     row = _row_of(await read_packs(database, staged=True), pack.ref.sha256)
@@ -98,6 +101,22 @@ def _officer(signer: Signer | None, key_id: str) -> Signer:
     if signer.revoked_at is not None:
         raise OfficeFault(f"key {key_id} of {signer.code} has been revoked")
     return signer
+
+
+def _require_signed(document: bytes, signature: bytes, officer: Signer) -> None:
+    if officer.public_key is None:
+        raise OfficeFault(
+            f"key {officer.key_id} of {officer.code} is a shared secret; an officer"
+            " approves with an ed25519 key of their own"
+        )
+    try:
+        key = VerifyingKey(officer.public_key, Role.PARTY)
+        verify_approval(document, signature, key)
+    except CryptoError as error:
+        raise OfficeFault(
+            f"the signature of {officer.code} does not hold for this pack: it is for"
+            " other bytes, or by another key"
+        ) from error
 
 
 def _row_of(rows: Sequence[PackRow], sha256: str) -> PackRow:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import pytest
 
-from crypto.approval import approve, verify_approval
-from crypto.errors import BadSignatureError, WrongRoleError
+from crypto.approval import (
+    approval_file,
+    approve,
+    parse_approval_file,
+    verify_approval,
+)
+from crypto.errors import (
+    BadSignatureError,
+    MalformedApprovalError,
+    WrongRoleError,
+)
 from crypto.keys import Role, SigningKey
 
 _PACK = b"schema: medaid-pack/1\nid: example\n"
@@ -53,3 +63,32 @@ def test_only_parties_approve() -> None:
         approve(_PACK, key)
     with pytest.raises(WrongRoleError):
         verify_approval(_PACK, bytes(64), key.public)
+
+
+def test_an_approval_travels_as_a_file() -> None:
+    """What is read back is the signature, its key and which pack it is for."""
+    key = _key()
+
+    file = parse_approval_file(approval_file(_PACK, key))
+
+    assert file.key_id == key.kid
+    assert file.sha256 == hashlib.sha256(_PACK).hexdigest()
+    verify_approval(_PACK, file.signature, key.public)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"key_id":"pt-1","sha256":"00"}',
+        b'{"key_id":"pt-1","sha256":"00","signature":1}',
+        b'{"key_id":"pt-1","sha256":"00","signature":"AA==","more":"x"}',
+        b'{"key_id":"pt-1","sha256":"00","signature":"A"}',
+    ],
+)
+def test_what_is_no_approval_file_is_refused(text: bytes) -> None:
+    """Not JSON, not all of it, too much, no text, no base64."""
+    with pytest.raises(MalformedApprovalError):
+        parse_approval_file(text)

@@ -9,9 +9,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from crypto.key_files import public_key_file
 from crypto.keys import OpeningKey
+from gateway.cli.main import main
 from settlement import policies
 from settlement.domain.calendar import SHANGHAI
 from settlement.service.policy_shelf import PolicyShelf
@@ -85,6 +87,48 @@ def test_one_person_with_two_keys_is_one_person(office: Office) -> None:
 
     assert "signed before" in again
     assert "1 valid approval of 2" in office.refused("--accept-unconfirmed")
+
+
+def test_the_key_may_stay_on_the_officers_machine(
+    office: Office, tmp_path: Path
+) -> None:
+    """Signed where no database is; the gateway keeps the signature only if it holds."""
+    signed = tmp_path / "li.approval.json"
+    key = office.officer("li")
+    words = ["policy", "approve", str(office.pack)]
+    alone = CliRunner().invoke(main, [*words, "--key", str(key), "--out", str(signed)])
+    assert alone.exit_code == 0, alone.output
+
+    kept = office.operator.ok("policy", "approve", office.pack, "--signed", signed)
+    assert "li" in kept
+
+    other = tmp_path / "other.yaml"
+    other.write_bytes(office.pack.read_bytes() + b"# one line more\n")
+    refused = office.operator.refused("policy", "approve", other, "--signed", signed)
+    assert "does not hold for this pack" in refused
+    again = CliRunner().invoke(main, [*words, "--key", str(key), "--out", str(signed)])
+    assert "never overwritten" in again.output
+    assert "give --key to sign" in office.operator.refused(*words)
+
+
+def test_a_shared_secret_approves_nothing(office: Office, tmp_path: Path) -> None:
+    """What the gateway knows too is nobody's signature."""
+    path = tmp_path / "shared.key.json"
+    office.operator.ok(
+        *("party", "add", "chen", "--role", "officer", "--name", "chen"),
+        *("--key-out", path),
+    )
+    key_id = json.loads(path.read_bytes())["key_id"]
+    forged = tmp_path / "forged.json"
+    forged.write_text(
+        json.dumps({"key_id": key_id, "sha256": "00", "signature": "AA=="})
+    )
+
+    sentence = office.operator.refused(
+        "policy", "approve", office.pack, "--signed", forged
+    )
+
+    assert "shared secret" in sentence
 
 
 def test_unconfirmed_readings_must_be_accepted(office: Office) -> None:
