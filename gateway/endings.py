@@ -40,6 +40,7 @@ FORESEEN = (
     FatalError,
     InstallationFault,
     KeyFileFault,
+    MemoryError,
     NotStartedFault,
     PolicyError,
     SettingsFault,
@@ -49,6 +50,8 @@ FORESEEN = (
 
 def sentence_of(fault: BaseException) -> str:
     """What to tell the operator of a foreseen fault."""
+    if isinstance(fault, MemoryError):
+        return "no memory is left for the gateway; free some, or raise its limit"
     return fault.message if isinstance(fault, click.ClickException) else str(fault)
 
 
