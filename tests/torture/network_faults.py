@@ -167,22 +167,21 @@ class Cutter:
             raw = await _exchange(proxy.port, request)
         finally:
             await proxy.stop()
-        answer = await self._retry(intent)
+        answer, is_first = await self._retry(intent)
         self.offsets[kind].add(offset)
         longest = len(raw) + 1 if kind == "answer" else len(request) + 1
         self.length[kind] = max(self.length[kind], longest)
-        self._judge(kind, offset, request, raw, answer)
+        self._judge(kind, offset, raw, answer)
+        if kind == "request" and offset < len(request) and is_first and answer.replayed:
+            place = f"{kind} cut after {offset} bytes"
+            self._stage.tally.violated(place, "half a request was settled")
 
-    def _judge(
-        self, kind: str, offset: int, request: bytes, raw: bytes, answer: Answer
-    ) -> None:
+    def _judge(self, kind: str, offset: int, raw: bytes, answer: Answer) -> None:
         """What arrived is the beginning of the answer that stands."""
         place = f"{kind} cut after {offset} bytes"
         status, _, body = raw.partition(b"\r\n\r\n")
         if status.startswith(b"HTTP/1.1 201") and not answer.body.startswith(body):
             self._stage.tally.violated(place, "the retry has other bytes")
-        if kind == "request" and offset < len(request) and answer.replayed:
-            self._stage.tally.violated(place, "half a request was settled")
 
     def _intend(self) -> Intent:
         person = self._stage.rng.choice(_PERSONS)
@@ -219,14 +218,18 @@ class Cutter:
                 await asyncio.sleep(0.1)
         raise HarnessError("no session for a minute")
 
-    async def _retry(self, intent: Intent) -> Answer:
-        """Ask until there is an answer, past the cutting proxy."""
-        for _ in range(600):
+    async def _retry(self, intent: Intent) -> tuple[Answer, bool]:
+        """Ask until there is an answer, past the cutting proxy.
+
+        Also whether it came to the very first asking: to a later one it may be that
+        of an asking before, whose answer another fault took.
+        """
+        for attempt in range(600):
             with contextlib.suppress(*_NO_ANSWER, AssertionError):
                 answer = await self._desk.settle(intent.key, intent.sent)
                 if answer.status == 201:
                     intent.answer = intent.answer or answer
-                    return answer
+                    return answer, attempt == 0
                 if answer.status == 401:
                     self._tokens.clear()
             await asyncio.sleep(0.1)
