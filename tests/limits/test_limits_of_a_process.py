@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.cli.main import main
+from gateway.endings import NEEDS_REPAIR
 from gateway.listening import Site
 from gateway.protocol import parser_is_compiled
 from tests.limits.raw import connected, request
@@ -99,7 +100,7 @@ async def test_lenient_parser_does_not_serve(place: list[str], data_dir: Path) -
     installation.write_text(text.replace("true", "false"), encoding="utf-8")
     async with serving(place, AIOHTTP_NO_EXTENSIONS="1") as process:
         printed, said = await asyncio.wait_for(process.communicate(), READY_WITHIN_S)
-        assert process.returncode == 1
+        assert process.returncode == NEEDS_REPAIR
         assert printed == b""
         assert b"no compiled parser" in said
 
