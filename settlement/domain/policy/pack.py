@@ -51,6 +51,7 @@ from settlement.domain.policy.tables import (
     YearTables,
     accumulators_read,
     compile_rules,
+    ranks,
 )
 
 _OUTPATIENT = list(CareType).index(CareType.OUTPATIENT)
@@ -94,7 +95,7 @@ class CompiledPack:
         }
         self._filing_limit_days = document.filing_limit_days.value
         self._pots = frozenset({*document.pots, *RESERVED_POTS})
-        self._ranks = _ranks(document)
+        self._ranks = ranks(document)
         self._listed = {
             category.id: place for place, category in enumerate(document.categories)
         }
@@ -384,20 +385,3 @@ def canonical_category(pack: CompiledPack, spelling: str) -> str | None:
     Ids, titles, aliases and national codes count; width, case and spaces do not.
     """
     return pack.spellings.get(normal_spelling(spelling))
-
-
-def _ranks(document: PackDocument) -> dict[str, tuple[int, int]]:
-    """Order of the categories by benefits as such: sum of rates, then as listed.
-
-    Those that give on application come last: a desk shows no quota of theirs.
-    """
-    ranks = {}
-    for place, category in enumerate(document.categories):
-        rates = [
-            max(band.rates[0, True] for band in rate.bands)
-            for care_type in CareType
-            if (rate := document.benefits[category.id, care_type].rate.value)
-        ]
-        at_desk = category.on_application is None
-        ranks[category.id] = (-sum(rates) if at_desk else 1, place)
-    return ranks

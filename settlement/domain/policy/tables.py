@@ -103,3 +103,20 @@ def accumulators_read(
             }
         )
     return read
+
+
+def ranks(document: PackDocument) -> dict[str, tuple[int, int]]:
+    """Order of the categories by benefits as such: sum of rates, then as listed.
+
+    Those that give on application come last: a desk shows no quota of theirs.
+    """
+    found = {}
+    for place, category in enumerate(document.categories):
+        rates = [
+            max(band.rates[0, True] for band in rate.bands)
+            for care_type in CareType
+            if (rate := document.benefits[category.id, care_type].rate.value)
+        ]
+        at_desk = category.on_application is None
+        found[category.id] = (-sum(rates) if at_desk else 1, place)
+    return found
