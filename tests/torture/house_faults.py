@@ -140,12 +140,13 @@ class HouseFaults:
         """A new gateway starts beside the old, which drains; the bytes are the same."""
         intent = self._visitor.intend()
         await self._visitor.settle(intent)
-        old, new = stage.gateway, stage.new_gateway(stage.new_machine())
-        new.launch()
-        await asyncio.to_thread(new.wait_ready)
-        await self._visitor.settle(intent, new.url)
-        stage.lead_to(new)
-        status = await asyncio.to_thread(old.stop)
+        async with stage.changing:
+            old, new = stage.gateway, stage.new_gateway(stage.new_machine())
+            new.launch()
+            await asyncio.to_thread(new.wait_ready)
+            await self._visitor.settle(intent, new.url)
+            stage.lead_to(new)
+            status = await asyncio.to_thread(old.stop)
         stage.front.reset_all()
         if status != 0:
             stage.tally.violated("rolling restart", f"the old one ended with {status}")

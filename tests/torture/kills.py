@@ -188,17 +188,18 @@ async def shoot_workers(stage: Stage, how_many: int) -> int:
 
 async def shoot_gateway(stage: Stage) -> None:
     """SIGKILL supervisor and workers as one, sometimes again while it starts."""
-    await asyncio.to_thread(stage.gateway.kill)
-    stage.tally.kills += 1
-    if stage.rng.random() < 0.3:
-        stage.gateway.launch()
-        await asyncio.sleep(stage.rng.uniform(0.1, 1.2))
-        if stage.gateway.is_alive():
-            await asyncio.to_thread(stage.gateway.kill)
-            stage.tally.kills += 1
-        else:
-            stage.note_ended()
-    await stage.start_gateway()
+    async with stage.changing:
+        await asyncio.to_thread(stage.gateway.kill)
+        stage.tally.kills += 1
+        if stage.rng.random() < 0.3:
+            stage.gateway.launch()
+            await asyncio.sleep(stage.rng.uniform(0.1, 1.2))
+            if stage.gateway.is_alive():
+                await asyncio.to_thread(stage.gateway.kill)
+                stage.tally.kills += 1
+            else:
+                stage.note_ended()
+        await stage.start_gateway()
 
 
 async def all_workers_back(stage: Stage) -> None:

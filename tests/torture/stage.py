@@ -85,6 +85,8 @@ class Stage:
     """A small file system that holds everything of the installation, or `None`."""
     #: Held by a fault that needs nobody else to be shot meanwhile.
     peace: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Held while the gateway as a whole is ended and started.
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _gateways: int = 0
 
     @property
@@ -169,8 +171,9 @@ class Stage:
 
     async def restart_gateway(self) -> None:
         """Shoot the gateway whole and start it again."""
-        await asyncio.to_thread(self.gateway.kill)
-        await self.start_gateway()
+        async with self.changing:
+            await asyncio.to_thread(self.gateway.kill)
+            await self.start_gateway()
 
     async def admin(
         self, database: str = "medaid"
@@ -210,9 +213,10 @@ class Stage:
         self.front.heal()
         self.back.heal()
         await self.server_up()
-        if not self.gateway.is_alive():
-            self.note_ended()
-            await self.start_gateway()
+        async with self.changing:
+            if not self.gateway.is_alive():
+                self.note_ended()
+                await self.start_gateway()
 
     def last_words(self) -> str:
         """What the gateway said last."""
