@@ -217,13 +217,21 @@ async def _rest_of(data: bytes, reader: asyncio.StreamReader) -> bytes:
     position = 0
     while True:
         while len(data) < position + 5:
-            data += await reader.read(_CHUNK)
+            data += await _more(reader)
         end = position + 1 + int.from_bytes(data[position + 1 : position + 5], "big")
         while len(data) < end:
-            data += await reader.read(_CHUNK)
+            data += await _more(reader)
         if data[position] == _READY:
-            return data[end:] or await reader.read(_CHUNK)
+            return data[end:] or await _more(reader)
         position = end
+
+
+async def _more(reader: asyncio.StreamReader) -> bytes:
+    """Further bytes; raises `ConnectionResetError` where none will come."""
+    data = await reader.read(_CHUNK)
+    if not data:
+        raise ConnectionResetError
+    return data
 
 
 def to_port(port: int) -> Callable[[], Awaitable[Streams]]:
