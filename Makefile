@@ -39,7 +39,7 @@ lint: $(VENV)/.dev ## check style, format, types and layers
 
 cov: $(VENV)/.dev ## demand full branch coverage of the pure core and of crypto
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/domain tests/crypto tests/policy tests/roster $(ARGS)
+	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/domain tests/crypto tests/policy tests/roster tests/officer/test_policy_comparison.py $(ARGS)
 	@$(BIN)/coverage report
 
 fuzz: $(VENV)/.fuzz ## attack every way in with INPUTS=1000000 hostile inputs, into var/fuzz.json
