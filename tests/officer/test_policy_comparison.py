@@ -158,3 +158,38 @@ def test_cases_that_come_out_otherwise() -> None:
     }  # fmt: skip
     assert "特困门诊 100%" not in found
     assert "施行前一日不适用" in found
+
+
+def _with_figure(year: int, yuan: int) -> str:
+    """The small pack with a deductible of the year's income, for inpatient care."""
+    text = small_pack({("deductibles", "jia", "inpatient"): "value: 每年上年收入的10%"})
+    values = f"{{'{year}': {{value: {yuan}元, source: s}}}}"
+    title = "{zh: 收入, en: income}"
+    return f"{text}\nindicators:\n  income: {{title: {title}, values: {values}}}\n"
+
+
+_CASE_YEAR = _OLD.document.cases[0].bill.service_start.year
+
+
+def test_a_published_figure() -> None:
+    """Another figure of a year is one change, in yuan."""
+    one, other = (
+        compile_pack(_with_figure(_CASE_YEAR - 1, yuan).encode())
+        for yuan in (40_000, 41_000)
+    )
+
+    found = {change.path: (change.old, change.new) for change in changes(one, other)}
+
+    path = f"indicators.income.{_CASE_YEAR - 1}"
+    assert found == {path: ("40,000.00元", "41,000.00元")}
+
+
+def test_a_case_of_a_year_without_figures_has_no_outcome() -> None:
+    """A pack without the figure cannot decide the case, and that is a change."""
+    later = _with_figure(_CASE_YEAR + 1, 40_000)
+    later = later.replace(f"on: {_CASE_YEAR}-", f"on: {_CASE_YEAR + 2}-")
+
+    [changed] = case_changes(_OLD, compile_pack(later.encode()))
+
+    assert changed.name == _OLD.document.cases[0].name
+    assert {after for _, _, after in changed.outcomes} == {"不能计算"}
