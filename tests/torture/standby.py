@@ -21,7 +21,7 @@ from settlement.store.embedded_place import SOCKET_NAME
 from tests.acceptance.gateway_process import PROJECT, command_line, environment
 from tests.torture.house_faults import Visitor
 from tests.torture.proxy import to_socket
-from tests.torture.stage import HarnessError, Stage, until_true
+from tests.torture.stage import HarnessError, Stage, until, until_true
 
 NAME = "torture"
 _SYNC = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
@@ -230,10 +230,17 @@ class OldServers:
             if name == "stale":
                 await old.promote()
             await self._visitor.settle(self._visitor.intend())
-            # The mark follows within a tenth of a second.
-            await asyncio.sleep(0.5)
+            [head] = await old.ask("SELECT size FROM log_head")
+            # The mark follows within a tenth of a second, unless its writer is shot.
+            await until(lambda: _mark_of(stage) > head["size"], "the mark moves on")
             self._old[name] = old
         return self._old[name]
+
+
+def _mark_of(stage: Stage) -> int:
+    """Entries that the machine's mark has seen."""
+    note = (stage.gateway.data_dir / "checkpoint").read_text(encoding="utf-8")
+    return int(note.splitlines()[1])
 
 
 def _serve(command: list[str]) -> tuple[int, str, str]:
