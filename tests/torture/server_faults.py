@@ -17,6 +17,8 @@ import asyncpg
 
 from tests.torture.stage import DISK, HarnessError, Impossible, Stage, until, until_true
 
+#: A file system grows between the look at it and the remount.
+_SHRINK_ATTEMPTS = 20
 _BACKENDS = (
     "SELECT pid FROM pg_stat_activity WHERE application_name = 'medaid'"
     " AND backend_type = 'client backend'"
@@ -177,9 +179,8 @@ async def fill_disk(stage: Stage, rng: random.Random) -> None:
     """No space left for PostgreSQL, the mark and the logs; then freed again."""
     if stage.disk is None:
         raise Impossible("only root on Linux can make a small file system to fill")
-    used = shutil.disk_usage(stage.disk).used
     try:
-        await _resize(stage.disk, f"{used // 1024 + rng.randint(4, 200)}k")
+        await _shrink(stage.disk, rng.randint(4, 200))
         with contextlib.suppress(*_ERRORS):
             connection = await stage.admin()
             for _ in range(rng.choice((0, 0, 30))):
@@ -191,6 +192,19 @@ async def fill_disk(stage: Stage, rng: random.Random) -> None:
         await _resize(stage.disk, DISK)
     await stage.server_up()
     await until_true(lambda: _answers(stage), "PostgreSQL is back")
+
+
+async def _shrink(disk: Path, free_kb: int) -> None:
+    """Leave so little free. What is written meanwhile may need it: then again."""
+    for attempts_left in reversed(range(_SHRINK_ATTEMPTS)):
+        used = shutil.disk_usage(disk).used
+        try:
+            await _resize(disk, f"{used // 1024 + free_kb}k")
+        except HarnessError:
+            if not attempts_left:
+                raise
+        else:
+            return
 
 
 async def _resize(disk: Path, size: str) -> None:
