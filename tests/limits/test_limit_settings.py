@@ -103,7 +103,7 @@ async def test_sandbox_has_no_rates_but_the_same_places(sandbox: bool) -> None:
 
     assert (refused == 0) == sandbox
     assert at_once(limits, "H2", CallClass.MONEY, 1_000) == 500
-    assert at_once(limits, "H3", CallClass.LOOKUP, 1_000) == 200
+    assert at_once(limits, "H3", CallClass.LOOKUP, 1_000) == 64
 
 
 @pytest.mark.parametrize(

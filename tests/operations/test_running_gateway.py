@@ -162,6 +162,8 @@ def _worker_is_back(seen: Samples) -> bool:
     return (
         _value(seen, "medaid_worker_deaths_total") == 1
         and _value(seen, "medaid_workers") == 2
+        # Each worker's own values come with its next report, not all at one moment.
+        and _value(seen, "medaid_settle_waiting_limit") == 2 * 2_000
         and _value(seen, "medaid_roster_version") == 1
     )
 
