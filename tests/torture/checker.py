@@ -219,7 +219,8 @@ async def check_by_command(
     counted = counts_of(intents)
     found = {name: books[name] for name in counted}
     if found != counted:
-        findings.add("check-books and the clients count differently:", f"{found}")
+        both = f"{found}, clients {counted}"
+        findings.add("check-books and the clients count differently:", both)
 
 
 async def check_in_process(
