@@ -58,7 +58,7 @@ torture: $(VENV)/.dev ## kills and faults on real processes under load, five min
 	@$(BIN)/python -m tests.torture --minutes 6 --kills 60 --round 60 $(ARGS)
 
 torture-long: $(VENV)/.dev ## the same, 1,000 kills and each fault 20 times, into docs/reliability.md
-	@$(BIN)/python -m tests.torture --minutes 40 --kills 1000 --repeats 20 --deaths 20 --every 1 --round 240 --pause 0.35 --report docs/reliability.md --json var/torture.json $(ARGS)
+	@$(BIN)/python -m tests.torture --minutes 60 --kills 1000 --repeats 20 --deaths 20 --every 1 --round 300 --pause 0.05 --report docs/reliability.md --json var/torture.json $(ARGS)
 
 lock: $(VENV)/.dev ## pin the newest allowed versions into requirements/, with hashes
 	@sh tools/lock $(BIN)

@@ -28,7 +28,7 @@ from tests.torture.run import Plan, Run, run
     "--every", "step", type=int, default=50, help="Offsets of answers cut at."
 )
 @click.option("--pause", "pause_s", type=float, default=0.12, help="Of each client, s.")
-@click.option("--report", type=click.Path(path_type=Path), default=None)
+@click.option("--report", type=click.Path(exists=True, path_type=Path), default=None)
 @click.option("--json", "as_json", type=click.Path(path_type=Path), default=None)
 def main(  # one parameter for each option
     *,

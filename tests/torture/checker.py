@@ -186,12 +186,13 @@ def counts_of(intents: Sequence[Intent]) -> dict[str, int]:
         if intent.kind == "settle":
             made[document["decision"]] += 1
         elif not document.get("already"):
-            made[document["state"]] += 1
+            # One of a declined original undoes nothing: "declined", a row of no table.
+            made[f"reversal {document['state']}"] += 1
     return {
         "settlements": made["approved"],
         "declines": made["declined"],
-        "reversals": made["reversed"],
-        "tombstones": made["tombstone"],
+        "reversals": made["reversal reversed"],
+        "tombstones": made["reversal tombstone"],
     }
 
 

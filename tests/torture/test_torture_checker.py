@@ -81,6 +81,17 @@ async def test_a_sound_past_has_no_finding(scene: Scene) -> None:
     assert await scene.findings() == []
 
 
+async def test_taking_back_what_was_declined_counts_as_nothing(scene: Scene) -> None:
+    """Its answer says declined, yet the books hold one decline and no reversal."""
+    declined = await scene.house.settle(bill("C-unlisted"), "s9")
+    undone = body(declined)["settlement_id"]
+    back = await scene.house.reverse("r9", settlement_id=undone)
+    assert (body(declined)["decision"], body(back)["state"]) == ("declined",) * 2
+    scene.intents += [_noted("settle", "s9", declined), _noted("reverse", "r9", back)]
+
+    assert await scene.findings() == []
+
+
 async def lose_settlement(scene: Scene) -> None:
     """The database has forgotten what was acknowledged."""
     await scene.execute("DELETE FROM settle_key WHERE key = 's1'")
