@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from gateway.cli.policy_desk import pack_name
 from gateway.cli.policy_html import Cell, heading, line, page, table
-from gateway.cli.policy_view import base_sentence, referral_sentence
+from gateway.cli.policy_view import (
+    base_sentence,
+    common_facts,
+    pot_sentence,
+    referral_sentence,
+)
 from settlement.domain.bill import CareType
 from settlement.domain.money import yuan_text
 from settlement.domain.policy import CompiledPack
@@ -16,7 +21,6 @@ from settlement.domain.policy.document import (
     Source,
     WorkedCase,
 )
-from settlement.domain.policy.facts import facts_of
 from settlement.domain.policy.notation import (
     cap_words,
     deductible_words,
@@ -38,13 +42,6 @@ OUTCOMES = {
     "base": "基数", "aid": "救助", "tilt": "其中倾斜", "patient_pays": "个人负担",
     "cash": "现金", "account_return": "账户退回",
 }  # fmt: skip
-
-
-#: Facts that belong to no category's table.
-_FOR_ALL = (
-    "year", "rounding", "filing_limit", "several_identities", "identity_rule",
-    "indicators", "care", "places", "base",
-)  # fmt: skip
 
 
 def pack_page(pack: CompiledPack) -> str:
@@ -109,11 +106,8 @@ def _common(document: PackDocument) -> Iterator[str]:
     yield line(base_sentence(document))
     yield line(referral_sentence(document))
     rows = [
-        (fact.title, _marked(fact.words, fact.source), *_quote(fact.source))
-        for fact in facts_of(document)
-        if fact.source is not None
-        and fact.path.startswith(_FOR_ALL)
-        and not fact.path.startswith("year_caps")
+        (fact.title, _marked(fact.words, source), *_quote(source))
+        for fact, source in common_facts(document)
     ]
     yield table(("规则 rule", "内容", "条款 article", "原文 quote"), rows)
 
@@ -166,11 +160,7 @@ def _caps(document: PackDocument) -> Iterator[str]:
         articles = dict.fromkeys(cap.source.article for cap in caps)
         rows.append((category.title.zh, *words, "、".join(articles)))
     yield table(("类别", *titles, "条款"), rows)
-    draws = [
-        f"{care.title.zh}计入{document.pots[care.pot.value].title.zh}"
-        for care in document.cares.values()
-    ]
-    yield line("；".join(draws) + "。")
+    yield line(pot_sentence(document))
 
 
 def _sources(document: PackDocument) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from settlement.domain.bill import CareType, Place
@@ -21,6 +23,7 @@ from settlement.domain.policy.document import (
     Share,
     Source,
 )
+from settlement.domain.policy.facts import Fact, facts_of
 from settlement.domain.policy.notation import (
     cap_words,
     deductible_words,
@@ -35,6 +38,11 @@ _PLACES = {
     Place.FILED_ELSEWHERE: "异地已备案",
     Place.UNFILED: "异地未备案",
 }
+#: Facts that belong to no category's table.
+_FOR_ALL = frozenset({
+    "year", "rounding", "filing_limit", "several_identities", "identity_rule",
+    "indicators", "care", "places", "base",
+})  # fmt: skip
 _REFERRALS = {
     Referral.AS_BILLED: "按账单",
     Referral.REFERRED: "视为已转诊",
@@ -170,9 +178,19 @@ def print_pack(pack: CompiledPack, console: Console) -> None:
         console.print(f"{instrument.number}  {instrument.title}", soft_wrap=True)
     console.print(base_sentence(document))
     console.print(referral_sentence(document))
+    console.print(_common_table(document))
+    console.print(_category_table(document))
     console.print(_benefit_table(document))
     console.print(_year_cap_table(document))
     console.print(_source_table(document))
+
+
+def common_facts(document: PackDocument) -> Iterator[tuple[Fact, Source]]:
+    """What holds for every category, each with the sentence that it rests on."""
+    for fact in facts_of(document):
+        rule = fact.path.partition(".")[0]
+        if fact.source is not None and rule in _FOR_ALL:
+            yield fact, fact.source
 
 
 def referral_sentence(document: PackDocument) -> str:
@@ -187,6 +205,21 @@ def referral_sentence(document: PackDocument) -> str:
         for place, rule in document.places.items()
     )
     return f"要求转诊：{'、'.join(required) or '无'}。{places}。"
+
+
+def pot_sentence(document: PackDocument) -> str:
+    """Which pot each kind of care draws on, and which pot lies within another."""
+    pots = document.pots
+    draws = [
+        f"{care.title.zh}计入{pots[care.pot.value].title.zh}限额"
+        for care in document.cares.values()
+    ]
+    nested = [
+        f"{pot.title.zh}又计入{pots[pot.within].title.zh}限额"
+        for pot in pots.values()
+        if pot.within
+    ]
+    return "；".join(draws + nested) + "。"
 
 
 def base_sentence(document: PackDocument) -> str:
@@ -217,6 +250,27 @@ def console_for_tables() -> Console:
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
+def _common_table(document: PackDocument) -> Table:
+    table = table_of("规则", "内容", "出处", title="通用规则 / rules for all")
+    for fact, source in common_facts(document):
+        mark = "" if source.confirmed else "[red]（未经证实）"
+        table.add_row(fact.title, f"{escape(fact.words)}{mark}", source.article)
+    return table
+
+
+def _category_table(document: PackDocument) -> Table:
+    table = table_of("类别", "又称", "身份代码", title="救助对象 / categories")
+    for category in document.categories:
+        on_application = category.on_application
+        how = "" if on_application is None else f"\n依申请：{on_application.how.zh}"
+        table.add_row(
+            f"{category.title.zh}{how}",
+            "、".join(category.aliases) or "—",
+            "、".join(category.national_codes) or "—",
+        )
+    return table
+
+
 def _benefit_table(document: PackDocument) -> Table:
     table = table_of(
         "类别", "就诊", "比例", "起付标准", "单次限额", "倾斜救助", "出处",
@@ -244,11 +298,7 @@ def _year_cap_table(document: PackDocument) -> Table:
     for category in document.categories:
         caps = [document.year_caps[category.id, pot].value for pot in document.pots]
         table.add_row(category.title.zh, *[cap_words(document, cap) for cap in caps])
-    draws = "；".join(
-        f"{care.title.zh}计入{document.pots[care.pot.value].title.zh}限额"
-        for care in document.cares.values()
-    )
-    table.caption = f"{draws}。"
+    table.caption = pot_sentence(document)
     return table
 
 

@@ -158,6 +158,22 @@ def test_show_lays_every_number_beside_its_source() -> None:
     assert "剩余负担超过5,000元部分的60%，每年20,000元，须转诊" in demo
 
 
+def test_show_tells_what_holds_for_every_category() -> None:
+    """Rules outside the tables: identity in a visit, own bases, aid on application."""
+    shown = run("policy", "show", "beijing@2023.2").output.replace(" ", "")
+    told = (
+        "就诊中取得身份计入",
+        "救助基数（yinbing）先行自付计入",
+        "门诊计入限额（yinbing）因病致贫（依申请）",
+        "进位四舍五入（未经证实）",
+        "依申请：请患者保留全年票据",
+    )
+    for text in told:
+        assert text in shown, text
+    national = run("policy", "show", "national-frame").output
+    assert "居民人均可支配收入" in national
+
+
 def test_show_gives_the_rules_to_programs() -> None:
     """Amounts in fen, rates in parts per million, sources with quotes."""
     shown = json.loads(run("policy", "show", "demo-district", "--json").output)
