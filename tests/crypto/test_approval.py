@@ -8,6 +8,7 @@ import os
 import pytest
 
 from crypto.approval import (
+    Purpose,
     approval_file,
     approve,
     parse_approval_file,
@@ -54,6 +55,15 @@ def test_a_plain_signature_over_the_pack_is_no_approval() -> None:
     key = _key()
     with pytest.raises(BadSignatureError):
         verify_approval(_PACK, key.sign(_PACK), key.public)
+
+
+def test_who_approves_a_pack_has_approved_no_statement() -> None:
+    """The same bytes signed for one purpose hold for no other."""
+    key = _key()
+    signed = approve(_PACK, key, Purpose.MONTH_STATEMENT)
+    verify_approval(_PACK, signed, key.public, Purpose.MONTH_STATEMENT)
+    with pytest.raises(BadSignatureError):
+        verify_approval(_PACK, signed, key.public)
 
 
 def test_only_parties_approve() -> None:
