@@ -21,6 +21,33 @@ def month_of(day: date) -> str:
     return f"{day.year:04d}-{day.month:02d}"
 
 
+def month_of_day(day: date) -> int:
+    """`YYYYMM` as a number, the form months have in the database."""
+    return day.year * 100 + day.month
+
+
+def month_name(number: int) -> str:
+    """`YYYY-MM` of a month's number."""
+    return f"{number // 100:04d}-{number % 100:02d}"
+
+
+def days_of_month(number: int) -> tuple[date, date]:
+    """First and last day of a month's number; raises `ValueError` for none."""
+    first = date(number // 100, number % 100, 1)
+    return first, date.fromordinal(_next(first).toordinal() - 1)
+
+
+def next_month(number: int) -> int:
+    """The number of the month after."""
+    return month_of_day(_next(date(number // 100, number % 100, 1)))
+
+
+def _next(first: date) -> date:
+    if first.month == 12:  # noqa: PLR2004  # December
+        return date(first.year + 1, 1, 1)
+    return date(first.year, first.month + 1, 1)
+
+
 def rfc3339(instant: datetime) -> str:
     """An aware instant as RFC 3339 in UTC, whole milliseconds, ending in `Z`."""
     text = instant.astimezone(UTC).isoformat(timespec="milliseconds")

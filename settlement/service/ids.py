@@ -23,6 +23,13 @@ def new_id(settled_at: datetime, random: Callable[[int], bytes]) -> bytes:
     return max(0, day).to_bytes(_DAY_BYTES, "big") + random(ID_BYTES - _DAY_BYTES)
 
 
+def ids_of_days(first: date, last: date) -> tuple[bytes, bytes]:
+    """Bounds of the ids that these days can have: from the one, below the other."""
+    lowest = max(0, first.toordinal() - _EPOCH)
+    beyond = max(1, last.toordinal() - _EPOCH + 1)
+    return lowest.to_bytes(_DAY_BYTES, "big"), beyond.to_bytes(_DAY_BYTES, "big")
+
+
 def parse_id(text: str) -> bytes:
     """The id in lower-case hex; what cannot be one is as unknown as any: MA-4101."""
     try:

@@ -13,6 +13,33 @@ CREATE TABLE opened_month (
     opened_by text NOT NULL
 );
 
+-- What a month holds: one row for each settlement and each reversal of one. Ids begin
+-- with their Shanghai day: those of the month lie between `lowest` and `beyond`.
+CREATE FUNCTION month_entries(
+    wanted integer, begins bigint, ends bigint, lowest bytea, beyond bytea
+) RETURNS TABLE (
+    id bytea, settlement_id bytea, facility_id integer, is_reversal boolean,
+    is_late boolean, at timestamptz, log_index bigint
+) LANGUAGE sql STABLE AS $$
+    SELECT s.id, s.id, s.facility_id, false, false, s.settled_at, s.log_index
+    FROM settlement s
+    WHERE s.id >= lowest AND s.id < beyond AND s.month = wanted AND s.log_index < ends
+    UNION ALL
+    SELECT v.id, v.settlement_id, v.facility_id, true, false, v.reversed_at, v.log_index
+    FROM reversal v
+    WHERE v.id >= lowest AND v.id < beyond AND v.month = wanted AND v.log_index < ends
+      AND v.settlement_id IS NOT NULL
+    UNION ALL
+    SELECT s.id, s.id, s.facility_id, false, true, s.settled_at, s.log_index
+    FROM log_leaf l JOIN settlement s ON s.id = l.id AND s.log_index = l.log_index
+    WHERE l.log_index >= begins AND l.log_index < ends AND l.month < wanted
+    UNION ALL
+    SELECT v.id, v.settlement_id, v.facility_id, true, true, v.reversed_at, v.log_index
+    FROM log_leaf l JOIN reversal v ON v.id = l.id AND v.log_index = l.log_index
+    WHERE l.log_index >= begins AND l.log_index < ends AND l.month < wanted
+      AND v.settlement_id IS NOT NULL
+$$;
+
 -- A hospital's own list of a month. The newest counts; the others are its history.
 CREATE TABLE hospital_list (
     no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
