@@ -40,7 +40,22 @@ CREATE FUNCTION month_entries(
       AND v.settlement_id IS NOT NULL
 $$;
 
--- A hospital's own list of a month. The newest counts; the others are its history.
+-- The same for days, whatever month they have gone into.
+CREATE FUNCTION day_entries(lowest bytea, beyond bytea) RETURNS TABLE (
+    id bytea, settlement_id bytea, facility_id integer, is_reversal boolean,
+    is_late boolean, at timestamptz, log_index bigint
+) LANGUAGE sql STABLE AS $$
+    SELECT s.id, s.id, s.facility_id, false, false, s.settled_at, s.log_index
+    FROM settlement s
+    WHERE s.id >= lowest AND s.id < beyond AND s.log_index IS NOT NULL
+    UNION ALL
+    SELECT v.id, v.settlement_id, v.facility_id, true, false, v.reversed_at, v.log_index
+    FROM reversal v
+    WHERE v.id >= lowest AND v.id < beyond AND v.settlement_id IS NOT NULL
+$$;
+
+-- A hospital's own list of a month. The one received last counts; the others are its
+-- history.
 CREATE TABLE hospital_list (
     no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     month integer NOT NULL,
@@ -50,22 +65,23 @@ CREATE TABLE hospital_list (
     lines integer NOT NULL,
     received_at timestamptz NOT NULL,
     received_by text NOT NULL,
-    UNIQUE (month, facility_id, sha256)
+    UNIQUE (month, facility_id, sha256, form)
 );
 
+-- As the hospital wrote them; what each line means is found anew by every match. The
+-- person that a line may name is never kept.
 CREATE TABLE hospital_line (
-    list_no bigint NOT NULL REFERENCES hospital_list (no) ON DELETE CASCADE,
+    list_no bigint NOT NULL REFERENCES hospital_list (no),
     line integer NOT NULL,
-    settlement_id bytea,             -- as listed, or found by key or visit; NULL: unknown
+    id bytea,                        -- of a settlement or a reversal, if it can be one
+    listed_id text COLLATE "C" NOT NULL,
     visit_no text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
     total_fen bigint NOT NULL,
     aid_fen bigint NOT NULL,
     refund boolean NOT NULL,
-    elsewhere date,                  -- the day, where the settlement is of another month
     PRIMARY KEY (list_no, line)
 );
-CREATE INDEX hospital_line_settlement ON hospital_line (list_no, settlement_id);
 
 CREATE TABLE difference (
     id bytea PRIMARY KEY CHECK (length(id) = 16),
@@ -76,10 +92,11 @@ CREATE TABLE difference (
     repair text NOT NULL,
     settlement_id bytea,
     reversal_id bytea,
+    listed_id text COLLATE "C" NOT NULL,
     visit_no text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
     lines integer[] NOT NULL,        -- of the hospital's list
-    amounts jsonb NOT NULL,          -- {"hospital" | "gateway" | "bureau": fen or null}
+    amounts jsonb NOT NULL,          -- by side: {"total_fen", "aid_fen"} or null
     actual_day date,
     state text NOT NULL
         CHECK (state IN ('open', 'gone', 'resolved', 'carried_over')),
@@ -107,7 +124,7 @@ CREATE TABLE month_match (
     matched_by text NOT NULL,
     list_no bigint REFERENCES hospital_list (no),
     with_bureau boolean NOT NULL,
-    tally jsonb NOT NULL,
+    tally jsonb NOT NULL,            -- by side: {"count", "total_fen", "aid_fen"}
     PRIMARY KEY (month, facility_id)
 );
 
