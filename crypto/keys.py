@@ -34,6 +34,7 @@ class Role(StrEnum):
     BUREAU_SEAL = "bureau-seal"
     BUREAU_ROSTER = "bureau-roster"
     PARTY = "party"
+    WITNESS_COSIGN = "witness-cosign"
 
     @property
     def prefix(self) -> str:
@@ -52,6 +53,7 @@ _PREFIXES = {
     Role.BUREAU_SEAL: "bs-",
     Role.BUREAU_ROSTER: "br-",
     Role.PARTY: "pt-",
+    Role.WITNESS_COSIGN: "wc-",
 }
 
 

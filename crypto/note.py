@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from crypto.encoding import b64, b64_decode
 from crypto.errors import BadSignatureError, MalformedNoteError, UnknownKeyError
@@ -51,7 +52,7 @@ class NoteKey:
 
     def __post_init__(self) -> None:
         """Raise `MalformedNoteError` for a name that no note may carry."""
-        if not _is_key_name(self.name):
+        if not is_key_name(self.name):
             raise MalformedNoteError("a key name is empty or has spaces or a plus")
 
     @property
@@ -69,26 +70,44 @@ class NoteKey:
         return suite(self.key.suite).signing.note_type + self.key.public_bytes
 
 
+_Known = TypeVar("_Known", bound=NoteKey)
+
+
 def parse_vkey(vkey: str, role: Role) -> NoteKey:
     """Read an Ed25519 vkey; raises `MalformedNoteError` or `WeakKeyError`."""
+    name, key_id, public = split_vkey(vkey, b"\x01")
+    return require_key_id(NoteKey(name, VerifyingKey(public, role)), key_id)
+
+
+def split_vkey(vkey: str, signature_type: bytes) -> tuple[str, str, bytes]:
+    """Name, id and public key of a vkey of this type; raises `MalformedNoteError`."""
     parts = vkey.split("+", maxsplit=2)
     if len(parts) != _VKEY_PARTS:
         raise MalformedNoteError("a vkey has a name, an id and a key")
     name, key_id, encoded = parts
     typed = b64_decode(encoded, what="the key of a vkey", error=MalformedNoteError)
-    if typed[:1] != b"\x01":
+    if typed[:1] != signature_type:
         raise MalformedNoteError("the vkey is of an unknown type")
-    known = NoteKey(name, VerifyingKey(typed[1:], role))
+    return name, key_id, typed[1:]
+
+
+def require_key_id(known: _Known, key_id: str) -> _Known:
+    """The key, if this is its id; raises `MalformedNoteError`."""
     if known.key_id.hex() != key_id:
         raise MalformedNoteError("the vkey's id is not that of its key")
     return known
+
+
+def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
+    """One line below a note's text, with its newline."""
+    return f"{_MARK}{name} {b64(key_id + signature)}\n"
 
 
 def sign_note(text: str, name: str, key: SigningKey) -> str:
     """The note of this text with one signature; raises `MalformedNoteError`."""
     _require_text(text)
     key_id = NoteKey(name, key.public).key_id
-    return f"{text}\n{_MARK}{name} {b64(key_id + key.sign(text.encode()))}\n"
+    return f"{text}\n{signature_line(name, key_id, key.sign(text.encode()))}"
 
 
 def parse_note(note: str) -> Note:
@@ -133,7 +152,7 @@ def verify_note(
 
 def _parse_signature(line: str) -> NoteSignature:
     name, separator, encoded = line.removeprefix(_MARK).partition(" ")
-    if not line.startswith(_MARK) or not separator or not _is_key_name(name):
+    if not line.startswith(_MARK) or not separator or not is_key_name(name):
         raise MalformedNoteError("a signature line does not have its form")
     octets = b64_decode(encoded, what="a note signature", error=MalformedNoteError)
     if len(octets) <= _KEY_ID_BYTES:
@@ -152,5 +171,6 @@ def _require_text(text: str) -> None:
         raise MalformedNoteError("the text of a note is not UTF-8") from None
 
 
-def _is_key_name(name: str) -> bool:
+def is_key_name(name: str) -> bool:
+    """Whether a note may carry the name: not empty, no spaces, no plus."""
     return bool(name) and not any(c.isspace() or c <= " " or c == "+" for c in name)

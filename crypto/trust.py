@@ -2,7 +2,8 @@
 
 `{"origin", "keys": [{"kid", "role", "suite", "alg", "public_key", "not_before",
 "not_after"}]}`. Days are days of Asia/Shanghai, inclusive; null is open. Old keys
-stay listed for ever, so that old records still verify.
+stay listed for ever, so that old records still verify. A witness's key has a `name`
+too: the one under which it signs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from crypto.errors import (
 )
 from crypto.key_files import PublicKey, public_key
 from crypto.keys import Role, VerifyingKey
+from crypto.note import is_key_name
 
 _MEMBERS = frozenset(
     {"kid", "role", "suite", "alg", "public_key", "not_before", "not_after"}
@@ -35,6 +37,15 @@ class TrustedKey:
     key: PublicKey
     not_before: date | None = None
     not_after: date | None = None
+    name: str | None = None
+    """Of a witness, the name in its signature lines; of other keys none."""
+
+    def __post_init__(self) -> None:
+        """Raise `MalformedKeyError` for a witness without a name that can be."""
+        if (self.role is Role.WITNESS_COSIGN) != (self.name is not None):
+            raise MalformedKeyError("a witness's key has a name, and no other key has")
+        if self.name is not None and not is_key_name(self.name):
+            raise MalformedKeyError("a witness's name is empty or has spaces or a plus")
 
     @property
     def kid(self) -> str:
@@ -102,19 +113,21 @@ class Trust:
 
 def trust_file(trust: Trust) -> bytes:
     """The text of TRUST.json: canonical JSON and a newline."""
-    keys: list[JsonValue] = [
-        {
-            "kid": trusted.kid,
-            "role": str(trusted.role),
-            "suite": trusted.suite,
-            "alg": trusted.key.alg,
-            "public_key": b64(trusted.key.public_bytes),
-            "not_before": _day_text(trusted.not_before),
-            "not_after": _day_text(trusted.not_after),
-        }
-        for trusted in trust.keys
-    ]
+    keys: list[JsonValue] = [_entry(trusted) for trusted in trust.keys]
     return canonical_json({"origin": trust.origin, "keys": keys}) + b"\n"
+
+
+def _entry(trusted: TrustedKey) -> dict[str, JsonValue]:
+    entry: dict[str, JsonValue] = {
+        "kid": trusted.kid,
+        "role": str(trusted.role),
+        "suite": trusted.suite,
+        "alg": trusted.key.alg,
+        "public_key": b64(trusted.key.public_bytes),
+        "not_before": _day_text(trusted.not_before),
+        "not_after": _day_text(trusted.not_after),
+    }
+    return entry if trusted.name is None else entry | {"name": trusted.name}
 
 
 def parse_trust_file(text: bytes) -> Trust:
@@ -129,7 +142,7 @@ def parse_trust_file(text: bytes) -> Trust:
 
 
 def _trusted_key(entry: JsonValue) -> TrustedKey:
-    if not isinstance(entry, dict) or entry.keys() != _MEMBERS:
+    if not isinstance(entry, dict) or entry.keys() - {"name"} != _MEMBERS:
         raise MalformedKeyError("a key in the trust file lacks or adds a member")
     try:
         role = Role(_string(entry, "role"))
@@ -141,7 +154,8 @@ def _trusted_key(entry: JsonValue) -> TrustedKey:
     key = public_key(role, octets, _string(entry, "suite"))
     if (entry["kid"], entry["alg"]) != (key.kid, key.alg):
         raise MalformedKeyError("a key in the trust file bears another key's id")
-    return TrustedKey(key, _day(entry, "not_before"), _day(entry, "not_after"))
+    name = _string(entry, "name") if "name" in entry else None
+    return TrustedKey(key, _day(entry, "not_before"), _day(entry, "not_after"), name)
 
 
 def _string(entry: Mapping[str, JsonValue], member: str) -> str:

@@ -9,13 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 )
 
 from crypto import errors
+from crypto.add_checkpoint import AddCheckpoint
+from crypto.cosignature import WitnessKey, cosign
 from crypto.encoding import canonical_json
 from crypto.http_signature import HttpRequest, content_digest, sign_request
 from crypto.key_files import private_key_file, public_key_file
-from crypto.keys import make_possession
+from crypto.keys import Role, SigningKey, make_possession
 from crypto.ma1 import concat_kdf
 from crypto.manifest import Manifest, sign_manifest
-from crypto.merkle import RightEdge
+from crypto.merkle import RightEdge, consistency_proof
 from crypto.package import PackageManifest
 from crypto.proof import LogProof
 from crypto.receipt import Receipt
@@ -35,11 +37,14 @@ from tests.crypto.fixed import (
     TRUST,
     jwe_of,
     seal,
+    secret,
     stream,
     unb64u,
 )
 
 INDEX, SIZE = 3, 7
+WITNESS_NAME = "witness.example/w1"
+WITNESS = SigningKey(secret("witness"), Role.WITNESS_COSIGN)
 CREATED, NONCE = 1_767_578_400, "bm9uY2UgMDAwMQ"
 REQUEST = HttpRequest(
     "POST",
@@ -126,9 +131,26 @@ def _log() -> dict[str, str]:
         "entries": entry_bundle(entries).hex(),
         "proof": LogProof(INDEX, path, checkpoint).to_text(),
         "right-edge": tree.edge.to_bytes().hex(),
+        "cosigned": checkpoint + _cosignature(checkpoint),
+        "witness-vkey": WitnessKey(WITNESS_NAME, WITNESS.public).vkey,
+        "add-checkpoint": _request(tree.edge, entries).decode(),
         "receipt": json.dumps(receipt.to_document(), indent=2, ensure_ascii=False),
         "package-manifest": month.to_bytes().decode(),
     }
+
+
+def _cosignature(checkpoint: str) -> str:
+    return cosign(checkpoint, WITNESS_NAME, WITNESS, CREATED)
+
+
+def _request(edge: RightEdge, entries: list[bytes]) -> bytes:
+    """The tree of seven offered to a witness that has seen the first four."""
+    grown = RightEdge().extend(entries[:4]).edge.extend(entries[4:])
+    hashes = {(2, 0): grown.edge.hashes[0]}
+    for level in (0, 1):
+        hashes |= {(level, index): node for index, node in grown.complete_nodes(level)}
+    path = consistency_proof(4, edge.size, lambda *node: hashes[node])
+    return AddCheckpoint(4, path, CHECKPOINTS.sign(edge.size, edge.root)).to_body()
 
 
 def _keys() -> dict[str, str]:

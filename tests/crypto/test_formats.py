@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from crypto.add_checkpoint import parse_add_checkpoint
 from crypto.checkpoint import verify_checkpoint
+from crypto.cosignature import parse_witness_vkey, verify_cosignatures
 from crypto.encoding import b64u, canonical_json
 from crypto.http_signature import (
     HttpRequest,
@@ -22,7 +24,7 @@ from crypto.keys import (
     check_possession,
 )
 from crypto.manifest import verify_manifest
-from crypto.merkle import RightEdge, leaf_hash
+from crypto.merkle import RightEdge, leaf_hash, verify_consistency
 from crypto.note import parse_vkey
 from crypto.package import parse_package_manifest
 from crypto.proof import parse_proof, verify_proof
@@ -114,6 +116,23 @@ def test_receipt_and_proof_lead_to_the_checkpoint_on_its_page() -> None:
     )
     manifest = parse_package_manifest(octets("package-manifest"))
     assert (manifest.origin, manifest.tree_size) == (trust().origin, checkpoint.size)
+
+
+def test_the_witness_on_its_page_countersigned_that_checkpoint() -> None:
+    """And the request beside it proves what it must."""
+    witness = parse_witness_vkey(EXAMPLES["witness-vkey"])
+    note = EXAMPLES["cosigned"] + "\n"
+    request = parse_add_checkpoint(octets("add-checkpoint") + b"\n")
+    newer = verify_checkpoint(note, trust())
+    entries = parse_entry_bundle(bytes.fromhex(EXAMPLES["entries"]))
+    older = RightEdge().extend(entries[: request.old_size])
+
+    assert verify_cosignatures(note, [witness])[0].time == CREATED
+    assert verify_checkpoint(request.note, trust()) == newer
+    verify_consistency(
+        request.old_size, newer.size, request.path,
+        old_root=older.root, new_root=newer.root,
+    )  # fmt: skip
 
 
 def test_the_verifier_key_is_the_trusted_one() -> None:
