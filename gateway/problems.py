@@ -67,6 +67,10 @@ STATUS = {
     "MA-1129": 422,
     "MA-1130": 422,
     "MA-1131": 422,
+    "MA-1132": 422,
+    "MA-1133": 422,
+    "MA-1134": 422,
+    "MA-1135": 422,
     "MA-1140": 408,
     # The one rule that stops a settlement without deciding it: not stored.
     "MA-2104": 503,

@@ -43,6 +43,7 @@ _AGAIN = Text(
     "请稍候，按原单重试，不要新开一笔。",
     "Wait a moment, then send the same request again under the same key.",
 )
+_OTHER_MONTHS = Text("请更正月份后重新查询。", "Correct the months and ask again.")
 _ADDRESS = Text(
     "请通知本院信息科核对接口地址和方法。",
     "Have the hospital's IT department check address and method of the call.",
@@ -131,6 +132,15 @@ REASONS = _reasons(
     _bad("MA-1130", "数值超出允许范围。", "The number is out of range."),
     _bad("MA-1131", "两种写法必须并且只能用一种。",
          "Give exactly one of the two alternatives."),
+    _bad("MA-1132", "月份的写法不对，应如 2026-01，1900 至 2150 年。",
+         "A month is written YYYY-MM, in the years 1900 to 2150.", _OTHER_MONTHS),
+    _bad("MA-1133", "结束月份早于开始月份。", "The last month lies before the first.",
+         _OTHER_MONTHS),
+    _bad("MA-1134", "月份过多，一次最多 120 个月。", "At most 120 months at once.",
+         _OTHER_MONTHS),
+    _bad("MA-1135", "结果过多，无法一次给出。", "The answer would be too large.",
+         Text("请缩短月份，或只查一家医疗机构，再重新查询。",
+              "Ask for fewer months, or for one facility.")),
     _bad("MA-1140", "请求没有在时限内送完，未处理。",
          "The request did not arrive completely in time: not processed.", _AGAIN),
     # 2xxx: decided by rule

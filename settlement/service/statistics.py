@@ -49,9 +49,9 @@ def _month(row: MonthRow, before: MonthRow | None) -> MonthStatistics:
         citizens=row.citizens,
         visits=row.visits,
         aid_fen=row.aid_fen,
-        citizens_growth=_growth(before.citizens, row.citizens),
-        visits_growth=_growth(before.visits, row.visits),
-        aid_growth=_growth(before.aid_fen, row.aid_fen),
+        citizens_growth=growth(before.citizens, row.citizens),
+        visits_growth=growth(before.visits, row.visits),
+        aid_growth=growth(before.aid_fen, row.aid_fen),
     )
 
 
@@ -60,9 +60,9 @@ def _next_month(month: int) -> int:
     return (year + 1) * 100 + 1 if number == 12 else month + 1  # noqa: PLR2004
 
 
-def _growth(before: int, now: int) -> int | None:
-    """Growth in parts per thousand, half away from zero."""
-    if before == 0:
+def growth(before: int, now: int) -> int | None:
+    """Growth in parts per thousand, half away from zero; `None` without a base."""
+    if before <= 0:
         return None
     size = (abs(now - before) * 2 * _THOUSAND + before) // (2 * before)
     return size if now >= before else -size

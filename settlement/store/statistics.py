@@ -34,7 +34,7 @@ class MonthRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AidQuery:
-    """What to count: `None` does not divide, does not narrow, does not end."""
+    """What to count; `None` does not divide and does not narrow."""
 
     months: MonthRange
     by_settled: bool
@@ -42,8 +42,6 @@ class AidQuery:
     dimension: str | None = None
     """`subdistrict`, `hospital`, `category` or `care_type`."""
     facility_id: int | None = None
-    within_ms: int | None = None
-    """PostgreSQL gives the statement up after so long."""
     most_rows: int
 
 
@@ -83,11 +81,13 @@ async def months_of_service(database: Database) -> list[MonthRow]:
     return [MonthRow(**row) for row in rows]
 
 
-async def aid_rows(database: Database, *queries: AidQuery) -> list[list[AidRow]]:
+async def aid_rows(
+    database: Database, queries: Iterable[AidQuery], *, within_ms: int | None
+) -> list[list[AidRow]]:
     """The rows of each query, all of them from one snapshot.
 
     One connection of the pool, no further process of the server. Raises
-    `StatisticsTooLongError`.
+    `StatisticsTooLongError` where one of them takes longer than `within_ms`.
     """
     async with (
         database.pool.acquire() as connection,
@@ -95,8 +95,10 @@ async def aid_rows(database: Database, *queries: AidQuery) -> list[list[AidRow]]
     ):
         # A generic plan would read what the values given leave out.
         await connection.execute(
-            "SET LOCAL plan_cache_mode = force_custom_plan;"
-            "SET LOCAL max_parallel_workers_per_gather = 0"
+            "SELECT set_config('statement_timeout', $1, true),"
+            " set_config('plan_cache_mode', 'force_custom_plan', true),"
+            " set_config('max_parallel_workers_per_gather', '0', true)",
+            str(within_ms or 0),
         )
         try:
             return [await _rows(connection, query) for query in queries]
@@ -105,9 +107,6 @@ async def aid_rows(database: Database, *queries: AidQuery) -> list[list[AidRow]]
 
 
 async def _rows(connection: Session, query: AidQuery) -> list[AidRow]:
-    await connection.execute(
-        "SELECT set_config('statement_timeout', $1, true)", str(query.within_ms or 0)
-    )
     months = query.months
     rows = await connection.fetch(
         statement("statistics_of_months"),
