@@ -1,4 +1,4 @@
-"""The reasons 6xxx and 7xxx: roster files and policy packs, read by the bureau.
+"""The reasons 6xxx and 7xxx: roster files, hospitals' lists and policy packs.
 
 They are part of the one ordered list, `settlement.domain.reasons.REASONS`.
 """
@@ -18,7 +18,14 @@ _CORRECT_ROW = Text(
     "The person keeps the former state; correct the row in the next file.",
 )
 
-
+_SEND_LIST_AGAIN = Text(
+    "未读入任何内容；请医院按所示更正后重新上传清单。",
+    "Nothing was taken; correct what is shown and upload the list again.",
+)
+_CORRECT_LINE = Text(
+    "该行未参与对账；请按所示行号和列更正后重新上传清单。",
+    "The line was left out; correct it at the place shown and upload the list again.",
+)
 _CORRECT_PACK = Text(
     "按所示行号和字段更正后重新检查（medaid policy check）。",
     "Correct the place shown, then run `medaid policy check` again.",
@@ -31,6 +38,14 @@ def _file(code: str, zh: str, en: str, next_step: Text | None = None) -> Reason:
 
 def _row(code: str, zh: str, en: str) -> Reason:
     return Reason(code, Text(zh, en), _CORRECT_ROW)
+
+
+def _list(code: str, zh: str, en: str) -> Reason:
+    return Reason(code, Text(zh, en), _SEND_LIST_AGAIN)
+
+
+def _line(code: str, zh: str, en: str) -> Reason:
+    return Reason(code, Text(zh, en), _CORRECT_LINE)
 
 
 def _pack(code: str, zh: str, en: str) -> Reason:
@@ -89,6 +104,46 @@ FILE_REASONS: tuple[Reason, ...] = (
     _row("MA-6214", "该卡属于另一名救助对象。", "The card belongs to another person."),
     _row("MA-6215", "要移除的资格不在名册中。",
          "The removal names a window that the roster does not have."),
+    # 63xx: a hospital's list that is not taken in
+    _list("MA-6301", "清单中没有任何内容。", "The list is empty."),
+    _list("MA-6302", "文件过大。", "The file is too large."),
+    _list("MA-6303", "解压后内容过大，或压缩比异常。",
+          "Unpacked, the file is too large, or out of all proportion."),
+    _list("MA-6304", "压缩文件已损坏或不完整。",
+          "The packed file is damaged or cut off."),
+    _list("MA-6305", "压缩包内应当只有一个文本文件。",
+          "The zip must hold exactly one text."),
+    _list("MA-6306", "文件已加密。", "The file is encrypted."),
+    _list("MA-6307", "不支持的文件格式（应为 zip、文本、CSV 或 XLSX）。",
+          "The file is no zip, text, CSV or XLSX."),
+    _list("MA-6308", "文本编码既不是 UTF-8 也不是 GBK（GB18030）。",
+          "The text is neither UTF-8 nor GBK (GB18030)."),
+    _list("MA-6309", "表头缺少必需的列，或有重复的列。",
+          "The header lacks a column, or has one twice."),
+    _list("MA-6310", "行数过多。", "The list has too many lines."),
+    _list("MA-6311", "有一行过长。", "A line is too long."),
+    _list("MA-6312", "无法读取的行过多。", "Too many lines cannot be read."),
+    _list("MA-6313", "电子表格无法读取。", "The spreadsheet cannot be read."),
+    _list("MA-6314", "电子表格过大；请改用文本或 CSV。",
+          "The spreadsheet is too large: send text or CSV."),
+    _list("MA-6315", "电子表格中有内容的工作表应当只有一个。",
+          "Exactly one sheet of the spreadsheet may have content."),
+    # 64xx: a line of a hospital's list that is left out
+    _line("MA-6401", "列数不足。", "The line has too few columns."),
+    _line("MA-6402", "结算号、就诊号和幂等键均为空。",
+          "Settlement id, visit number and key are all empty."),
+    _line("MA-6403", "编号中有不允许的字符，或过长。",
+          "An id holds a character that is not allowed, or is too long."),
+    _line("MA-6404", "编号中含有身份证号。", "An id contains an identity number."),
+    _line("MA-6405", "金额为空。", "An amount is empty."),
+    _line("MA-6406", "金额的写法不对。", "An amount is not written as a number."),
+    _line("MA-6407", "金额的小数位过多。", "An amount has too many decimals."),
+    _line("MA-6408", "金额超出范围（1000 万元）。",
+          "An amount is out of range (10 million yuan)."),
+    _line("MA-6409", "退费标志无法识别。", "The refund flag is unknown."),
+    _line("MA-6410", "引号不成对。", "The quotes are broken."),
+    _line("MA-6411", "编号在表格中按数字保存，末尾数字已丢失；请设为文本。",
+          "The sheet keeps the id as a number and has lost digits: make it text."),
     # 7xxx: a policy pack cannot be used; the fault names line, field and remedy
     _pack("MA-7001", "文件过大或嵌套过深。", "The document is too large or too deep."),
     _pack("MA-7002", "不是有效的 YAML 文件。", "The document is not valid YAML."),

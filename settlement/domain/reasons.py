@@ -4,8 +4,9 @@ Codes are stable and never reused; a retired one stays listed. The list knows no
 wire format: `gateway.problems` maps codes to HTTP, other adapters to theirs.
 
 Ranges: 1xxx the request is malformed or impossible; 2xxx decided by rule; 3xxx
-who may ask; 4xxx keys, identities and state; 5xxx not now; 6xxx roster files;
-7xxx policy packs; 8xxx records and proofs; 9xxx commands and settings.
+who may ask; 4xxx keys, identities and state; 5xxx not now; 6xxx roster files
+and hospitals' lists; 7xxx policy packs; 8xxx records and proofs; 9xxx commands
+and settings.
 """
 
 from __future__ import annotations
