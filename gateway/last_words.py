@@ -11,6 +11,8 @@ import sys
 import traceback
 from types import TracebackType
 
+from settlement.store.errors import SERVER_AWAY
+
 
 def sentence_of_bug(error: BaseException) -> str:
     """One sentence: what the system refused, or where in the program it happened."""
@@ -20,6 +22,11 @@ def sentence_of_bug(error: BaseException) -> str:
         return (
             f"{named} cannot be used ({leaf.strerror}); see that it is there, that this"
             " user may use it, and that the disk is not full"
+        )
+    if isinstance(leaf, SERVER_AWAY):
+        return (
+            f"PostgreSQL lets nobody in or ends who is in ({type(leaf).__name__});"
+            " nothing was acknowledged that is not stored; start again when it answers"
         )
     return (
         f"medaid met a fault that it was not prepared for ({type(leaf).__name__} in"

@@ -18,7 +18,7 @@ import click
 
 from settlement.domain.errors import FatalError
 from settlement.store.database import Database
-from settlement.store.errors import StoreUnavailableError
+from settlement.store.errors import SERVER_AWAY, StoreUnavailableError
 from settlement.store.migrate import migrate, missing_migrations
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -95,21 +95,19 @@ async def open_database(
         address = await stack.enter_async_context(server_dsn(data_dir, dsn))
         try:
             database = await Database.open(address, max_size=max_size)
-        except StoreUnavailableError as error:
+            stack.push_async_callback(database.close)
+            connection = await database.connect()
+            try:
+                await _check_schema(connection, may_migrate=may_migrate)
+            finally:
+                await connection.close()
+        except (StoreUnavailableError, *SERVER_AWAY) as error:
             raise click.ClickException(
                 f"PostgreSQL lets nobody in ({error}); is it running, and is --dsn"
                 " right?"
             ) from error
         except FatalError as error:
             raise click.ClickException(str(error)) from error
-        stack.push_async_callback(database.close)
-        connection = await database.connect()
-        try:
-            await _check_schema(connection, may_migrate=may_migrate)
-        except FatalError as error:
-            raise click.ClickException(str(error)) from error
-        finally:
-            await connection.close()
         yield database
 
 

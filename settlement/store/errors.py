@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import asyncpg
+
+#: The server lets nobody in, or ends who is in: it passes, and is no bug.
+SERVER_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+)
+
 
 class StoreUnavailableError(Exception):
     """The database cannot be reached; nothing of this call was committed."""

@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+import asyncpg
 import click
 import pytest
 from click.testing import CliRunner
 
+from gateway.last_words import sentence_of_bug
 from gateway.location import (
     json_option,
     location_options,
@@ -14,6 +16,7 @@ from gateway.location import (
     own_data_dir,
     server_dsn,
 )
+from settlement.store.database import Database
 from settlement.store.embedded import EmbeddedPostgres
 from settlement.store.migrate import migrations
 
@@ -100,3 +103,35 @@ def test_own_data_dir_steps_aside_for_another_users(data_dir: Path) -> None:
     os.chown(data_dir, 65534, 65534)
 
     assert own_data_dir(data_dir) == data_dir.with_name(f"{data_dir.name}-0")
+
+
+async def test_a_server_that_lets_nobody_in_is_said_in_one_sentence(
+    database_dsn: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it let the pool in and refuses the next connection."""
+
+    async def refused(_self: Database) -> None:
+        raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+
+    monkeypatch.setattr(Database, "connect", refused)
+
+    with pytest.raises(click.ClickException, match=r"lets nobody in .*too many"):
+        async with open_database(data_dir, database_dsn):
+            pass
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        asyncpg.TooManyConnectionsError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.ConnectionDoesNotExistError,
+    ],
+)
+def test_a_server_that_is_away_is_no_bug(fault: type[Exception]) -> None:
+    """Whatever step of a start it meets; the driver's own words are not told."""
+    sentence = sentence_of_bug(fault("its own words"))
+
+    assert sentence.startswith("PostgreSQL lets nobody in")
+    assert "its own words" not in sentence
