@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
+from settlement.store.embedded import EmbeddedPostgresError
 from settlement.store.embedded_place import SOCKET_NAME
 from tests.acceptance.desk import Desk
 from tests.acceptance.gateway_process import GatewayProcess
@@ -203,8 +204,20 @@ class Stage:
             await connection.close()
 
     async def server_up(self) -> None:
-        """Start PostgreSQL where it does not run, and wait for it."""
-        await asyncio.to_thread(self.sandbox.server.start)
+        """Start PostgreSQL where it does not run, and wait for it.
+
+        Another fault may stop it in the middle of its start; then it is started again.
+        """
+        ends = time.monotonic() + WITHIN_S
+        while True:
+            try:
+                await asyncio.to_thread(self.sandbox.server.start)
+            except EmbeddedPostgresError:
+                if time.monotonic() > ends:
+                    raise
+                await asyncio.sleep(_POLL_S)
+            else:
+                return
 
     async def heal(self) -> None:
         """Take every lasting fault away."""
