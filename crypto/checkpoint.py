@@ -69,16 +69,20 @@ def verify_checkpoint(note: str, trust: Trust) -> Checkpoint:
     Raises `MalformedNoteError`, `BadSignatureError`, `UnknownKeyError`, or
     `WrongOriginError` for another log's checkpoint.
     """
-    known = [
-        NoteKey(trust.origin, trusted.key)
-        for trusted in trust.keys_of(Role.CHECKPOINT_SIGN)
-        if isinstance(trusted.key, VerifyingKey)
-    ]
-    parsed, _signers = verify_note(note, known)
+    parsed, _signers = verify_note(note, log_keys(trust))
     checkpoint = _parse_text(parsed.text)
     if checkpoint.origin != trust.origin:
         raise WrongOriginError("the checkpoint is of another log")
     return checkpoint
+
+
+def log_keys(trust: Trust) -> tuple[NoteKey, ...]:
+    """The keys that sign checkpoints of the trusted log."""
+    return tuple(
+        NoteKey(trust.origin, trusted.key)
+        for trusted in trust.keys_of(Role.CHECKPOINT_SIGN)
+        if isinstance(trusted.key, VerifyingKey)
+    )
 
 
 def _parse_text(text: str) -> Checkpoint:

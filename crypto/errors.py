@@ -117,6 +117,12 @@ class WrongOriginError(CryptoError):
     code: ClassVar[str] = "MA-8304"
 
 
+class TwoHistoriesError(CryptoError):
+    """The log signed two checkpoints that cannot belong to one history."""
+
+    code: ClassVar[str] = "MA-8305"
+
+
 class MalformedManifestError(CryptoError):
     """A roster manifest does not have its form."""
 

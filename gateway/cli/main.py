@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "gateway.cli.demo:demo",
     "settlements": "gateway.cli.settlements:settlements",
     "verify": "gateway.cli.verify:verify",
+    "witness": "gateway.cli.witness:witness",
     "keys": "gateway.cli.keys:keys",
     "check-books": "gateway.cli.check_books:check_books",
 }
