@@ -17,9 +17,10 @@ class ListedRow(NamedTuple):
     key: str
     """Idempotency key; the national layout has none."""
     total_fen: int
+    """As listed; a refund's may be negative, or positive with the flag."""
     aid_fen: int
     is_refund: bool
-    """Flagged as a refund, or one of the amounts is negative."""
+    """Flagged as a refund; negative amounts say so without a flag."""
 
 
 @dataclass(frozen=True, slots=True)
