@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from settlement.domain.decision import Text
 from settlement.domain.file_reasons import FILE_REASONS
+from settlement.domain.month_reasons import MONTH_REASONS
 from settlement.domain.reason import Reason
 
 __all__ = ["REASONS", "Reason", "reason"]
@@ -273,6 +274,8 @@ REASONS = _reasons(
            Text("未冲正。请按原单重试结算，或通知本院信息科联系结算网关值班人员。",
                 "Nothing was reversed. Retry the settlement under its own key, or have"
                 " the IT department ask the gateway's staff on duty.")),
+    # 42xx: months
+    *MONTH_REASONS,
     # 5xxx: not now
     Reason("MA-5101", Text("系统繁忙，本次未处理。", "Busy: not processed this time."),
            _AGAIN, retry_allowed=True, same_key=True),

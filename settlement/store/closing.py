@@ -191,6 +191,17 @@ async def close_month(
     )
 
 
+async def is_closed(session: Session, month: int, facility: int) -> bool:
+    """Whether the hospital's month is closed."""
+    found: bool = await session.fetchval(
+        "SELECT EXISTS (SELECT FROM closed_month"
+        " WHERE month = $1 AND facility_id = $2)",
+        month,
+        facility,
+    )
+    return found
+
+
 async def closed_months(session: Session, month: int) -> list[ClosedRow]:
     """The hospitals that have closed the month, by code."""
     rows = await session.fetch(

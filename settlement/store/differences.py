@@ -96,10 +96,10 @@ async def keep_found(
     await session.execute(statement("differences_found"), month, facility, at, by)
 
 
-async def found_rows(session: Session) -> list[tuple[bytes, str]]:
-    """Ids and kinds of what was found in this transaction."""
-    rows = await session.fetch("SELECT id, kind FROM found ORDER BY id")
-    return [(row["id"], row["kind"]) for row in rows]
+async def kinds_found(session: Session) -> dict[str, int]:
+    """How many differences of each kind were found in this transaction."""
+    rows = await session.fetch("SELECT kind, count(*) FROM found GROUP BY 1 ORDER BY 1")
+    return {row["kind"]: row["count"] for row in rows}
 
 
 async def differences(
@@ -129,8 +129,18 @@ async def differences(
     return [_row(*row.values()) for row in rows]
 
 
-async def lock_difference(session: Session, identity: bytes) -> DifferenceRow | None:
-    """One difference, locked until the transaction ends."""
+async def facility_of_difference(session: Session, identity: bytes) -> str | None:
+    """The code of the hospital that a difference is about."""
+    code: str | None = await session.fetchval(
+        "SELECT p.code FROM difference d JOIN party p ON p.id = d.facility_id"
+        " WHERE d.id = $1",
+        identity,
+    )
+    return code
+
+
+async def lock_difference(session: Session, identity: bytes) -> DifferenceRow:
+    """One difference that is there, locked until the transaction ends."""
     row = await session.fetchrow(
         "SELECT d.id, d.month, p.code, d.kind, d.owner, d.repair, d.settlement_id,"
         " d.reversal_id, d.listed_id, d.visit_no, d.key, d.lines, d.amounts,"
@@ -139,7 +149,9 @@ async def lock_difference(session: Session, identity: bytes) -> DifferenceRow | 
         " WHERE d.id = $1 FOR UPDATE OF d",
         identity,
     )
-    return None if row is None else _row(*row.values())
+    if row is None:
+        raise LookupError("a difference never goes away")
+    return _row(*row.values())
 
 
 def _row(*values: object) -> DifferenceRow:

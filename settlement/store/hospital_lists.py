@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from settlement.store.periods import CHUNK
+from settlement.store.periods import in_chunks
 from settlement.store.statements import statement
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ async def begin_list(session: Session) -> None:
     """Make the table that a list is read into; it ends with the transaction."""
     await session.execute("DROP TABLE IF EXISTS pg_temp.listed")
     await session.execute(
-        "CREATE TEMPORARY TABLE listed (line integer, id bytea, listed_id text,"
-        ' visit_no text COLLATE "C", key text COLLATE "C", total_fen bigint,'
-        " aid_fen bigint, refund boolean, settlement_id bytea, elsewhere date)"
+        "CREATE TEMPORARY TABLE listed (line integer, id bytea,"
+        ' listed_id text COLLATE "C", visit_no text COLLATE "C", key text COLLATE "C",'
+        " total_fen bigint, aid_fen bigint, refund boolean, settlement_id bytea,"
+        " elsewhere date)"
         " ON COMMIT DROP"
     )
 
@@ -149,11 +150,32 @@ async def list_that_counts(
     return None if row is None else ListRow(*row.values())
 
 
-async def lines_read(session: Session) -> AsyncIterator[LineRow]:
-    """What was read and resolved in this transaction, in the order of a match."""
-    async for row in session.cursor(
+async def lines_resolved(session: Session) -> AsyncIterator[list[LineRow]]:
+    """Lines that mean one of the hospital's settlements, by its id."""
+    async for rows in in_chunks(
+        session,
         "SELECT line, settlement_id, visit_no, key, total_fen, aid_fen, refund,"
-        " elsewhere, listed_id FROM listed ORDER BY settlement_id NULLS LAST, line",
-        prefetch=CHUNK,
+        " elsewhere, listed_id FROM listed WHERE settlement_id IS NOT NULL"
+        " ORDER BY settlement_id, line",
     ):
-        yield LineRow(*row.values())
+        yield [LineRow(*row.values()) for row in rows]
+
+
+async def lines_unresolved(session: Session) -> AsyncIterator[list[LineRow]]:
+    """Lines that mean none of them, by visit, key and listed id."""
+    async for rows in in_chunks(
+        session,
+        "SELECT line, settlement_id, visit_no, key, total_fen, aid_fen, refund,"
+        " elsewhere, listed_id FROM listed WHERE settlement_id IS NULL"
+        " ORDER BY visit_no, key, listed_id, line",
+    ):
+        yield [LineRow(*row.values()) for row in rows]
+
+
+async def counts_read(session: Session) -> tuple[int, int]:
+    """How many lines were read, and how many of them lie in the period."""
+    row = await session.fetchrow(
+        "SELECT count(*) AS lines, count(*) FILTER (WHERE settlement_id IS NOT NULL"
+        " AND elsewhere IS NULL) AS inside FROM listed"
+    )
+    return (0, 0) if row is None else (row["lines"], row["inside"])

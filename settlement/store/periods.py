@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
 
 from settlement.store.statements import statement
 
@@ -30,8 +32,7 @@ class OpenedMonth:
     opened_by: str
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(NamedTuple):
     """A settlement of which something lies in the period."""
 
     settlement_id: bytes
@@ -203,7 +204,16 @@ async def _period(session: Session, query: str, *values: object) -> None:
     await session.execute("ANALYZE period")
 
 
-async def ledger_of_period(session: Session) -> AsyncIterator[LedgerRow]:
-    """The ledger of what was gathered, by settlement id."""
-    async for row in session.cursor(statement("period_ledger"), prefetch=CHUNK):
-        yield LedgerRow(*row.values())
+async def ledger_of_period(session: Session) -> AsyncIterator[list[LedgerRow]]:
+    """The ledger of what was gathered, by settlement id, some thousands at a time."""
+    async for rows in in_chunks(session, statement("period_ledger")):
+        yield [LedgerRow(*row.values()) for row in rows]
+
+
+async def in_chunks(
+    session: Session, query: str, *values: object
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """A query's rows, some thousands at a time; within a transaction."""
+    cursor = await session.cursor(query, *values)
+    while rows := await cursor.fetch(CHUNK):
+        yield rows
