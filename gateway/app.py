@@ -17,7 +17,15 @@ from gateway.connections import ConnectionLimits
 from gateway.direct import name_request
 from gateway.edge import Edge
 from gateway.framing import FramingRefused, check_framing, target_of
-from gateway.handlers import description, desk, health, log, lookups, sessions
+from gateway.handlers import (
+    description,
+    desk,
+    health,
+    log,
+    lookups,
+    sessions,
+    statistics,
+)
 from gateway.in_time import in_time
 from gateway.limits import TURN, Turn
 from gateway.logs import REQUEST_ID
@@ -46,6 +54,7 @@ HANDLERS: dict[str, Handler] = {
     "record": lookups.record,
     "proof": lookups.proof,
     "reverse": desk.reverse,
+    "statistics": statistics.statistics,
     "checkpoint": log.checkpoint,
     "tile": log.tile,
     "keys": log.keys,

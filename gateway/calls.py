@@ -26,6 +26,7 @@ CALLS = (
     Call("record", "GET", "/v1/settlements/{id}/record"),
     Call("proof", "GET", "/v1/settlements/{id}/proof"),
     Call("reverse", "POST", "/v1/reversals"),
+    Call("statistics", "POST", "/v1/statistics"),
     Call("checkpoint", "GET", "/v1/log/checkpoint"),
     Call("tile", "GET", "/v1/log/tile/{path}"),
     Call("keys", "GET", "/v1/keys"),

@@ -55,6 +55,7 @@ CLASS_OF: Mapping[str, CallClass] = {
     "search": CallClass.LOOKUP,
     "record": CallClass.EXPORT,
     "proof": CallClass.EXPORT,
+    "statistics": CallClass.EXPORT,
     "checkpoint": CallClass.PUBLIC,
     "tile": CallClass.PUBLIC,
     "keys": CallClass.PUBLIC,

@@ -182,6 +182,16 @@ TEXTS: dict[str, CallText] = {
         detail_en="Against the latest checkpoint (C2SP tlog-proof).",
         media_type=_NOTE, parameters=(SETTLEMENT_ID,), problems=("MA-4101",),
     ),
+    "statistics": CallText(
+        group="lookup", zh="救助统计", en="Citizens, visits and aid by month",
+        detail_zh="只统计救助金额大于 0 的账单。医疗机构只能看到本机构的；"
+        "结果中没有任何个人信息。耗时过长时为 503 MA-5101，请缩短月份。",
+        detail_en="Bills with aid above 0 alone. A facility sees its own; nothing of"
+        " any person is in it. What takes too long is 503 MA-5101: ask for fewer"
+        " months.",
+        takes=wire.StatisticsIn, gives=out.StatisticsOut,
+        problems=(*_BODY, "MA-4101"),
+    ),
     "checkpoint": CallText(
         group="log", zh="最新检查点", en="Latest checkpoint",
         detail_zh="C2SP 签名便条。", detail_en="A C2SP signed note.",

@@ -183,6 +183,62 @@ _REVERSE = Example(
     },
 )
 
+_MONTH_FIGURES = {
+    "citizens": 2,
+    "visits": 3,
+    "settlements": 3,
+    "aid_fen": 17280,
+    "tilt_fen": 0,
+    "total_fen": 75000,
+    "funds_fen": 48000,
+    "patient_pays_fen": 9720,
+    "mean_aid_fen": 5760,
+    "mean_total_fen": 25000,
+    "mean_patient_pays_fen": 3240,
+    "minutes_saved": 120,
+    "trips_saved": 6,
+}
+_MONTH = {
+    "month": "2026-01",
+    **_MONTH_FIGURES,
+    "growth_per_mille": {"citizens": 1000, "visits": 500, "aid": 488},
+}
+
+_STATISTICS = Example(
+    request={
+        "months": {"from": "2026-01", "to": "2026-01"},
+        "by": "service",
+        "dimension": "hospital",
+    },
+    answer={
+        "months": {"from": "2026-01", "to": "2026-01"},
+        "by": "service",
+        "dimension": "hospital",
+        "facility": "H001",
+        "measure": {
+            "minutes_per_visit": 40,
+            "trips_per_visit": 2,
+            "text": {
+                "zh": "按试点口径估算：每一人次救助视为免去一次事后报销，"
+                "节省工作人员 40 分钟、群众往返 2 趟。",
+                "en": "Estimated by the pilot's measure: each aided visit is one refund"
+                " that was not needed, which took 40 minutes of staff time and 2"
+                " trips.",
+            },
+        },
+        "total": _MONTH_FIGURES,
+        "series": [_MONTH],
+        "groups": [
+            {
+                "key": "H001",
+                "name": "第一社区卫生服务中心",
+                "total": _MONTH_FIGURES,
+                "series": [_MONTH],
+            }
+        ],
+    },
+)
+
 EXAMPLES: dict[str, Example] = {
     "open_session": _SESSION,
     "eligibility": _ELIGIBILITY,
@@ -192,4 +248,5 @@ EXAMPLES: dict[str, Example] = {
     ),
     "settle": _SETTLE,
     "reverse": _REVERSE,
+    "statistics": _STATISTICS,
 }

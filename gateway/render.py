@@ -13,10 +13,12 @@ from typing import Any
 
 import orjson
 
+from gateway.statistics_json import statistics_document
 from settlement.domain.calendar import rfc3339
 from settlement.domain.decision import PotQuota, Text
 from settlement.domain.eligibility import RosterVersion
 from settlement.domain.reasons import REASONS
+from settlement.service.aid_statistics import Statistics
 from settlement.service.eligibility import EligibilityOutcome
 from settlement.service.outcome import Alert, Outcome, ReversalOutcome
 
@@ -89,6 +91,10 @@ class JsonRenderer:
                 "roster": _roster(outcome.roster, outcome.asked_at),
             }
         )
+
+    def statistics(self, found: Statistics) -> bytes:
+        """Counts and sums, and nothing of any person."""
+        return orjson.dumps(statistics_document(found))
 
 
 def decision_members(outcome: Outcome) -> dict[str, Any]:

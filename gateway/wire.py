@@ -37,10 +37,13 @@ from gateway.wire_models import (
     ReversalIn,
     SearchIn,
     SessionIn,
+    StatisticsIn,
     Strict,
 )
 from settlement.domain.bill import Bill, BillFault, Card, CardKind
 from settlement.domain.errors import RequestRefused
+from settlement.domain.month_range import MonthRange, parse_month, range_fault
+from settlement.service.aid_statistics import StatisticsQuery
 from settlement.service.ports import ReversalRequest
 
 _Model = TypeVar("_Model", bound=Strict)
@@ -198,6 +201,28 @@ def parse_search(raw: bytes) -> dict[str, Any]:
     if faults:
         raise faults.refusal()
     return query
+
+
+def parse_statistics(raw: bytes) -> StatisticsQuery:
+    """Read what is to be counted."""
+    parsed = _parse(StatisticsIn, raw)
+    faults = Faults()
+    duplicate_keys(raw, faults)
+    first, last = parse_month(parsed.months.first), parse_month(parsed.months.last)
+    for path, month in (("months.from", first), ("months.to", last)):
+        if month is None:
+            faults.add(path, "MA-1132")
+    months = MonthRange(first or 0, last or 0)
+    if not faults and (why := range_fault(months)) is not None:
+        faults.add("months", why)
+    if faults:
+        raise faults.refusal()
+    return StatisticsQuery(
+        months=months,
+        by=parsed.by,
+        dimension=parsed.dimension,
+        facility=parsed.facility,
+    )
 
 
 def parse_session(raw: bytes, *, today: date = date.max) -> str:

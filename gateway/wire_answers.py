@@ -203,6 +203,82 @@ class ItemsOut(_Answer):
     items: list[FoundOut] = _say("结算列表，新的在前", "newest first")
 
 
+class FiguresOut(_Answer):
+    """Bills with aid above 0, counted and added up."""
+
+    citizens: int = _say("救助人数", "distinct persons with an aided visit")
+    visits: int = _say("救助人次", "distinct visits with aid above 0")
+    settlements: int = _say("结算笔数", "aided bills; a visit may have several")
+    aid_fen: Fen = _say("救助金额（分）", "aid")
+    tilt_fen: Fen = _say("其中倾斜救助（分）", "the part of it that is tilt")
+    total_fen: Fen = _say("医疗费总额（分）", "total charge of these bills")
+    funds_fen: Fen = _say("各项基金支付（分）", "paid by funds")
+    patient_pays_fen: Fen = _say("患者负担（分）", "left to the patients")
+    mean_aid_fen: Fen | None = _say(
+        "次均救助（分）；没有人次时为空", "aid per visit; null without a visit"
+    )
+    mean_total_fen: Fen | None = _say("次均费用（分）", "total charge per visit")
+    mean_patient_pays_fen: Fen | None = _say(
+        "次均患者负担（分）", "left to the patient per visit"
+    )
+    minutes_saved: int = _say("节省工作人员分钟数", "staff time saved, in minutes")
+    trips_saved: int = _say("减少群众往返次数", "trips that citizens were spared")
+
+
+class GrowthOut(_Answer):
+    """Against the month before; null where that has none."""
+
+    citizens: int | None = _say("人数环比（千分比）", "of citizens, per thousand")
+    visits: int | None = _say("人次环比（千分比）", "of visits, per thousand")
+    aid: int | None = _say("救助金额环比（千分比）", "of aid, per thousand")
+
+
+class MonthOfAidOut(FiguresOut):
+    """One month."""
+
+    month: str = _say("月份", "YYYY-MM", examples=["2026-01"])
+    growth_per_mille: GrowthOut = _say("环比", "growth on the month before")
+
+
+class GroupOut(_Answer):
+    """One sub-district, hospital, category or care type."""
+
+    key: str = _say("代码", "its code", examples=["H001"])
+    name: str | None = _say("医疗机构名称；其他分组为空", "of a hospital: its name")
+    total: FiguresOut = _say("所有月份合计", "all the months; a person counts once")
+    series: list[MonthOfAidOut] = _say("逐月", "every month")
+
+
+class MonthsOut(_Answer):
+    """The months that were asked for."""
+
+    first: str = _say("开始月份", "first month", alias="from")
+    last: str = _say("结束月份", "last month", alias="to")
+
+
+class MeasureOut(_Answer):
+    """What the savings rest on."""
+
+    minutes_per_visit: int = _say("每人次节省分钟数", "minutes for each visit")
+    trips_per_visit: int = _say("每人次减少往返次数", "trips for each visit")
+    text: TextOut = _say("说明", "in words")
+
+
+class StatisticsOut(_Answer):
+    """Citizens, visits and aid of a stretch of months."""
+
+    months: MonthsOut = _say("月份", "which months")
+    by: Literal["service", "settled"] = _say("口径", "which month a bill counts in")
+    dimension: Literal["subdistrict", "hospital", "category", "care_type"] | None = (
+        _say("分组方式", "what the groups are")
+    )
+    facility: str | None = _say("所统计的医疗机构", "the one facility counted")
+    measure: MeasureOut = _say("节省的估算口径", "how savings are estimated")
+    total: FiguresOut = _say("所有月份合计", "all the months; a person counts once")
+    series: list[MonthOfAidOut] = _say("逐月", "every month")
+    groups: list[GroupOut] | None = _say("分组，救助金额大的在前", "most aid first")
+
+
 class SessionOut(_Answer):
     """A session."""
 

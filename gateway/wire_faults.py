@@ -37,6 +37,7 @@ _REASON_OF_ERROR = {
 DAYS = frozenset({"service_start", "service_end", "service_date", "service_from",
                    "service_to"})  # fmt: skip
 INSTANTS = frozenset({"occurred_at"})
+MONTHS = frozenset({"from", "to"})
 
 
 class Faults:
@@ -102,6 +103,8 @@ def _reason(location: tuple[int | str, ...], kind: str) -> str:
             return "MA-1124"
         if is_text_form and name in INSTANTS:
             return "MA-1125"
+        if is_text_form and name in MONTHS:
+            return "MA-1132"
     return _REASON_OF_ERROR.get(kind, "MA-1128")
 
 

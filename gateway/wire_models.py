@@ -17,6 +17,7 @@ from settlement.domain.bill import (
     Place,
     RepeatReason,
 )
+from settlement.service.aid_statistics import By, Dimension
 
 CODE_PATTERN = r"^[A-Za-z0-9._:/-]{1,64}$"
 KEY_PATTERN = r"^[A-Za-z0-9._:-]{1,64}$"
@@ -48,6 +49,7 @@ Instant = Annotated[
     StringConstraints(pattern=INSTANT_PATTERN),
     Field(json_schema_extra={"format": "date-time"}),
 ]
+Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 Fen = Annotated[int, Field(ge=0, le=MAX_AMOUNT_FEN)]
 Diagnosis = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+*/_-]{1,40}$")]
 
@@ -254,6 +256,34 @@ class SearchIn(Strict):
     )
     limit: Annotated[int, Field(ge=1, le=MAX_SEARCH_LIMIT)] = _say(
         "最多条数", "at most so many", default=50
+    )
+
+
+class MonthsIn(Strict):
+    """A stretch of months, both ends included; 120 months at most."""
+
+    first: Month = _say("开始月份", "first month", alias="from", examples=["2026-01"])
+    last: Month = _say("结束月份", "last month", alias="to", examples=["2026-03"])
+
+
+class StatisticsIn(Strict):
+    """What is to be counted."""
+
+    months: MonthsIn = _say("月份", "which months")
+    by: By = _say(
+        "口径：service 按服务结束月份，扣除已冲正的；settled 按结算月份，"
+        "冲正计入其发生的月份",
+        "by service: month in which the service ended, net of reversals; by settled:"
+        " month of settling, a reversal in its own month",
+        default=By.SERVICE,
+    )
+    dimension: Dimension | None = _say(
+        "分组：街道（乡镇）、医疗机构、救助对象类别、就诊类别",
+        "what to divide by; null for the whole alone",
+        default=None,
+    )
+    facility: Operator | None = _say(
+        "只统计一家医疗机构（代码）", "code of the one facility to count", default=None
     )
 
 

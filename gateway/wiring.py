@@ -22,6 +22,7 @@ from gateway.mark_file import CheckpointMark
 from gateway.render import JsonRenderer
 from settlement.domain.bill import Card, CardKind
 from settlement.domain.errors import FatalError
+from settlement.service.ask_statistics import AskStatistics
 from settlement.service.claims import month_number
 from settlement.service.desk import Desk
 from settlement.service.eligibility import CheckEligibility, QuotaReader
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     from gateway.keyfiles import GatewayKeys
     from settlement.domain.bill import Bill
+    from settlement.service.aid_statistics import StatisticsQuery
     from settlement.service.findings import Finding
     from settlement.service.ports import Answer, Caller, ReversalRequest, When
     from settlement.store.database import Database
@@ -87,6 +89,7 @@ class Gateway:
     quote_use_case: Quote
     eligibility_use_case: CheckEligibility
     lookups: Lookups
+    statistics_use_case: AskStatistics
     log: LogReader
     health: Health
     sequencer: Sequencer
@@ -154,6 +157,10 @@ class Gateway:
         """Inclusion against the latest checkpoint (C2SP tlog-proof)."""
         index = await self.lookups.log_index(caller, settlement_id)
         return await self.log.proof(index)
+
+    async def statistics(self, caller: Caller, query: StatisticsQuery) -> Answer:
+        """Citizens, visits and aid by month, as far as the caller may see them; 200."""
+        return await self.statistics_use_case(caller, query)
 
     async def checkpoint(self) -> bytes:
         """The latest published checkpoint (C2SP signed note)."""
@@ -250,6 +257,7 @@ async def open_gateway(
             cache=cache, book=shelf, quotas=QuotaReader(database), renderer=renderer
         ),
         lookups=Lookups(database, tokenizer),
+        statistics_use_case=AskStatistics(database, renderer),
         log=LogReader(nodes, publisher.guard_from_now),
         health=Health(
             database=database,

@@ -27,6 +27,7 @@ PROTECTED = [
     ("GET", "/v1/settlements?visit_no=v"),
     ("POST", "/v1/settlements/search"),
     ("POST", "/v1/reversals"),
+    ("POST", "/v1/statistics"),
     ("GET", f"/v1/settlements/{'0' * 32}/record"),
     ("GET", f"/v1/settlements/{'0' * 32}/proof"),
 ]

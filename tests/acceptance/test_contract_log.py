@@ -29,6 +29,7 @@ CALLS = {
     ("GET", "/v1/settlements/{id}"),
     ("POST", "/v1/settlements/search"),
     ("POST", "/v1/reversals"),
+    ("POST", "/v1/statistics"),
     ("GET", "/v1/settlements/{id}/record"),
     ("GET", "/v1/settlements/{id}/proof"),
     ("GET", "/v1/log/checkpoint"),

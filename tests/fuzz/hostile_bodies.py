@@ -193,7 +193,23 @@ SESSION = Shape(
     nullable=frozenset(),
     sound=lambda: {"operator": "win-03"},
 )
-SHAPES = (BILL, QUOTE, ELIGIBILITY, REVERSAL, SEARCH, SESSION)
+STATISTICS = Shape(
+    path="/v1/statistics",
+    kinds={
+        "months.from": Kind.MONTH,
+        "months.to": Kind.MONTH,
+        "by": Kind.WORD,
+        "dimension": Kind.WORD,
+        "facility": Kind.OPAQUE,
+    },
+    required=frozenset({"months", "months.from", "months.to"}),
+    nullable=frozenset({"dimension", "facility"}),
+    sound=lambda: {
+        "months": {"from": "2026-01", "to": "2026-01"},
+        "dimension": "care_type",
+    },
+)
+SHAPES = (BILL, QUOTE, ELIGIBILITY, REVERSAL, SEARCH, SESSION, STATISTICS)
 #: Where a number that is stored in clear could hide.
 _STORED_CLEAR = {
     BILL.path: ("visit_no", "bill_no"),
@@ -359,6 +375,7 @@ def _bent(body: _Body) -> Change:
         Kind.NUMBER: (b"0", b"1", b"366", b"100"),
         Kind.DAY: (b'"2026-01-04"', b'"1900-01-01"', b'"2024-02-29"'),
         Kind.INSTANT: (b'"2150-12-31T23:59:59Z"', b'"1900-01-01T00:00:00.000001Z"'),
+        Kind.MONTH: (b'"2025-12"', b'"2026-02"', b'"1900-01"', b'"2150-12"'),
         Kind.OPAQUE: (b'"\\u004d1"', b'"' + b"z" * 64 + b'"', b'"."', b'"-"', b'"::"'),
         Kind.WORD: (b'"emergency"', b'"inpatient"', b'"unfiled"', b'"second_bill"'),
         Kind.FLAG: (b"true", b"false"),

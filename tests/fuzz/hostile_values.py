@@ -20,6 +20,7 @@ class Kind(Enum):
     NUMBER = "number"
     DAY = "day"
     INSTANT = "instant"
+    MONTH = "month"
     OPAQUE = "opaque"
     WORD = "word"
     FLAG = "flag"
@@ -98,6 +99,12 @@ _NO_INSTANTS = _text(
     "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-01-05T02:14:09Zz",
     "２０２６-01-05T02:14:09Z", "2026-01-05T02:14:09Z\n", "1767571200", "now", CANARY,
 )  # fmt: skip
+_NO_MONTHS = _text(
+    "", "2026-13", "2026-00", "2026-1", "26-01", "202601", "2026-01-05", "2026/01",
+    "2026-W02", "1899-12", "2151-01", "0000-01", "9999-12", "10000-01", "+2026-01",
+    "-2026-01", " 2026-01", "2026-01 ", "2026-01\n", "2026-01\x00", "２０２６-01",
+    "2026年1月", "January 2026", "1767571200", "null", CANARY,
+)  # fmt: skip
 _NO_WORDS = _text(
     "", "Outpatient", "OUTPATIENT", " outpatient", "outpatient ", "outpatient\x00",
     "ｏｕｔｐａｔｉｅｎｔ", "门诊", "null", "0", CANARY,
@@ -123,6 +130,7 @@ REFUSED: dict[Kind, tuple[bytes, ...]] = {
     Kind.NUMBER: (*_NO_NUMBERS, *NO_JSON_NUMBERS, *FRACTIONS, *HUGE_INTEGERS),
     Kind.DAY: (*_NO_DAYS, *_NO_TEXTS, *NO_UNICODE),
     Kind.INSTANT: (*_NO_INSTANTS, *_NO_TEXTS, *NO_UNICODE),
+    Kind.MONTH: (*_NO_MONTHS, *_NO_TEXTS, *NO_UNICODE),
     Kind.OPAQUE: (*_TRICKS, *_NO_TEXTS, *NO_UNICODE),
     Kind.WORD: (*_NO_WORDS, *_NO_TEXTS, *NO_UNICODE),
     Kind.FLAG: (b"0", b"1", b"1.0", b"NaN", b"[]", b"{}", b"TRUE", b"tru", b"True",

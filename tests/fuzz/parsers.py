@@ -61,6 +61,7 @@ from gateway.wire import (
     parse_reversal,
     parse_search,
     parse_session,
+    parse_statistics,
 )
 from settlement.domain.bill import Bill, bill_faults
 from settlement.domain.calendar import rfc3339
@@ -76,6 +77,7 @@ from tests.fuzz.hostile_bodies import (
     REVERSAL,
     SEARCH,
     SESSION,
+    STATISTICS,
     Shape,
     hostile_body,
     members_of,
@@ -267,6 +269,7 @@ PARSERS = (
     _wire("eligibility", parse_eligibility, ELIGIBILITY),
     _wire("reversal", parse_reversal, REVERSAL),
     _wire("search", parse_search, SEARCH),
+    _wire("statistics", parse_statistics, STATISTICS),
     _wire("session", parse_session, SESSION),
     Parser("headers", _headers, (RequestRefused,),
            lambda: [b"k-1", b"2026-01-05T02:14:09Z", b"zh-CN,en;q=0.9"]),

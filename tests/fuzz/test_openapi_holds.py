@@ -22,7 +22,7 @@ from urllib3.response import HTTPResponse
 from gateway.openapi import document
 from gateway.openapi_calls import TEXTS
 from tests.fuzz import inputs
-from tests.fuzz.hostile_bodies import BILL, ELIGIBILITY, SEARCH
+from tests.fuzz.hostile_bodies import BILL, ELIGIBILITY, SEARCH, STATISTICS
 from tests.fuzz.oracle import check_answer
 from tests.fuzz.target import INSTANT, Target
 
@@ -134,6 +134,7 @@ def test_every_success_holds_to_the_description(line: requests.Session) -> None:
     reversal = {"settlement_id": settled["settlement_id"], "reason": "refund"}
     ask("reverse", body=reversal, headers=key)
     ask("search", body=SEARCH.sound())
+    ask("statistics", body=STATISTICS.sound())
     ask("find_settlements", query={"idempotency_key": "openapi-1"})
     ask("find_settlements", query={"visit_no": bill["visit_no"]})
     for name in ("settlement", "record", "proof"):

@@ -27,6 +27,7 @@ from tests.fuzz.hostile_bodies import (
     SEARCH,
     SESSION,
     SHAPES,
+    STATISTICS,
     Hostile,
     bodies,
 )
@@ -40,7 +41,7 @@ _SLOW_S = 5.0
 _CRASHES = Path(__file__).with_name("crashes")
 _WIRE = {
     BILL: "bill", QUOTE: "bill", ELIGIBILITY: "eligibility", REVERSAL: "reversal",
-    SEARCH: "search", SESSION: "session",
+    SEARCH: "search", SESSION: "session", STATISTICS: "statistics",
 }  # fmt: skip
 
 

@@ -98,6 +98,10 @@ class ControlledUseCases:
         """Use case."""
         return await self._answer("search", *call)
 
+    async def statistics(self, *call: Any) -> Answer:
+        """Use case."""
+        return await self._answer("statistics", *call)
+
     async def record(self, *call: Any) -> bytes:
         """Use case."""
         return (await self._answer("record", *call)).body

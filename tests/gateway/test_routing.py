@@ -16,6 +16,7 @@ ROUTER = Router(CALLS)
         ("GET", "/v1/settlements", "find_settlements", ""),
         ("GET", "/v1/settlements?visit_no=a/b", "find_settlements", ""),
         ("POST", "/v1/settlements/search", "search", ""),
+        ("POST", "/v1/statistics", "statistics", ""),
         ("GET", "/v1/settlements/s-1", "settlement", "s-1"),
         ("GET", "/v1/settlements/s-1?x=1", "settlement", "s-1"),
         ("GET", "/v1/settlements/s-1/record", "record", "s-1"),

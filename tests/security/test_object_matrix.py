@@ -34,6 +34,7 @@ WHO = {
     "settlement": ALL_ROLES,
     "record": ALL_ROLES,
     "proof": ALL_ROLES,
+    "statistics": ALL_ROLES,
     "checkpoint": PUBLIC,
     "tile": PUBLIC,
     "keys": PUBLIC,
@@ -80,6 +81,7 @@ def request_of(name: str, own: Settled) -> tuple[str, str, bytes | None]:
         "settle": bill(own.person),
         "search": {"visit_no": own.visit_no},
         "reverse": {"settlement_id": own.id, "reason": "mistake"},
+        "statistics": {"months": {"from": DAY[:7], "to": DAY[:7]}},
     }
     if name == "find_settlements":
         path += f"?visit_no={own.visit_no}"
