@@ -141,7 +141,7 @@ class DecisionChecker:
             return
         before = totals_before(content)
         result = decide_again(pack, bill, content)
-        if _told(result) != _sealed(content):
+        if not is_same_decision(result, content):
             yield "the decision: the pack gives another one"
         made = {
             (p.key.year, p.key.pot): (p.amount_fen, p.cap_fen) for p in result.postings
@@ -151,6 +151,11 @@ class DecisionChecker:
         for (year, pot), row in posted.items():
             if before.get(AccumulatorKey(year, pot)) != row.before_fen:
                 yield "posting: the pot held another sum than was sealed"
+
+
+def is_same_decision(result: Adjudication, content: Mapping[str, Any]) -> bool:
+    """Whether a decision is the one that was sealed, step by step."""
+    return _told(result) == _sealed(content)
 
 
 def _told(result: Adjudication) -> tuple[Any, ...]:

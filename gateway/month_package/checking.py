@@ -1,0 +1,401 @@
+"""Checks a stretch of a package's records; runs in as many processes as there are.
+
+Everything that concerns one record alone is checked here: its signature and claims,
+its place in the month, the settlement that it undoes, and with the bureau's key its
+content and the decision itself. What concerns the whole is handed back, small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from crypto.claims import Claim
+from crypto.errors import CryptoError, MalformedPackageError, PackageMismatchError
+from crypto.key_files import parse_private_key_file
+from crypto.keys import OpeningKey
+from crypto.merkle import leaf_hash, verify_inclusion
+from crypto.record import VerifiedRecord, record_hash, verify_record
+from crypto.trust import parse_trust_file
+from gateway.month_package import layout
+from gateway.month_package.spool import RECORD, TOTAL, UNDONE, Row, Spool
+from gateway.month_package.tables import csv_lines
+from gateway.offline_verify import Finding
+from settlement.domain.decision import Adjudication
+from settlement.domain.month_entry import (
+    BillFigures,
+    Entry,
+    Hospital,
+    MonthTally,
+    is_late,
+)
+from settlement.domain.month_lines import clear_cells, staff_line
+from settlement.domain.policy import CompiledPack, compile_pack
+from settlement.service.books_decisions import sealed_content
+from settlement.service.month_check import (
+    Link,
+    decide,
+    disclosed_of,
+    figures_of,
+    reversal_findings,
+    reversal_links,
+    settlement_findings,
+    settlement_links,
+)
+
+#: What reading a sealed content raises that does not have its members.
+_NO_CONTENT = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_AMOUNTS = ("total_fen", "funds_fen", "aid_fen", "patient_pays_fen")
+_SAME_IN_A_REVERSAL = (*_AMOUNTS, "facility", "policy", "policy_sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a process needs; crosses to it as bytes."""
+
+    path: str
+    trust: bytes
+    opening_key: bytes | None
+    month: int
+    first_index: int
+    tree_size: int
+    root: bytes
+    hospitals: Mapping[str, Hospital]
+    packs: Mapping[str, bytes]
+    """By SHA-256: the policy documents of the package that are sound."""
+    spool: str
+    with_details: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Where a stretch of records stands in the file, and the originals it needs."""
+
+    offset: int
+    size: int
+    originals_offset: int
+    originals_size: int
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a stretch turned out to be."""
+
+    findings: list[Finding] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
+    entries: list[bytes] = field(default_factory=list)
+    """SHA-256 of each record, for the tree."""
+    tally: MonthTally = field(default_factory=MonthTally)
+    tombstones: int = 0
+    sandbox: int = 0
+    opened: int = 0
+    policies: set[str] = field(default_factory=set)
+    """SHA-256 of the documents that the records name."""
+    lines: bytes = b""
+    """What the staff's list must say, where the contents were opened."""
+    clear: list[tuple[str, ...]] = field(default_factory=list)
+    """What it must say of the clear claims, where they were not."""
+    details: list[list[str]] = field(default_factory=list)
+    is_whole: bool = True
+    """Whether every record held, so that there is a line for each."""
+
+
+class Checker:
+    """Checks stretches of one package."""
+
+    def __init__(self, job: Job) -> None:
+        """Raises `CryptoError` for keys that cannot be read."""
+        self._job = job
+        self._file = Path(job.path).open("rb")  # noqa: SIM115  # for the process's life
+        self._trust = parse_trust_file(job.trust)
+        self._key: OpeningKey | None = None
+        if job.opening_key is not None:
+            key = parse_private_key_file(job.opening_key)
+            self._key = key if isinstance(key, OpeningKey) else None
+        self._packs = {sha: compile_pack(text) for sha, text in job.packs.items()}
+        self._names = {
+            f"{pack.ref.id}@{pack.ref.version}": pack for pack in self._packs.values()
+        }
+        self._spool = Spool(Path(job.spool))
+
+    def check(self, stretch: Stretch) -> Checked:
+        """Check every line of the stretch."""
+        checked = Checked()
+        originals = self._originals(stretch, checked)
+        lines: list[list[str]] = []
+        for line in self._read(stretch.offset, stretch.size).splitlines():
+            self._line(line, originals, checked, lines)
+        for index in originals:
+            _note(checked, layout.ORIGINALS, index, "no reversal here undoes it")
+        checked.lines = csv_lines(lines)
+        self._spool.flush()
+        return checked
+
+    def _read(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.read(size)
+
+    def _originals(
+        self, stretch: Stretch, checked: Checked
+    ) -> dict[int, layout.Original]:
+        found: dict[int, layout.Original] = {}
+        octets = self._read(stretch.originals_offset, stretch.originals_size)
+        for line in octets.splitlines():
+            try:
+                original = layout.parse_original(line)
+            except CryptoError as error:
+                checked.findings.append(Finding.of(layout.ORIGINALS, error))
+                continue
+            if original.reversal_index in found:
+                _note(
+                    checked, layout.ORIGINALS, original.reversal_index, "stands twice"
+                )
+            found[original.reversal_index] = original
+        return found
+
+    def _line(
+        self,
+        line: bytes,
+        originals: dict[int, layout.Original],
+        checked: Checked,
+        lines: list[list[str]],
+    ) -> None:
+        index: int | None = None
+        try:
+            index, record = layout.parse_record_line(line)
+            checked.indexes.append(index)
+            checked.entries.append(record_hash(record))
+            verified = verify_record(record, self._trust)
+            _Record(self, index, verified, checked).check(originals, lines)
+        except CryptoError as error:
+            checked.findings.append(Finding.of(_where(layout.RECORDS, index), error))
+            checked.is_whole = False
+
+    # What one record needs of the package.
+
+    @property
+    def job(self) -> Job:
+        """What was given."""
+        return self._job
+
+    def pack(self, sha256: str) -> CompiledPack:
+        """The named policy document; raises `PackageMismatchError`."""
+        pack = self._packs.get(sha256)
+        if pack is None:
+            raise PackageMismatchError("the package has not the policy that it names")
+        return pack
+
+    def content(self, verified: VerifiedRecord) -> dict[str, Any] | None:
+        """The sealed content, where the key was given; raises `CryptoError`."""
+        return None if self._key is None else sealed_content(verified, self._key)
+
+    def original(self, original: layout.Original) -> VerifiedRecord:
+        """An original whose signature and place in the log hold."""
+        verified = verify_record(original.record, self._trust)
+        verify_inclusion(
+            original.index,
+            self._job.tree_size,
+            leaf_hash(verified.record_hash),
+            original.path,
+            self._job.root,
+        )
+        return verified
+
+    def set_aside(self, row: Row) -> None:
+        """Keep a row for when all records have been seen."""
+        self._spool.add(row)
+
+    def category_text(self, policy: str, category: str) -> str:
+        """The category's name in a policy."""
+        pack = self._names.get(policy)
+        return category if pack is None else pack.category_text(category)[0]
+
+
+class _Record:
+    """One record on its way through the checks."""
+
+    def __init__(
+        self, checker: Checker, index: int, verified: VerifiedRecord, checked: Checked
+    ) -> None:
+        self._checker, self._index, self._checked = checker, index, checked
+        self._verified = verified
+        self._claims: Mapping[str, Claim] = verified.claims
+        self._day = date.fromisoformat(str(self._claims["day"]))
+
+    def check(
+        self, originals: dict[int, layout.Original], lines: list[list[str]]
+    ) -> None:
+        """Every check of this record; raises `CryptoError` where one cannot go on."""
+        claims, checked = self._claims, self._checked
+        self._require_place()
+        checked.sandbox += "sandbox" in claims
+        self._checker.set_aside(
+            Row(bytes.fromhex(str(claims["sid"])), RECORD, self._index)
+        )
+        original = originals.pop(self._index, None)
+        if claims["op"] == "tombstone":
+            checked.tombstones += 1
+            self._tombstone()
+            return
+        checked.policies.add(str(claims["policy_sha256"]))
+        pack = self._checker.pack(str(claims["policy_sha256"]))
+        if f"{pack.ref.id}@{pack.ref.version}" != claims["policy"]:
+            raise PackageMismatchError("the named policy is another than its hash says")
+        if claims["op"] == "reverse":
+            bill, content = self._reversal(pack, original)
+        else:
+            bill, content = self._settlement(pack)
+        self._enter(bill, content, lines)
+
+    def _require_place(self) -> None:
+        job = self._checker.job
+        month = self._day.year * 100 + self._day.month
+        if not 0 <= self._index < job.tree_size:
+            raise PackageMismatchError("the index lies beyond the month's cut")
+        if month > job.month or (self._index < job.first_index and month != job.month):
+            raise PackageMismatchError("the record is of another month")
+        if self._claims["facility"] not in job.hospitals:
+            raise PackageMismatchError("no hospital of its facility closed the month")
+
+    def _settlement(self, pack: CompiledPack) -> tuple[BillFigures, dict[str, Any]]:
+        content = self._checker.content(self._verified)
+        if content is None:
+            return _clear_figures(self._claims), {}
+        self._checked.opened += 1
+        try:
+            result = decide(pack, content)
+            self._tell(settlement_findings(result, content, self._claims))
+            self._link(settlement_links(result, content))
+            return figures_of(content), content
+        except _NO_CONTENT:
+            raise _no_content() from None
+
+    def _reversal(
+        self, pack: CompiledPack, original: layout.Original | None
+    ) -> tuple[BillFigures, dict[str, Any]]:
+        if original is None:
+            raise MalformedPackageError("the settlement that it undoes is not here")
+        undone = self._checker.original(original)
+        self._require_undoes(original, undone)
+        content = self._checker.content(self._verified)
+        undone_content = self._checker.content(undone)
+        if content is None or undone_content is None:
+            return _clear_figures(self._claims), {}
+        self._checked.opened += 1
+        try:
+            result: Adjudication = decide(pack, undone_content)
+            self._tell(settlement_findings(result, undone_content, undone.claims))
+            self._tell(reversal_findings(result, content, self._claims))
+            self._link(reversal_links(result, undone_content))
+            return figures_of(undone_content), undone_content
+        except _NO_CONTENT:
+            raise _no_content() from None
+
+    def _require_undoes(
+        self, original: layout.Original, undone: VerifiedRecord
+    ) -> None:
+        claims = undone.claims
+        if claims["op"] != "settle" or claims["sid"] != self._claims["ref"]:
+            raise PackageMismatchError("the original given is not what it undoes")
+        if original.index >= self._index:
+            raise PackageMismatchError("what it undoes stands behind it in the log")
+        for name in _SAME_IN_A_REVERSAL:
+            if claims[name] != self._claims[name]:
+                raise PackageMismatchError(
+                    f"its {name} is not that of the settlement it undoes"
+                )
+        self._checker.set_aside(
+            Row(bytes.fromhex(str(claims["sid"])), UNDONE, self._index)
+        )
+
+    def _tombstone(self) -> None:
+        content = self._checker.content(self._verified)
+        if content is None:
+            return
+        self._checked.opened += 1
+        if content.get("claims") != dict(self._claims):
+            self._tell(iter(["the sealed claims are not the clear ones"]))
+
+    def _enter(
+        self, bill: BillFigures, content: Mapping[str, Any], lines: list[list[str]]
+    ) -> None:
+        job, claims = self._checker.job, self._claims
+        entry = Entry(
+            index=self._index,
+            sid=str(claims["sid"]),
+            ref=str(claims["ref"]),
+            facility=str(claims["facility"]),
+            day=self._day,
+            is_late=is_late(
+                self._day, self._index, month=job.month, first_index=job.first_index
+            ),
+            bill=bill,
+        )
+        self._checked.tally.enter(entry)
+        if not content:
+            self._checked.clear.append(clear_cells(entry))
+            return
+        month = f"{job.month // 100:04d}-{job.month % 100:02d}"
+        hospital, text = job.hospitals[entry.facility], self._checker.category_text
+        lines.append(staff_line(entry, hospital, month, text))
+        if job.with_details:
+            self._checked.details.append(
+                staff_line(entry, hospital, month, text, disclosed_of(content))
+            )
+
+    def _link(self, links: Iterator[Link]) -> None:
+        for link in links:
+            name = f"{link.person} {link.year} {link.pot}".encode()
+            key = blake2b(name, digest_size=16).digest()
+            self._checker.set_aside(
+                Row(key, TOTAL, self._index, link.before_fen, link.posted_fen)
+            )
+
+    def _tell(self, sentences: Iterator[str]) -> None:
+        for sentence in sentences:
+            _note(self._checked, layout.RECORDS, self._index, sentence)
+
+
+def _clear_figures(claims: Mapping[str, Claim]) -> BillFigures:
+    """What a record says in clear; the rest is empty."""
+    total_fen, funds_fen, aid_fen, patient_pays_fen = (
+        int(claims[name]) for name in _AMOUNTS
+    )
+    return BillFigures(
+        policy=str(claims["policy"]),
+        category="",
+        subdistrict="",
+        care_type="",
+        service_start="",
+        service_end="",
+        total_fen=total_fen,
+        funds_fen=funds_fen,
+        in_policy_fen=0,
+        basic_insurance_fen=0,
+        serious_illness_fen=0,
+        other_funds_fen=0,
+        base_fen=0,
+        aid_fen=aid_fen,
+        tilt_fen=0,
+        patient_pays_fen=patient_pays_fen,
+        commercial_fen=0,
+        charity_fen=0,
+        personal_account_fen=0,
+    )
+
+
+def _no_content() -> MalformedPackageError:
+    return MalformedPackageError("the sealed content lacks a member, or one is wrong")
+
+
+def _where(member: str, index: int | None) -> str:
+    return member if index is None else f"{member}[{index}]"
+
+
+def _note(checked: Checked, member: str, index: int, sentence: str) -> None:
+    error = PackageMismatchError(sentence)
+    checked.findings.append(Finding.of(_where(member, index), error))
