@@ -1,0 +1,259 @@
+"""A month closes by two officers' hands, once, and then it never changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from crypto.approval import Purpose, approve
+from settlement.service.reconcile.closing import prepare, sign
+from settlement.service.reconcile.faults import MonthFault
+from settlement.service.reconcile.working import (
+    list_differences,
+    month_state,
+    resolve,
+)
+from settlement.store.database import Database
+from tests.reconcile.months import (
+    FEBRUARY,
+    FIRST,
+    JANUARY,
+    LAST,
+    ORIGIN,
+    Months,
+    line_of,
+    lines_of,
+    open_months,
+)
+from tests.settlement.house import assert_books_clean
+
+
+@pytest.fixture
+async def months(database: Database, tmp_path: Path) -> AsyncIterator[Months]:
+    """Give an empty gateway with two hospitals."""
+    async with open_months(database, tmp_path / "var") as made:
+        yield made
+
+
+async def _work_off(months: Months, *, carry_over: bool = False) -> None:
+    for told in await list_differences(months.database, JANUARY, None, states=["open"]):
+        await resolve(
+            months.database,
+            told.row.id.hex(),
+            by="zhao",
+            note="told the hospital",
+            carry_over=carry_over,
+            names_somebody=lambda _text: False,
+        )
+
+
+async def test_two_officers_close_a_flat_month(months: Months) -> None:
+    """One signs and it stays open; the second one's signature closes it."""
+    settled = [await months.settle() for _ in range(2)]
+    undone = await months.settle()
+    await months.reverse(undone)
+    await months.open()
+    await months.match(lines_of(*settled))
+
+    first = await months.sign("li")
+    again = await months.sign("li")
+    closed = await months.sign("wang")
+
+    assert (first.closed_at, again.closed_at) == (None, None)
+    assert again.officers == ("li",)
+    assert closed.officers == ("li", "wang")
+    assert closed.closed_at is not None
+    statement = json.loads(closed.statement)
+    ledger = statement["ledger"]
+    aid = sum(each.aid_fen for each in settled)
+    assert ledger["net"]["count"] == 2
+    assert ledger["net"]["aid_fen"] == aid
+    assert ledger["settled"]["count"] == 3
+    assert ledger["reversed"]["aid_fen"] == undone.aid_fen
+    assert ledger["by_category"]["dibao"]["aid_fen"] == aid
+    assert ledger["by_care_type"]["outpatient"]["aid_fen"] == aid
+    assert ledger["by_subdistrict"]["990101001"]["aid_fen"] == aid
+    state = await month_state(months.database, JANUARY)
+    assert [each.state for each in state.hospitals] == ["closed"]
+    assert state.is_closed
+    await assert_books_clean(months.house)
+
+
+async def test_open_differences_keep_a_month_open(months: Months) -> None:
+    """Each is resolved or carried over by name first, and the statement says which."""
+    listed, missing = await months.settle(), await months.settle()
+    await months.open()
+    await months.match(lines_of(listed))
+
+    with pytest.raises(MonthFault) as refused:
+        await months.sign("li")
+    assert refused.value.reason == "MA-4206"
+
+    await _work_off(months, carry_over=True)
+    closed = await months.close()
+    (stated,) = json.loads(closed.statement)["differences"]
+    assert stated["state"] == "carried_over"
+    assert stated["settlement_id"] == missing.id.hex()
+    assert stated["aid_fen"] == {
+        "bureau": None, "gateway": missing.aid_fen, "hospital": None,
+    }  # fmt: skip
+
+
+async def test_a_signature_is_for_the_statement_as_it_stands(months: Months) -> None:
+    """What changes meanwhile makes another statement, and the first officer looks."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled))
+    await months.sign("li")
+    await months.match([])
+    await _work_off(months)
+
+    second = await months.sign("wang")
+    assert (second.officers, second.closed_at) == (("wang",), None)
+    assert (await months.sign("li")).closed_at is not None
+
+
+async def test_only_an_officers_own_signature_counts(months: Months) -> None:
+    """Not another purpose's, not another hospital's, not a stranger's."""
+    await months.settle()
+    await months.settle(facility=2)
+    await months.open()
+    await months.match([])
+    await months.match([], code="H002")
+    await _work_off(months)
+    li = months.officers["li"]
+    ready = await prepare(
+        months.database, JANUARY, "H001", origin=ORIGIN, without_list=True
+    )
+    other = await prepare(
+        months.database, JANUARY, "H002", origin=ORIGIN, without_list=True
+    )
+    for signature, kid in (
+        (approve(ready.statement, li), li.kid),
+        (approve(other.statement, li, Purpose.MONTH_STATEMENT), li.kid),
+        (
+            approve(ready.statement, li, Purpose.MONTH_STATEMENT),
+            months.officers["wang"].kid,
+        ),
+        (approve(ready.statement, li, Purpose.MONTH_STATEMENT), "party-nobody"),
+    ):
+        with pytest.raises(MonthFault) as refused:
+            await sign(
+                months.database,
+                JANUARY,
+                "H001",
+                origin=ORIGIN,
+                key_id=kid,
+                signature=signature,
+                without_list=True,
+            )
+        assert refused.value.reason == "MA-4208"
+
+
+async def test_two_officers_at_once_close_it_once(months: Months) -> None:
+    """Whoever comes second finds the first one's signature; there is one row."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled))
+
+    signings = await asyncio.gather(
+        *(months.sign(officer) for officer in ("li", "wang", "li", "wang"))
+    )
+
+    assert any(each.closed_at is not None for each in signings)
+    assert len({each.sha256 for each in signings}) == 1
+    rows = await months.database.pool.fetch("SELECT * FROM closed_month")
+    assert [row["sha256"] for row in rows] == [signings[0].sha256]
+
+
+async def test_a_closed_month_never_changes(months: Months) -> None:
+    """Not by a match, a list, a later settlement or reversal, nor by hand."""
+    settled = await months.settle(LAST)
+    await months.open()
+    await months.match(lines_of(settled))
+    closed = await months.close()
+
+    late = await months.settle(LAST)
+    await months.reverse(settled, FIRST)
+    with pytest.raises(MonthFault) as refused:
+        await months.match([line_of(settled), line_of(late, 2)])
+    assert refused.value.reason == "MA-4204"
+    again = await months.sign("li")
+    assert (again.statement, again.closed_at) == (closed.statement, closed.closed_at)
+    async with months.database.pool.acquire() as session:
+        for by_hand in (
+            "DELETE FROM closed_month",
+            "UPDATE opened_month SET tree_size = tree_size + 1",
+            "DELETE FROM statement_signature",
+        ):
+            with pytest.raises(asyncpg.RaiseError, match="never changes"):
+                await session.execute(by_hand)
+    await months.open(FEBRUARY)
+    await months.match(
+        [line_of(late), line_of(settled, 2, refund=True)], month=FEBRUARY
+    )
+    ledger = json.loads((await months.close(month=FEBRUARY)).statement)["ledger"]
+    assert ledger["late"]["count"] == 1
+    assert ledger["net"]["aid_fen"] == late.aid_fen - settled.aid_fen
+    await assert_books_clean(months.house)
+
+
+async def test_months_close_in_their_order(months: Months) -> None:
+    """February waits for January, of the same hospital only."""
+    january, february = await months.settle(LAST), await months.settle(FIRST)
+    other = await months.settle(FIRST, facility=2)
+    await months.open()
+    await months.open(FEBRUARY)
+    await months.match(lines_of(january))
+    await months.match(lines_of(february), month=FEBRUARY)
+    await months.match(lines_of(other), month=FEBRUARY, code="H002")
+
+    with pytest.raises(MonthFault, match="2026-01 comes first"):
+        await months.sign("li", month=FEBRUARY)
+    assert (await months.close(month=FEBRUARY, code="H002")).closed_at is not None
+    await months.close()
+    assert (await months.close(month=FEBRUARY)).closed_at is not None
+
+
+async def test_a_newer_list_has_to_be_matched_before(months: Months) -> None:
+    """Officers sign what the hospital said last."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled))
+    async with months.database.pool.acquire() as session:
+        await session.execute(
+            "INSERT INTO hospital_list (month, facility_id, sha256, form, lines,"
+            " received_at, received_by) SELECT month, facility_id, 'newer', form, 0,"
+            " now() + interval '1 s', received_by FROM hospital_list"
+        )
+
+    with pytest.raises(MonthFault) as refused:
+        await months.sign("li")
+
+    assert refused.value.reason == "MA-4207"
+
+
+async def test_a_note_names_nobody(months: Months) -> None:
+    """A card in a note would stand in clear for ever."""
+    await months.settle()
+    await months.open()
+    await months.match([])
+    (told,) = await list_differences(months.database, JANUARY, None)
+
+    with pytest.raises(MonthFault) as refused:
+        await resolve(
+            months.database,
+            told.row.id.hex(),
+            by="li",
+            note="C00000001 came again",
+            carry_over=False,
+            names_somebody=lambda text: "C00000001" in text,
+        )
+
+    assert refused.value.reason == "MA-4210"
+    assert "C0000" not in str(refused.value)
