@@ -25,6 +25,11 @@ def signing_key(role: Role, name: str) -> SigningKey:
     return SigningKey(hashlib.sha256(f"witness test: {name}".encode()).digest(), role)
 
 
+def random_bytes(size: int) -> bytes:
+    """Not random at all: what a test's witness makes its key from."""
+    return hashlib.sha256(b"witness of a folder").digest()[:size]
+
+
 LOG_KEY = signing_key(Role.CHECKPOINT_SIGN, "log")
 WITNESS = signing_key(Role.WITNESS_COSIGN, "witness")
 WITNESS_KEY = WitnessKey("witness.example/w1", WITNESS.public)
