@@ -3,7 +3,7 @@
 `{"origin", "keys": [{"kid", "role", "suite", "alg", "public_key", "not_before",
 "not_after"}]}`. Days are days of Asia/Shanghai, inclusive; null is open. Old keys
 stay listed for ever, so that old records still verify. A witness's key has a `name`
-too: the one under which it signs.
+too: the one under which it signs. A party's key may have the party's code there.
 """
 
 from __future__ import annotations
@@ -38,14 +38,19 @@ class TrustedKey:
     not_before: date | None = None
     not_after: date | None = None
     name: str | None = None
-    """Of a witness, the name in its signature lines; of other keys none."""
+    """Of a witness, the name in its signature lines; of a party, its code, where the
+    file says it; of other keys none."""
 
     def __post_init__(self) -> None:
         """Raise `MalformedKeyError` for a witness without a name that can be."""
-        if (self.role is Role.WITNESS_COSIGN) != (self.name is not None):
-            raise MalformedKeyError("a witness's key has a name, and no other key has")
-        if self.name is not None and not is_key_name(self.name):
-            raise MalformedKeyError("a witness's name is empty or has spaces or a plus")
+        if self.name is None:
+            if self.role is Role.WITNESS_COSIGN:
+                raise MalformedKeyError("a witness's key has a name")
+            return
+        if self.role not in {Role.WITNESS_COSIGN, Role.PARTY}:
+            raise MalformedKeyError("only keys of witnesses and parties have a name")
+        if not is_key_name(self.name):
+            raise MalformedKeyError("a key's name is empty or has spaces or a plus")
 
     @property
     def kid(self) -> str:

@@ -1,7 +1,7 @@
 """The month's lists as CSV and as a spreadsheet, the same bytes for the same lines.
 
-A cell that a spreadsheet program would take for a formula is given a leading
-apostrophe; amounts and numbers of our own making are left alone.
+A text that a spreadsheet program would take for a formula is shielded; amounts and
+numbers of our own making are left alone.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import BinaryIO
 
-from xlsxwriter import Workbook  # type: ignore[import-untyped]
-from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
-
+from gateway.hospital_lists.spreadsheets import Cell, Sheet, Yuan, neutral, write_xlsx
 from settlement.domain.month_lines import (
     ELSEWHERE_SHEET,
     LOCAL_SHEET,
@@ -29,28 +27,17 @@ BOM = b"\xef\xbb\xbf"
 #: Lines of a sheet under its header; more than Excel opens are put on a further one.
 SHEET_LINES_MAX = 1_048_575
 
-_AMOUNT = re.compile(r"-?[0-9]{1,15}\.[0-9]{2}")
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-_WIDTH = 14
-#: The same in every package, so that the same lines give the same bytes.
-_MADE = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-
-
-def neutral(text: str) -> str:
-    """The text as no spreadsheet program takes it for a formula."""
-    if text.startswith(_FORMULA_STARTS) and not (
-        _AMOUNT.fullmatch(text) or _NUMBER.fullmatch(text)
-    ):
-        return f"'{text}"
-    return text
+_AMOUNT = re.compile(r"-?[0-9]{1,13}\.[0-9]{2}")
+_NUMBER = re.compile(r"-?[0-9]{1,15}")
+Lines = Callable[[], Iterator[list[str]]]
+"""Gives the lines of a list from the start, each time it is called."""
 
 
 def csv_lines(lines: Iterable[Sequence[str]]) -> bytes:
     """Lines as CSV, without the mark at the beginning of a file."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows(
-        [neutral(cell) for cell in line] for line in lines
+        [_shielded(cell) for cell in line] for line in lines
     )
     return text.getvalue().encode("utf-8")
 
@@ -76,55 +63,44 @@ def read_csv(file: BinaryIO) -> Iterator[list[str]]:
         text.detach()
 
 
-def sheet_name(line: Sequence[str]) -> str:
-    """On which sheet of the staff's list a line stands."""
-    return ELSEWHERE_SHEET if is_elsewhere(line) else LOCAL_SHEET
-
-
 def write_workbook(
-    target: BinaryIO,
-    lines: Iterable[Sequence[str]],
-    summary: Iterable[Sequence[str]],
+    target: BinaryIO, lines: Lines, summary: Iterable[Sequence[str]]
 ) -> None:
     """Write the staff's list: within the district, across districts, and summary."""
-    with Workbook(target, {"constant_memory": True}) as book:
-        book.set_properties({"created": _MADE})
-        local = _Sheet(book, LOCAL_SHEET, STAFF_COLUMNS)
-        elsewhere = _Sheet(book, ELSEWHERE_SHEET, STAFF_COLUMNS)
-        for line in lines:
-            (elsewhere if is_elsewhere(line) else local).add(line)
-        together = _Sheet(book, SUMMARY_SHEET, SUMMARY_COLUMNS)
-        for line in summary:
-            together.add(line)
+    local = (line for line in lines() if not is_elsewhere(line))
+    elsewhere = (line for line in lines() if is_elsewhere(line))
+    write_xlsx(
+        target,
+        chain(
+            _sheets(LOCAL_SHEET, STAFF_COLUMNS, local),
+            _sheets(ELSEWHERE_SHEET, STAFF_COLUMNS, elsewhere),
+            _sheets(SUMMARY_SHEET, SUMMARY_COLUMNS, iter(summary)),
+        ),
+    )
 
 
-class _Sheet:
-    """Lines under one header, on further sheets where they are too many."""
+def _sheets(
+    name: str, columns: Sequence[str], lines: Iterator[Sequence[str]]
+) -> Iterator[Sheet]:
+    """The lines on one sheet, and on further ones where they are too many."""
+    cells = (list(map(_cell, line)) for line in lines)
+    yield Sheet(name, columns, islice(cells, SHEET_LINES_MAX))
+    number = 2
+    while (first := next(cells, None)) is not None:
+        rest = islice(cells, SHEET_LINES_MAX - 1)
+        yield Sheet(f"{name}{number}", columns, chain([first], rest))
+        number += 1
 
-    def __init__(self, book: Workbook, name: str, columns: Sequence[str]) -> None:
-        self._book, self._name, self._columns = book, name, columns
-        self._heading = book.add_format({"bold": True})
-        self._amount = book.add_format({"num_format": "0.00"})
-        self._count = 0
-        self._sheet = self._begin(name)
 
-    def add(self, line: Sequence[str]) -> None:
-        """Write one line."""
-        if self._count and self._count % SHEET_LINES_MAX == 0:
-            number = self._count // SHEET_LINES_MAX + 1
-            self._sheet = self._begin(f"{self._name}{number}")
-        row = self._count % SHEET_LINES_MAX + 1
-        for column, cell in enumerate(line):
-            if _AMOUNT.fullmatch(cell):
-                # What Excel adds up; it has fifteen digits, and so have all amounts.
-                self._sheet.write_number(row, column, float(cell), self._amount)
-            elif cell:
-                self._sheet.write_string(row, column, neutral(cell))
-        self._count += 1
+def _shielded(text: str) -> str:
+    is_ours = _AMOUNT.fullmatch(text) or _NUMBER.fullmatch(text)
+    return text if is_ours else neutral(text)
 
-    def _begin(self, name: str) -> Worksheet:
-        sheet: Worksheet = self._book.add_worksheet(name)
-        sheet.freeze_panes(1, 0)
-        sheet.set_column(0, len(self._columns) - 1, _WIDTH)
-        sheet.write_row(0, 0, self._columns, self._heading)
-        return sheet
+
+def _cell(text: str) -> Cell:
+    if not text:
+        return None
+    if _AMOUNT.fullmatch(text):
+        whole, _point, rest = text.partition(".")
+        return Yuan(int(whole + rest))
+    return text

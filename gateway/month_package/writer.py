@@ -253,11 +253,10 @@ class _Writing:
 
     def _workbook(self, staff: BinaryIO) -> None:
         with _scratch(self._scratch) as book:
-            staff.seek(0)
             summary = summary_lines(
                 self._hospitals.values(), self._drafted.tally, self._books.month
             )
-            write_workbook(book, read_csv(staff), summary)
+            write_workbook(book, lambda: _lines_of(staff), summary)
             self._add_file(layout.STAFF_XLSX, book)
 
     def _facts(self) -> MonthFacts:
@@ -307,6 +306,11 @@ class _Writing:
     def _add_file(self, name: str, content: BinaryIO) -> None:
         content.seek(0)
         self._written.append(self._container.add_file(name, content))
+
+
+def _lines_of(staff: BinaryIO) -> Iterator[list[str]]:
+    staff.seek(0)
+    return read_csv(staff)
 
 
 def _previous(books: MonthBooks) -> dict[str, int | str] | None:
