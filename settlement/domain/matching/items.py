@@ -65,7 +65,10 @@ class ListedItem(NamedTuple):
     aid_fen: int
     is_refund: bool
     elsewhere: date | None = None
-    """The day to which it really belongs, where that lies outside of the period."""
+    """The day to which it really belongs, where that lies outside of the period.
+
+    May be given for each line: a refund's is the day of our reversal.
+    """
     listed_id: str = ""
     """The id as the list has it, where it is none of ours."""
 

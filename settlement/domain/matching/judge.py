@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
+from typing import assert_never
 
 from settlement.domain.matching.difference import Difference
 from settlement.domain.matching.items import (
@@ -86,7 +87,9 @@ def hear(lines: Iterator[ListedItem], ledger: LedgerItem | None) -> Listed:
     for item in chain((first,), lines):
         sign, total_fen, aid_fen = signed(item)
         listed.whole.add(item.line, sign, total_fen, aid_fen)
-        listed.actual_day = listed.actual_day or item.elsewhere
+        if item.elsewhere is not None:
+            # The earliest, so that the order of lines plays no part.
+            listed.actual_day = min(item.elsewhere, listed.actual_day or date.max)
         if _is_stray(item, sign, ledger):
             listed.strays.add(item.line, sign, total_fen, aid_fen)
         else:
@@ -145,6 +148,8 @@ class Case:
                 yield from self._against_reversed(here)
             case NetState.CANCELLED:
                 yield from self._against_cancelled(here)
+            case never:
+                assert_never(never)
 
     def bureau_difference(self) -> Difference | None:
         """Where the bureau's records and our ledger disagree."""
