@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, TwoHistoriesError
 from gateway.endings import FORESEEN, NEEDS_REPAIR, sentence_of, status_of
 from gateway.last_words import sentence_of_bug
 from gateway.witness.source import SourceFault
@@ -24,6 +24,8 @@ def saying_one_sentence() -> Iterator[None]:
         yield
     except FORESEEN as fault:
         _end(sentence_of(fault), status_of(fault))
+    except TwoHistoriesError as error:
+        _end(f"{error.code} {error}", NOT_WELL)
     except CryptoError as error:
         # A key or a name on the command line.
         _end(f"{error.code} {error}", NEEDS_REPAIR)

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crypto.checkpoint import parse_checkpoint
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, TwoHistoriesError
 from crypto.note import NoteKey, parse_note, signature_line
+from gateway.installation import InstallationFault
 
 
 def trimmed(note: str, keys: Iterable[NoteKey]) -> str:
@@ -28,29 +29,54 @@ def store_note(path: Path, note: str) -> str:
     """Put a cosigned checkpoint in place and return what stands there now.
 
     Signatures of others below the same checkpoint are kept; of one key the newest
-    line wins. A larger checkpoint of the same log stays. Raises `OSError`.
+    line wins. A larger checkpoint of the same log stays. Raises `OSError`,
+    `InstallationFault` where something else stands there, and `TwoHistoriesError`
+    where a checkpoint does that contradicts this one; the new one lies beside it then.
     """
     with path.with_name(f".{path.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         standing = _standing(path)
-        if standing is not None:
-            note = _newer(standing, note)
-        fresh = path.with_name(f".{path.name}.new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    return note
+        if standing is None:
+            _replace(path, note)
+            return note
+        old, new = parse_checkpoint(standing), parse_checkpoint(note)
+        if (old.origin, old.size) == (new.origin, new.size) and old.root != new.root:
+            other = path.with_name(f"{path.name}.other")
+            _replace(other, note)
+            raise TwoHistoriesError(
+                f"proof of two histories: {path} and {other} are of {new.size} entries"
+                " with different roots (medaid witness check --against)"
+            )
+        kept = _newer(standing, note)
+        _replace(path, kept)
+    return kept
+
+
+def _replace(path: Path, note: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(note)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def _standing(path: Path) -> str | None:
-    """The checkpoint that stands there; `None` where nothing or something else does."""
+    """The checkpoint that stands there; `None` where nothing does."""
     try:
         note = path.read_text(encoding="utf-8")
-        parse_checkpoint(note)
-    except (FileNotFoundError, UnicodeDecodeError, CryptoError):
+    except FileNotFoundError:
         return None
+    except UnicodeDecodeError:
+        note = "\0"
+    if not note:
+        return None
+    try:
+        parse_checkpoint(note)
+    except CryptoError:
+        raise InstallationFault(
+            f"{path} is no checkpoint; choose another --out, or move it away"
+        ) from None
     return note
 
 
