@@ -54,9 +54,14 @@ def is_policy(name: str) -> bool:
     return name.startswith(_POLICIES) and name.endswith(_POLICY_SUFFIX)
 
 
+def is_hospital(name: str) -> bool:
+    """Whether a member is a hospital's statement, or the signatures over one."""
+    return name.startswith(_HOSPITALS)
+
+
 def is_known(name: str) -> bool:
     """Whether a member of this name may stand in a package."""
-    return name in _SOMETIMES or is_policy(name) or name.startswith(_HOSPITALS)
+    return name in _SOMETIMES or is_policy(name) or is_hospital(name)
 
 
 def members_text(written: Iterable[Written]) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from crypto.checkpoint import Checkpoint, verify_checkpoint
 from crypto.encoding import canonical_json, parse_object
@@ -17,6 +17,7 @@ from crypto.month_manifest import MonthManifest, verify_month_manifest
 from crypto.trust import Trust
 from gateway.month_package import layout
 from gateway.month_package.container import (
+    BLOCK_BYTES,
     ContainerFault,
     Member,
     Written,
@@ -63,9 +64,51 @@ class Package:
             raise MalformedPackageError("it is no canonical JSON")
         return document
 
-    def stream(self, name: str) -> BinaryIO:
-        """A part as a file of its own; short ones only are worth it in memory."""
-        return BytesIO(self.read(name))
+    def part(self, name: str) -> BinaryIO:
+        """A part as a file of its own, read piece by piece; the caller's to drop."""
+        raw = _PartFile(self.path, self.members[name])
+        return cast("BinaryIO", io.BufferedReader(raw, BLOCK_BYTES))
+
+
+class _PartFile(io.RawIOBase):
+    """The bytes of one part, as though they were a file."""
+
+    def __init__(self, path: Path, member: Member) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._begin, self._size, self._at = member.offset, member.size, 0
+
+    def readable(self) -> bool:
+        """It is read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Any place of it can be read."""
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Read into a buffer, never beyond the part's end."""
+        view = memoryview(target)[: max(0, self._size - self._at)]
+        self._file.seek(self._begin + self._at)
+        count = self._file.readinto(view) or 0
+        self._at += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place of the part."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("before the beginning")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        """Where it stands."""
+        return self._at
+
+    def close(self) -> None:
+        """Close the file below."""
+        self._file.close()
+        super().close()
 
 
 def open_package(path: Path, file: BinaryIO) -> Package:
