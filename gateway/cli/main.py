@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": "gateway.cli.replay:replay",
     "demo": "gateway.cli.demo:demo",
     "settlements": "gateway.cli.settlements:settlements",
+    "stats": "gateway.cli.stats:stats",
     "verify": "gateway.cli.verify:verify",
     "witness": "gateway.cli.witness:witness",
     "keys": "gateway.cli.keys:keys",

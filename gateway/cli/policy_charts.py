@@ -1,4 +1,4 @@
-"""Charts of a simulation as inline SVG: bars only, each with its number beside it."""
+"""Charts as inline SVG: bars only, each with its number beside it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,26 @@ class Band(NamedTuple):
     label: str
     persons: int
     sign: int
+
+
+class Bar(NamedTuple):
+    """One thing with the text beside its bar; what is not above 0 has no bar."""
+
+    label: str
+    value: int
+    text: str
+
+
+def bars_chart(title: str, bars: Sequence[Bar]) -> str:
+    """A bar for each thing, in the order given."""
+    most = max((bar.value for bar in bars), default=0)
+    step = _BAR + _GAP
+    parts = []
+    for number, bar in enumerate(bars):
+        top = number * step
+        parts.append(_label(bar.label, top + _BAR - 2))
+        parts.append(_bar(top, bar.value, most, _AFTER, bar.text))
+    return _svg(title, len(bars) * step, parts)
 
 
 def pairs_chart(title: str, pairs: Sequence[Pair]) -> str:

@@ -44,6 +44,8 @@ CONTRACT = {
     "quote": "--policy --category --bill --used --deductible-used --facility-level",
     "replay": "--limit --concurrency --eligible --json",
     "settlements export": "--month --facility --out --json --data-dir --dsn",
+    "stats": "--months --by --dimension --facility --csv --html --json --data-dir"
+    " --dsn",
     "verify": "--trust --bureau-key --json --data-dir",
     "keys list": "--json --data-dir",
     "keys export-trust": "--data-dir",
@@ -137,6 +139,7 @@ WRONG_USE = {
         *("settlements", "export", "--month", "2026-13", "--out", "{}/x"),
         *("--data-dir", "{}"),
     ),
+    "stats of no month": ("stats", "--months", "2026-13", "--data-dir", "{}"),
     "verify of nothing": ("verify", "{}/none"),
     "verify without trust": ("verify", "{}/bill.json", "--data-dir", "{}"),
     "keys without init": ("keys", "list", "--data-dir", "{}"),
