@@ -99,27 +99,29 @@ def _split(blocks: Blocks, encoding: str, limits: Limits) -> Iterator[str]:
         yield from pieces
         if len(rest) > limits.line_characters:
             break
-    yield rest
+    if rest:
+        yield rest
 
 
 def cut_like(first: str) -> Cut:
     """How the lines are cut, as the first one shows: by TAB, commas or spaces."""
-    for cut in (by_commas, by_tabs, by_spaces):
+    for cut in (by_commas, by_tabs, str.split):
         if is_header(_cells(cut, first)):
             return cut
-    for cut in (by_tabs, by_commas):
-        if len(_cells(cut, first)) >= NATIONAL.cells_min:
-            return cut
-    return by_tabs if "\t" in first else by_spaces
+    if "\t" not in first and len(_cells(by_commas, first)) >= NATIONAL.cells_min:
+        return by_commas
+    return by_tabs_or_spaces
 
 
 def by_tabs(line: str) -> list[str]:
-    """TAB separated; a line without a TAB is cut at its spaces."""
-    return line.split("\t") if "\t" in line else line.split()
+    """Cells between TABs; empty ones are cells."""
+    return line.split("\t")
 
 
-def by_spaces(line: str) -> list[str]:
-    """Any run of spaces or TABs separates."""
+def by_tabs_or_spaces(line: str) -> list[str]:
+    """By TAB where there are enough of them, else by any run of spaces and TABs."""
+    if line.count("\t") >= NATIONAL.cells_min - 1:
+        return line.split("\t")
     return line.split()
 
 
