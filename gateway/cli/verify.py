@@ -1,4 +1,4 @@
-"""`medaid verify`: check records, receipts and exported months offline."""
+"""`medaid verify`: check records, receipts, exported months, month packages offline."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from crypto.encoding import parse_json
 from crypto.errors import CryptoError
 from crypto.keys import OpeningKey
 from crypto.trust import Trust, parse_trust_file
+from gateway.cli.verify_month import is_package, verify_month
 from gateway.keyfiles import KeyFileFault, read_private_key
 from gateway.location import DEFAULT_DATA_DIR, json_option
 from gateway.offline_verify import Outcome, count_records, verify_path
@@ -48,6 +49,17 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--proof", type=_FILE, help="The .tlog-proof that belongs to a bare record."
 )
 @click.option(
+    "--previous",
+    type=_FILE,
+    help="Of a month package: the package of the month before, which it continues.",
+)
+@click.option(
+    "--details",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a month package: write the staff's list with what the key opens, as .xlsx"
+    " or .csv, for its owner alone.",
+)
+@click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_DATA_DIR,
@@ -61,17 +73,33 @@ def verify(
     trust_path: Path | None,
     bureau_key: Path | None,
     proof: Path | None,
+    previous: Path | None,
+    details: Path | None,
     data_dir: Path,
     as_json: bool,
 ) -> None:
     """Check a receipt, an answer, a record or an exported month, without a network.
 
-    PATH is a receipt or a whole answer (JSON), a bare record, or a folder made by
-    `medaid settlements export`. Believed is the trust file alone; keys inside PATH
-    are never used. Ends with status 1 when anything does not hold.
+    PATH is a receipt or a whole answer (JSON), a bare record, a folder made by
+    `medaid settlements export`, or a month package. Believed is the trust file alone;
+    keys inside PATH are never used. Ends with status 1 when anything does not hold.
     """
     trust = _read_trust(trust_path or data_dir / "trust.json")
     opening_key = None if bureau_key is None else _read_bureau_key(bureau_key)
+    if is_package(path):
+        verify_month(
+            path,
+            trust,
+            opening_key,
+            previous=previous,
+            details=details,
+            as_json=as_json,
+        )
+        return
+    if previous is not None or details is not None:
+        raise click.ClickException(
+            f"{path} is no month package; --previous and --details go with one"
+        )
     try:
         total = count_records(path)
         with _progress(is_shown=total >= _PROGRESS_FROM and not as_json) as progress:

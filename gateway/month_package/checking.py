@@ -38,6 +38,7 @@ from settlement.domain.policy import CompiledPack, compile_pack
 from settlement.service.books_decisions import sealed_content
 from settlement.service.month_check import (
     Link,
+    clear_figures,
     decide,
     disclosed_of,
     figures_of,
@@ -49,8 +50,10 @@ from settlement.service.month_check import (
 
 #: What reading a sealed content raises that does not have its members.
 _NO_CONTENT = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-_AMOUNTS = ("total_fen", "funds_fen", "aid_fen", "patient_pays_fen")
-_SAME_IN_A_REVERSAL = (*_AMOUNTS, "facility", "policy", "policy_sha256")
+_SAME_IN_A_REVERSAL = (
+    "total_fen", "funds_fen", "aid_fen", "patient_pays_fen", "facility", "policy",
+    "policy_sha256",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,10 @@ class Checker:
             f"{pack.ref.id}@{pack.ref.version}": pack for pack in self._packs.values()
         }
         self._spool = Spool(Path(job.spool))
+
+    def close(self) -> None:
+        """Close the package."""
+        self._file.close()
 
     def check(self, stretch: Stretch) -> Checked:
         """Check every line of the stretch."""
@@ -264,7 +271,7 @@ class _Record:
     def _settlement(self, pack: CompiledPack) -> tuple[BillFigures, dict[str, Any]]:
         content = self._checker.content(self._verified)
         if content is None:
-            return _clear_figures(self._claims), {}
+            return clear_figures(self._claims), {}
         self._checked.opened += 1
         try:
             result = decide(pack, content)
@@ -284,7 +291,7 @@ class _Record:
         content = self._checker.content(self._verified)
         undone_content = self._checker.content(undone)
         if content is None or undone_content is None:
-            return _clear_figures(self._claims), {}
+            return clear_figures(self._claims), {}
         self._checked.opened += 1
         try:
             result: Adjudication = decide(pack, undone_content)
@@ -358,34 +365,6 @@ class _Record:
     def _tell(self, sentences: Iterator[str]) -> None:
         for sentence in sentences:
             _note(self._checked, layout.RECORDS, self._index, sentence)
-
-
-def _clear_figures(claims: Mapping[str, Claim]) -> BillFigures:
-    """What a record says in clear; the rest is empty."""
-    total_fen, funds_fen, aid_fen, patient_pays_fen = (
-        int(claims[name]) for name in _AMOUNTS
-    )
-    return BillFigures(
-        policy=str(claims["policy"]),
-        category="",
-        subdistrict="",
-        care_type="",
-        service_start="",
-        service_end="",
-        total_fen=total_fen,
-        funds_fen=funds_fen,
-        in_policy_fen=0,
-        basic_insurance_fen=0,
-        serious_illness_fen=0,
-        other_funds_fen=0,
-        base_fen=0,
-        aid_fen=aid_fen,
-        tilt_fen=0,
-        patient_pays_fen=patient_pays_fen,
-        commercial_fen=0,
-        charity_fen=0,
-        personal_account_fen=0,
-    )
 
 
 def _no_content() -> MalformedPackageError:

@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import IO, BinaryIO, cast
 
@@ -40,7 +41,14 @@ class StaffList:
         self.goes_on = True
         head = csv_head(STAFF_COLUMNS)
         self._head_is_ours = self._file.read(len(head)) == head
-        self._rows = read_csv(package.part(layout.STAFF_CSV))
+        self._again = package.part(layout.STAFF_CSV)
+        self._rows = read_csv(self._again)
+
+    def close(self) -> None:
+        """Close the list."""
+        self._rows.close()
+        for file in (self._file, self._again):
+            file.close()
 
     def follow(self, checked: Checked) -> Iterator[str]:
         """Compare the lines of the next records."""
@@ -113,20 +121,26 @@ def workbook_findings(
 
     Compared is what is inside: how tightly it is compressed does not matter.
     """
-    with tempfile.TemporaryFile() as ours:
+    with (
+        tempfile.TemporaryFile() as ours,
+        package.part(layout.STAFF_CSV) as lines,
+        package.part(layout.STAFF_XLSX) as theirs,
+    ):
         write_workbook(
             cast("BinaryIO", ours),
-            lambda: read_csv(package.part(layout.STAFF_CSV)),
+            partial(_from_the_start, lines),
             summary_lines(hospitals, tally, month),
         )
         try:
-            with (
-                zipfile.ZipFile(ours) as expected,
-                zipfile.ZipFile(package.part(layout.STAFF_XLSX)) as found,
-            ):
+            with zipfile.ZipFile(ours) as expected, zipfile.ZipFile(theirs) as found:
                 yield from _compare(expected, found)
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError):
             yield "it is no spreadsheet that can be read"
+
+
+def _from_the_start(lines: BinaryIO) -> Iterator[list[str]]:
+    lines.seek(0)
+    return read_csv(lines)
 
 
 def _compare(expected: zipfile.ZipFile, found: zipfile.ZipFile) -> Iterator[str]:

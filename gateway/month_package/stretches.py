@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from typing import BinaryIO
 
@@ -46,9 +47,9 @@ def check_all(
     processes = cores or len(os.sched_getaffinity(0))
     size = package.members[layout.RECORDS].size
     if processes == 1 or size < _PROCESSES_FROM_BYTES:
-        checker = Checker(job)
-        for stretch in stretches(package):
-            yield checker.check(stretch)
+        with closing(Checker(job)) as checker:
+            for stretch in stretches(package):
+                yield checker.check(stretch)
         return
     # Started anew and not forked: the progress bar's thread must not be copied.
     with ProcessPoolExecutor(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import BinaryIO
 
@@ -52,7 +52,7 @@ def csv_file(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> bytes:
     return csv_head(columns) + csv_lines(lines)
 
 
-def read_csv(file: BinaryIO) -> Iterator[list[str]]:
+def read_csv(file: BinaryIO) -> Generator[list[str]]:
     """The lines of our own CSV behind its head."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
@@ -67,8 +67,8 @@ def write_workbook(
     target: BinaryIO, lines: Lines, summary: Iterable[Sequence[str]]
 ) -> None:
     """Write the staff's list: within the district, across districts, and summary."""
-    local = (line for line in lines() if not is_elsewhere(line))
-    elsewhere = (line for line in lines() if is_elsewhere(line))
+    local = _chosen(lines, is_wanted_elsewhere=False)
+    elsewhere = _chosen(lines, is_wanted_elsewhere=True)
     write_xlsx(
         target,
         chain(
@@ -77,6 +77,13 @@ def write_workbook(
             _sheets(SUMMARY_SHEET, SUMMARY_COLUMNS, iter(summary)),
         ),
     )
+
+
+def _chosen(lines: Lines, *, is_wanted_elsewhere: bool) -> Iterator[list[str]]:
+    # Asked for when its sheet is written: both may be read from one file.
+    for line in lines():
+        if is_elsewhere(line) == is_wanted_elsewhere:
+            yield line
 
 
 def _sheets(

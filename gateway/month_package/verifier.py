@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,8 +167,8 @@ def _check_records(
 ) -> None:
     previous = _follow(package, head, means, outcome)
     with tempfile.TemporaryDirectory(prefix="medaid-verify-") as spool:
-        reading = _Reading(package, head, means, outcome)
-        reading.read_all(_job(package, head, means, Path(spool)))
+        with closing(_Reading(package, head, means, outcome)) as reading:
+            reading.read_all(_job(package, head, means, Path(spool)))
         runs = reading.runs
         outcome.say(
             layout.STATEMENT,
@@ -238,6 +239,10 @@ class _Reading:
         self.runs: list[tuple[int, int]] = []
         self.policies: set[str] = set()
         self.is_whole = True
+
+    def close(self) -> None:
+        """Close what was read beside the records."""
+        self._staff.close()
 
     @property
     def is_list_sound(self) -> bool:
