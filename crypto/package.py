@@ -108,7 +108,9 @@ class PackageEntry:
 class PackageVerifier:
     """Checks the records of one folder; the checkpoint's signature is checked once."""
 
-    __slots__ = ("_checkpoint", "_note", "_opening_key", "_trust", "manifest")
+    __slots__ = (
+        "_checkpoint", "_note", "_notes", "_opening_key", "_trust", "manifest"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class PackageVerifier:
             )
         self.manifest = manifest
         self._note = note
+        self._notes = {note}
         self._trust = trust
         self._opening_key = opening_key
 
@@ -154,10 +157,8 @@ class PackageVerifier:
 
     def _require_included(self, verified: VerifiedRecord, proof_text: str) -> int:
         proof = parse_proof(proof_text)
-        if proof.checkpoint != self._note:
-            raise PackageMismatchError(
-                "the proof is against another checkpoint than the folder's"
-            )
+        if proof.checkpoint not in self._notes:
+            self._take_as_same(proof.checkpoint)
         verify_inclusion(
             proof.index,
             self._checkpoint.size,
@@ -166,6 +167,17 @@ class PackageVerifier:
             self._checkpoint.root,
         )
         return proof.index
+
+    def _take_as_same(self, note: str) -> None:
+        """Take the folder's checkpoint as it was before witnesses countersigned it."""
+        if (
+            not self._note.startswith(note)
+            or verify_checkpoint(note, self._trust) != self._checkpoint
+        ):
+            raise PackageMismatchError(
+                "the proof is against another checkpoint than the folder's"
+            )
+        self._notes.add(note)
 
 
 def package_findings(
