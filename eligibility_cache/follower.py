@@ -82,6 +82,8 @@ class Follower:
         self._feed = feed
         self._cache = cache
         self._has_looked = asyncio.Event()
+        self._is_damaged = False
+        """Whether the map in force can no longer be written to."""
         self.is_writer = False
         """Whether this process writes the machine's cache."""
         self.faults = 0
@@ -142,7 +144,7 @@ class Follower:
     async def _advance(self) -> bool:
         """One batch, or a build; whether nothing newer remains."""
         meta = self._cache.meta
-        if meta is None:
+        if meta is None or self._is_damaged:
             return await self._build()
         changes = await self._feed.changes(meta.cursor, BATCH)
         if changes.head.version is None or not _continues(meta, changes.head):
@@ -162,7 +164,14 @@ class Follower:
             if changes.is_complete
             else _at_cursor(meta, changes.cursor)
         )
-        await _in_thread(self._cache.apply, new, changes.persons, changes.cards)
+        try:
+            await _in_thread(self._cache.apply, new, changes.persons, changes.cards)
+        except CacheCorruptError:
+            # Tried again it would fail for ever. Look-ups go on meanwhile: whatever
+            # they read of a damaged map is checked, and settling asks PostgreSQL for
+            # what the cache is too old for.
+            self._is_damaged = True
+            raise
         await self._refresh()
 
     async def _build(self) -> bool:
@@ -183,6 +192,7 @@ class Follower:
                 await _in_thread(build.put_in_force, meta)
             finally:
                 build.close()
+        self._is_damaged = False
         await self._refresh()
         if self._cache.meta is None:
             raise CacheCorruptError("the cache cannot be read after building it anew")

@@ -26,6 +26,19 @@ from eligibility_cache.packing import (
 from settlement.domain.bill import Card, CardKind
 from settlement.domain.eligibility import RosterPerson, RosterVersion
 
+#: What keeps a write from being made although the map is sound.
+_NO_DAMAGE = (
+    lmdb.DiskError,
+    lmdb.LockError,
+    lmdb.MapFullError,
+    lmdb.MapResizedError,
+    lmdb.MemoryError,
+    lmdb.ReadersFullError,
+    lmdb.ReadonlyError,
+    lmdb.TlsFullError,
+    lmdb.TxnFullError,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CacheAnswer:
@@ -157,11 +170,30 @@ class EligibilityCache:
     ) -> None:
         """Write changes in one transaction: all of it is seen, or nothing.
 
-        For the writer alone. Raises `lmdb.Error` where nothing was written.
+        For the writer alone. Raises `lmdb.Error` where nothing was written, and
+        `CacheCorruptError` where the map itself is the reason: nothing can be written
+        to it any more, and a new one has to be built.
         """
         generation = self._generation
         if generation is None:
             raise CacheCorruptError("there is no generation to write to")
+        try:
+            self._write(generation, meta, persons, cards)
+        except _NO_DAMAGE:
+            raise
+        except lmdb.Error as damage:
+            # Also its own record of free pages may be damaged, which no look-up reads.
+            if type(damage) is lmdb.Error:
+                raise
+            raise CacheCorruptError(type(damage).__name__) from damage
+
+    def _write(
+        self,
+        generation: Generation,
+        meta: CacheMeta,
+        persons: Mapping[bytes, RosterPerson | None],
+        cards: Iterable[tuple[bytes, bytes]],
+    ) -> None:
         with generation.environment.begin(write=True) as transaction:
             for token, person in persons.items():
                 if person is None:

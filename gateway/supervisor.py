@@ -7,12 +7,14 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from eligibility_cache.environment import CacheFolder
 from gateway.config import ServeSettings
 from gateway.endings import NotStartedFault
 from gateway.metrics import DIRECTORY_VARIABLE, merged, supervisor_metrics
@@ -23,6 +25,7 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 #: A worker that lived so long was well; the next one need not wait.
 _WELL_AFTER_S = 60.0
+_MEMORY_SIGNALS = frozenset({signal.SIGBUS, signal.SIGSEGV})
 #: After the drain itself, for closing connections and the pool.
 _END_WITHIN_S = 15.0
 
@@ -100,9 +103,16 @@ class Supervisor:
         self._metrics.total("medaid_worker_deaths_total", self._deaths)
         return merged(self.metrics_folder) + self._metrics.exposition()
 
-    def note_death(self) -> None:
-        """A worker ended without being told to."""
+    def note_death(self, status: int) -> None:
+        """A worker ended without being told to.
+
+        One that was ended for reading memory that is not there may have read a damaged
+        map, and so would the next: the cache is built anew.
+        """
         self._deaths += 1
+        if -status in _MEMORY_SIGNALS:
+            _log.warning("roster.cache_suspected", extra={"status": status})
+            CacheFolder(self._place.data_dir / "cache").suspect()
 
     @property
     def stopping(self) -> bool:
@@ -146,7 +156,7 @@ class _Worker:
                 return
             if loop.time() - began >= _WELL_AFTER_S:
                 pause_s = _FIRST_PAUSE_S
-            self._supervisor.note_death()
+            self._supervisor.note_death(status)
             about = {"worker": self._number, "pid": self._process.pid}
             _log.error(
                 "worker.died", extra={**about, "status": status, "pause_s": pause_s}

@@ -237,6 +237,23 @@ def _wait_for_another(gateway: GatewayProcess, victim: int) -> None:
     wait_for(lambda: len({*gateway.worker_pids()} - {victim}) == 2, WITHIN_S)
 
 
+async def test_worker_that_read_a_damaged_map_has_the_cache_built_anew(
+    shot_sandbox: Sandbox, all_clients: list[Client]
+) -> None:
+    """SIGBUS is what a look-up beyond the file's end gets: the next one would too."""
+    current = shot_sandbox.data_dir / "cache" / "CURRENT"
+    async with scene_of(shot_sandbox, all_clients, seed=4) as scene:
+        before = current.read_text()
+        victim = scene.rng.choice(scene.gateway.worker_pids())
+        os.kill(victim, signal.SIGBUS)
+
+        await asyncio.to_thread(_wait_for_another, scene.gateway, victim)
+        await asyncio.to_thread(
+            wait_for, lambda: current.read_text() != before, WITHIN_S
+        )
+        await scene.settling_again()
+
+
 async def test_postmaster_killed(
     shot_sandbox: Sandbox, all_clients: list[Client]
 ) -> None:

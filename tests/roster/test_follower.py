@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -10,6 +11,7 @@ from blockbuster import blockbuster_ctx
 from eligibility_cache import follower as follower_module
 from eligibility_cache.environment import CacheFolder
 from eligibility_cache.follower import Follower
+from eligibility_cache.packing import CacheCorruptError
 from eligibility_cache.store import EligibilityCache
 from eligibility_cache.verification import Comparison, verify
 from settlement.domain.roster import RosterUnreachableError
@@ -17,6 +19,8 @@ from settlement.store import roster_import
 from settlement.store.database import Database
 from settlement.store.roster_feed import RosterFeed
 from tests.roster.bureau import Bureau, person_token, row, social_card
+
+_PAGE, _PAGE_HEADER, _PAGE_FLAGS, _META_BYTES = 4096, 16, 10, 136
 
 
 async def compare(feed: RosterFeed, cache: EligibilityCache) -> Comparison:
@@ -208,6 +212,47 @@ async def test_damaged_cache_is_built_anew(
 
     assert cache.person_of_card(social_card(1))[0] is not None
     assert (await compare(feed, cache)).agrees
+
+
+async def test_cache_that_can_be_read_but_not_written_is_built_anew(
+    bureau: Bureau, follower: Follower, feed: RosterFeed, cache: EligibilityCache
+) -> None:
+    """Damage where no look-up comes must not end the following for ever."""
+    await bureau.full(row(1), row(2))
+    await follower.catch_up()
+    await bureau.delta(row(3))
+    await follower.catch_up()
+    serving = cache.folder.current()
+    assert serving is not None
+    damage_free_pages(cache.folder.path / serving / "data.mdb")
+    await bureau.delta(row(4))
+
+    with pytest.raises(CacheCorruptError):
+        await follower.catch_up()
+    assert cache.person_of_card(social_card(3))[0] is not None
+    await follower.catch_up()
+
+    assert cache.folder.current() != serving
+    assert cache.person_of_card(social_card(4))[0] is not None
+    assert (await compare(feed, cache)).agrees
+
+
+def damage_free_pages(path: Path) -> None:
+    """Spoil LMDB's own list of free pages, which writers alone read.
+
+    Its root stands in the newer of the two meta pages: mdb.c, `MDB_meta`.
+    """
+    with path.open("r+b") as file:
+        metas = []
+        for page in (0, 1):
+            file.seek(page * _PAGE + _PAGE_HEADER)
+            meta = file.read(_META_BYTES)
+            root, transaction = (
+                int.from_bytes(meta[at : at + 8], "little") for at in (64, 128)
+            )
+            metas.append((transaction, root))
+        file.seek(max(metas)[1] * _PAGE + _PAGE_FLAGS)
+        file.write(b"\0\0")
 
 
 async def test_bell_wakes_the_follower(
