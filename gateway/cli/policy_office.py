@@ -88,7 +88,7 @@ def approve_pack(
         )
     document = file.read_bytes()
     if out is not None and key_file is not None:
-        _sign_to_file(file, document, _officer_key(key_file), out)
+        _sign_to_file(file, document, officer_key(key_file), out)
         return
     approval = _approval(document, key_file, signed)
 
@@ -119,7 +119,7 @@ def _approval(
     """What the officer has signed: made now with the key, or before."""
     text = b""
     if key_file is not None:
-        text = approval_file(document, _officer_key(key_file))
+        text = approval_file(document, officer_key(key_file))
     elif signed is not None:
         text = signed.read_bytes()
     try:
@@ -258,7 +258,8 @@ def _instant(activated: Activated) -> str:
     return activated.known_since.astimezone(SHANGHAI).isoformat(timespec="seconds")
 
 
-def _officer_key(path: Path) -> SigningKey:
+def officer_key(path: Path) -> SigningKey:
+    """An officer's own key; raises `click.ClickException` for any other file."""
     try:
         key = read_private_key(path)
     except KeyFileFault as fault:
