@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from rich.table import Table
 
 from crypto.trust import Trust, trust_file
 from gateway.installation import InstallationFault, load_trust
-from gateway.location import json_option, location_options
+from gateway.location import json_option, location_options, open_database
+from settlement.service.parties import officer_keys
 
 
 @click.group()
@@ -52,10 +54,24 @@ def list_keys(data_dir: Path, dsn: str | None, *, as_json: bool) -> None:  # noq
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write.  [default: standard output]",
 )
+@click.option(
+    "--without-officers",
+    is_flag=True,
+    help="Leave out the officers' keys, by which months are closed; asks no database.",
+)
 @location_options
-def export_trust(out: Path | None, data_dir: Path, dsn: str | None) -> None:  # noqa: ARG001  # every command takes both places
-    """Write the trust file for verifiers; hand it over out of band."""
-    text = trust_file(_trust(data_dir))
+def export_trust(
+    out: Path | None, without_officers: bool, data_dir: Path, dsn: str | None
+) -> None:
+    """Write the trust file for verifiers; hand it over out of band.
+
+    It has the keys of the log and the bureau, and those of the officers whose
+    signatures a month package carries.
+    """
+    trust = _trust(data_dir)
+    if not without_officers:
+        trust = asyncio.run(_with_officers(trust, data_dir, dsn))
+    text = trust_file(trust)
     if out is None:
         click.echo(text, nl=False)
         return
@@ -67,6 +83,14 @@ def export_trust(out: Path | None, data_dir: Path, dsn: str | None) -> None:  # 
         ) from error
     origin = json.loads(text)["origin"]
     click.echo(f"{out} lists the keys of log {origin}; hand it over out of band")
+
+
+async def _with_officers(trust: Trust, data_dir: Path, dsn: str | None) -> Trust:
+    async with open_database(data_dir, dsn, max_size=1) as database:
+        officers = await officer_keys(database)
+    standing = {key.kid for key in trust.keys}
+    added = [key for key in officers if key.kid not in standing]
+    return Trust(trust.origin, (*trust.keys, *added))
 
 
 def _trust(data_dir: Path) -> Trust:

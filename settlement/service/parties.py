@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crypto.keys import Role, SharedSecret, VerifyingKey, check_possession
+from crypto.trust import TrustedKey
+from settlement.domain.calendar import shanghai_day
 from settlement.service.party_secrets import seal_secret
 from settlement.store.access import AccessStore, Party, PartyKey
 
@@ -83,6 +85,29 @@ async def register_bureau_key(
         await register_with_public_key(
             database, NewParty(code=code, role="bureau", name=code), key, now=now
         )
+
+
+async def officer_keys(database: Database) -> list[TrustedKey]:
+    """Every officer's ed25519 key with its days, for verifiers; revoked ones too.
+
+    What an officer signed while the key was good stays signed.
+    """
+    store = AccessStore(database)
+    officers = {
+        party.id: party.code
+        for party in await store.parties()
+        if party.role == "officer"
+    }
+    return [
+        TrustedKey(
+            VerifyingKey(key.public_key, Role.PARTY),
+            shanghai_day(key.not_before),
+            None if key.revoked_at is None else shanghai_day(key.revoked_at),
+            officers[key.party_id],
+        )
+        for key in sorted(await store.keys(), key=lambda key: key.key_id)
+        if key.party_id in officers and key.public_key is not None
+    ]
 
 
 async def revoke(database: Database, key_id: str, *, now: datetime) -> str:
