@@ -1,8 +1,8 @@
 """The XML parts of a spreadsheet, measured before anybody lays them out in memory.
 
-A part must be well-formed and declare no entities. Of a sheet, the rectangle that its
-cells span is measured; of shared strings, how much text all cells together refer to:
-a few kilobytes can name a long text a million times.
+A part must be well-formed UTF-8 and declare no entities. Of a sheet, the rectangle
+that its cells span is measured; of shared strings, how much text all cells together
+refer to: a few kilobytes can name a long text a million times.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from settlement.domain.hospital_list import ListRefusedError
 _PLACE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _ROW = re.compile(r"[0-9]{1,7}")
 _LETTERS = 26
+_ENCODING = "utf-8"
 _CONTENT = frozenset({"v", "is", "f"})
 
 
@@ -44,12 +45,14 @@ class Part:
         self._is_in_cell = False
         self._string_length = -1
         self._index: str | None = None
-        parser = expat.ParserCreate()
+        # Told, and not asked: two readers of one part must see the same characters.
+        parser = expat.ParserCreate(_ENCODING)
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
         parser.StartDoctypeDeclHandler = _refuse_doctype
+        parser.XmlDeclHandler = _refuse_other_encoding
         self._parser = parser
 
     def feed(self, block: bytes, *, is_last: bool = False) -> None:
@@ -149,3 +152,8 @@ def _misplaced() -> ListRefusedError:
 
 def _refuse_doctype(*_: object) -> None:
     raise ListRefusedError("MA-6313", "a part declares a document type")
+
+
+def _refuse_other_encoding(_version: str, encoding: str | None, _: int) -> None:
+    if encoding is not None and encoding.lower() != _ENCODING:
+        raise ListRefusedError("MA-6313", "a part is not in UTF-8")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -22,6 +24,12 @@ _SHIELD = "'"
 _FEN_PER_YUAN = 100
 #: A moment of no meaning: XLSX must hold one, and bytes must repeat.
 _CREATED = datetime(2000, 1, 1)  # noqa: DTZ001  # XLSX knows no zones
+_OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+}
 _YUAN_FORMAT = "#,##0.00"
 _WIDTH = 18
 
@@ -65,29 +73,35 @@ def write_csv(
 
 
 def write_xlsx(file: BinaryIO, sheets: Iterable[Sheet]) -> None:
-    """A workbook whose texts are texts; memory holds one row alone."""
-    book = xlsxwriter.Workbook(
-        file,
-        {
-            "constant_memory": True,
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-        },
-    )
-    book.set_properties({"created": _CREATED})
-    head, yuan = book.add_format({"bold": True}), book.add_format()
-    yuan.set_num_format(_YUAN_FORMAT)
-    for sheet in sheets:
-        page = book.add_worksheet(sheet.name)
-        page.freeze_panes(1, 0)
-        page.set_column(0, max(0, len(sheet.headers) - 1), _WIDTH)
-        for column, header in enumerate(sheet.headers):
-            page.write_string(0, column, neutral(header), head)
-        for number, row in enumerate(sheet.rows, start=1):
-            for column, cell in enumerate(row):
-                _write_cell(page, number, column, cell, yuan)
-    book.close()
+    """A workbook whose texts are texts; memory holds one row alone.
+
+    Raises `ValueError` for a text or a row for which a sheet has no room; then nothing
+    is written.
+    """
+    with tempfile.TemporaryFile() as draft:
+        book = xlsxwriter.Workbook(draft, _OPTIONS)
+        try:
+            book.set_properties({"created": _CREATED})
+            for sheet in sheets:
+                _write_sheet(book, sheet)
+        finally:
+            book.close()
+        draft.seek(0)
+        shutil.copyfileobj(draft, file)
+
+
+def _write_sheet(book: Any, sheet: Sheet) -> None:
+    head = book.add_format({"bold": True})
+    yuan = book.add_format({"num_format": _YUAN_FORMAT})
+    page = book.add_worksheet(sheet.name)
+    page.freeze_panes(1, 0)
+    page.set_column(0, max(0, len(sheet.headers) - 1), _WIDTH)
+    for column, header in enumerate(sheet.headers):
+        page.write_string(0, column, neutral(header), head)
+    for number, row in enumerate(sheet.rows, start=1):
+        for column, cell in enumerate(row):
+            if cell is not None:
+                _write_cell(page, (number, column), cell, yuan)
 
 
 def _csv_cell(cell: Cell) -> str:
@@ -105,19 +119,19 @@ def _csv_cell(cell: Cell) -> str:
             return cell.isoformat()
 
 
-def _write_cell(page: Any, row: int, column: int, cell: Cell, yuan: Any) -> None:
-    """Raises `ValueError` where the sheet has no room: XlsxWriter only tells."""
+def _write_cell(
+    page: Any, place: tuple[int, int], cell: str | int | Yuan | date, yuan: Any
+) -> None:
     match cell:
-        case None:
-            told = 0
         case str():
-            told = page.write_string(row, column, neutral(cell))
+            told = page.write_string(*place, neutral(cell))
         case Yuan(fen):
             # A spreadsheet has no other numbers; 15 digits of it are exact.
-            told = page.write_number(row, column, fen / _FEN_PER_YUAN, yuan)
+            told = page.write_number(*place, fen / _FEN_PER_YUAN, yuan)
         case int():
-            told = page.write_number(row, column, cell)
+            told = page.write_number(*place, cell)
         case _:
-            told = page.write_string(row, column, cell.isoformat())
+            told = page.write_string(*place, cell.isoformat())
+    # XlsxWriter leaves out what does not fit, and only tells.
     if told != 0:
-        raise ValueError(f"row {row + 1} of the sheet does not fit")
+        raise ValueError(f"row {place[0] + 1} of the sheet does not fit")
