@@ -143,7 +143,7 @@ def listing(lines: Iterable[RawLine], name: str) -> NewList:
         yield list(lines)
 
     sha256 = hashlib.sha256(name.encode()).hexdigest()
-    return NewList(sha256, "test", pieces())
+    return NewList(sha256, lambda: "test", pieces())
 
 
 def line_of(settled: Settled, number: int = 1, *, refund: bool = False) -> RawLine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -41,7 +41,8 @@ class NewList:
     """A hospital's list on its way in."""
 
     sha256: str
-    form: str
+    form: Callable[[], str]
+    """How it was read; known when its last line was."""
     lines: AsyncIterator[list[RawLine]]
 
 
@@ -138,7 +139,7 @@ async def _take_list(
             month=month,
             facility=facility.id,
             sha256=new_list.sha256,
-            form=new_list.form,
+            form=new_list.form(),
             received_at=now,
             received_by=by,
         )

@@ -1,0 +1,235 @@
+"""How a month stands, for people at a terminal, for programs, and for a spreadsheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from gateway.cli.policy_view import table_of
+from gateway.hospital_lists.spreadsheets import Cell, Yuan, write_csv
+from settlement.domain.calendar import SHANGHAI, month_name
+from settlement.domain.matching import KINDS, REPAIRS, Kind, Repair
+from settlement.domain.money import yuan_text
+from settlement.service.reconcile.matching import Matched
+from settlement.service.reconcile.working import HospitalState, MonthState, Told
+
+_STATES = {
+    "closed": "已结账 closed",
+    "ready": "可结账 ready to close",
+    "differences": "有差异 differences open",
+    "no list": "医院未报清单 no list came",
+    "not matched": "待核对 to be matched",
+}
+_OWNERS = {"hospital": "医院", "gateway": "结算网关", "bureau": "民政部门"}
+_SIDES = ("hospital", "gateway", "bureau")
+_SIDE_NAMES = {"hospital": "医院", "gateway": "网关", "bureau": "民政"}
+_DIFFERENCE_STATES = {
+    "open": "未处理 open", "carried_over": "已结转 carried over",
+    "resolved": "已处理 resolved", "gone": "已消失 gone",
+}  # fmt: skip
+
+
+def print_matches(
+    console: Console, month: int, matched: Sequence[Matched], *, with_bureau: bool
+) -> None:
+    """One row for each hospital: what was compared, and what came out."""
+    sides = (
+        "三方 three ways" if with_bureau else "双方 two ways, without the bureau's key"
+    )
+    table = table_of(
+        "医院", "网关笔数", "网关救助金额", "清单行数", "医院救助金额", "结果",
+        title=f"{month_name(month)} 核对 match：{sides}",
+    )  # fmt: skip
+    for each in matched:
+        ours, theirs = each.tally.gateway, each.tally.hospital
+        listed = each.list_sha256 is not None
+        table.add_row(
+            each.facility.code,
+            f"{ours.count:,}",
+            yuan_text(ours.aid_fen),
+            f"{each.tally.lines:,}" if listed else "未报 none",
+            yuan_text(theirs.aid_fen) if listed else "—",
+            _outcome(each.kinds),
+        )
+    console.print(table)
+
+
+def _outcome(kinds: dict[str, int]) -> str:
+    if not kinds:
+        return "平 flat"
+    return "；".join(
+        f"{KINDS[Kind(kind)].text.zh.rstrip('。')} {kind} ×{count:,}"
+        for kind, count in kinds.items()
+    )
+
+
+def print_state(console: Console, state: MonthState) -> None:
+    """One row for each hospital, and where the month is cut."""
+    cut = state.cut
+    table = table_of(
+        "医院", "名称", "状态", "净笔数", "净救助金额", "未处理差异", "已结转",
+        "签名官员", title=f"{month_name(cut.month)} 对账 reconciliation",
+    )  # fmt: skip
+    for each in state.hospitals:
+        table.add_row(
+            each.facility.code,
+            each.facility.name,
+            _STATES[each.state],
+            f"{each.net.count:,}",
+            yuan_text(each.net.aid_fen),
+            f"{each.differences.get('open', 0):,}",
+            f"{each.differences.get('carried_over', 0):,}",
+            "、".join(each.officers) or "—",
+        )
+    console.print(table)
+    opened = cut.opened_at.astimezone(SHANGHAI).isoformat(timespec="seconds")
+    console.print(
+        f"日志 log {cut.first_index:,} – {cut.tree_size:,}，{opened} {cut.opened_by}"
+    )
+
+
+def state_document(state: MonthState) -> dict[str, Any]:
+    """The same for programs."""
+    cut = state.cut
+    return {
+        "month": month_name(cut.month),
+        "first_index": cut.first_index,
+        "tree_size": cut.tree_size,
+        "opened_at": cut.opened_at.isoformat(),
+        "opened_by": cut.opened_by,
+        "closed": state.is_closed,
+        "hospitals": [_hospital_document(each) for each in state.hospitals],
+    }
+
+
+def _hospital_document(hospital: HospitalState) -> dict[str, Any]:
+    matched = hospital.matched
+    return {
+        "facility": hospital.facility.code,
+        "name": hospital.facility.name,
+        "state": hospital.state,
+        "net": hospital.net.document(),
+        "differences": hospital.differences,
+        "has_list": hospital.has_list,
+        "matched_at": matched.matched_at.isoformat() if matched else None,
+        "with_bureau": matched.with_bureau if matched else None,
+        "officers": list(hospital.officers),
+    }
+
+
+def print_differences(console: Console, told: Sequence[Told]) -> None:
+    """Each difference with its amounts, who has to act, and what to do."""
+    table = table_of(
+        "编号", "医院", "差异", "责任方", "救助金额", "结算／就诊", "处理办法", "状态",
+        title="差异 differences", lines=True,
+    )  # fmt: skip
+    for each in told:
+        row = each.row
+        kind, repair = KINDS[Kind(row.kind)], REPAIRS[Repair(row.repair)]
+        named = row.settlement_id.hex() if row.settlement_id else row.listed_id or "—"
+        table.add_row(
+            row.id.hex(),
+            row.facility,
+            f"{kind.text.zh}\n{kind.text.en}",
+            _OWNERS[row.owner],
+            "\n".join(_amount_lines(each)),
+            f"{named}\n{row.visit_no}\n{row.key}".rstrip(),
+            f"{repair.zh}\n{repair.en}",
+            "\n".join((_DIFFERENCE_STATES[row.state], *_history_lines(each))),
+        )
+    console.print(table)
+
+
+def _amount_lines(told: Told) -> Iterator[str]:
+    for side in _SIDES:
+        amounts = told.row.amounts[side]
+        if amounts is not None:
+            yield f"{_SIDE_NAMES[side]} {yuan_text(amounts['aid_fen'])}"
+
+
+def _history_lines(told: Told) -> Iterator[str]:
+    for event in told.events:
+        at = event.at.astimezone(SHANGHAI).strftime("%m-%d %H:%M")
+        yield f"{at} {event.who} {event.action} {event.note}".rstrip()
+
+
+def difference_document(told: Told) -> dict[str, Any]:
+    """A difference as JSON values, with its history."""
+    row = told.row
+    kind, repair = KINDS[Kind(row.kind)], REPAIRS[Repair(row.repair)]
+    return {
+        "id": row.id.hex(),
+        "month": month_name(row.month),
+        "facility": row.facility,
+        "kind": row.kind,
+        "text": asdict(kind.text),
+        "owner": row.owner,
+        "stmt_rslt": kind.stmt_rslt,
+        "settlement_id": row.settlement_id.hex() if row.settlement_id else None,
+        "reversal_id": row.reversal_id.hex() if row.reversal_id else None,
+        "listed_id": row.listed_id or None,
+        "visit_no": row.visit_no or None,
+        "idempotency_key": row.key or None,
+        "lines": row.lines,
+        "amounts": row.amounts,
+        "actual_day": row.actual_day.isoformat() if row.actual_day else None,
+        "repair": {"action": row.repair, "zh": repair.zh, "en": repair.en},
+        "state": row.state,
+        "history": [
+            {
+                "at": event.at.isoformat(),
+                "who": event.who,
+                "action": event.action,
+                "note": event.note,
+            }
+            for event in told.events
+        ],
+    }
+
+
+_HEADERS = (
+    "差异编号", "月份", "医院", "差异", "kind", "责任方", "状态", "结算id", "冲正id",
+    "就诊号", "幂等键", "清单行", "医院救助金额", "网关救助金额", "民政救助金额",
+    "应属日期", "处理办法",
+)  # fmt: skip
+
+
+def write_differences(path: Path, told: Sequence[Told]) -> None:
+    """The differences as a table; raises `click.ClickException`."""
+    try:
+        with path.open("wb") as file:
+            write_csv(file, _HEADERS, map(_csv_row, told))
+    except OSError as error:
+        raise click.ClickException(
+            f"{path} cannot be written: {error.strerror}"
+        ) from error
+
+
+def _csv_row(told: Told) -> list[Cell]:
+    row = told.row
+    amounts: list[Cell] = []
+    for side in _SIDES:
+        stated = row.amounts[side]
+        amounts.append(None if stated is None else Yuan(stated["aid_fen"]))
+    return [
+        row.id.hex(),
+        month_name(row.month),
+        row.facility,
+        KINDS[Kind(row.kind)].text.zh,
+        row.kind,
+        _OWNERS[row.owner],
+        _DIFFERENCE_STATES[row.state],
+        row.settlement_id.hex() if row.settlement_id else row.listed_id,
+        row.reversal_id.hex() if row.reversal_id else "",
+        row.visit_no,
+        row.key,
+        " ".join(map(str, row.lines)),
+        *amounts,
+        row.actual_day,
+        REPAIRS[Repair(row.repair)].zh,
+    ]
