@@ -23,6 +23,7 @@ COMMANDS = {
     "settlements": "gateway.cli.settlements:settlements",
     "stats": "gateway.cli.stats:stats",
     "verify": "gateway.cli.verify:verify",
+    "reconcile": "gateway.cli.reconcile:reconcile",
     "witness": "gateway.cli.witness:witness",
     "keys": "gateway.cli.keys:keys",
     "check-books": "gateway.cli.check_books:check_books",
