@@ -9,7 +9,8 @@ may fall below 0. Everything is an integer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -175,41 +176,55 @@ async def read_statistics(
     Raises `RequestRefused` MA-1102 with the fault MA-1135 for more than
     `bounds.most_rows`, and `StatisticsTooLongError`.
     """
+    queries = _queries(query, facility_id, bounds)
+    found = await aid_rows(database, queries, within_ms=bounds.within_ms)
+    buckets = {row.bucket for row in found[-2]}
+    if len(buckets) * len(query.months) > bounds.most_rows:
+        raise RequestRefused("MA-1102", faults=(BillFault("months", "MA-1135"),))
+    names: Mapping[int, FacilityName] = {}
+    if query.dimension is Dimension.HOSPITAL:
+        names = await facility_names(database, map(int, buckets))
+    # Thousands of rows would hold up whatever else the process does.
+    return await asyncio.to_thread(_arranged, query, found, names)
+
+
+def _queries(
+    query: StatisticsQuery, facility_id: int | None, bounds: Bounds
+) -> list[AidQuery]:
+    """The whole and the month before it; the same divided, where it is."""
     whole = AidQuery(
         months=query.months,
         by_settled=query.by is By.SETTLED,
         facility_id=facility_id,
         most_rows=len(query.months) + 1,
     )
-    queries = [whole, _month_before(whole)]
-    if query.dimension is not None:
-        # Each group has a row for each month and one for all of them at most; one more
-        # than that says that there are too many.
-        most_rows = 2 * bounds.most_rows + 1
-        divided = replace(whole, dimension=query.dimension.value, most_rows=most_rows)
-        queries += [divided, _month_before(divided)]
-    found = await aid_rows(database, queries, within_ms=bounds.within_ms)
-    whole_series = _Table(query.months, *found[:2]).series("", "", None)
     if query.dimension is None:
-        return Statistics(query, whole_series, None)
+        return [whole, _month_before(whole)]
+    # Each group has a row for each month and one for all of them at most; one more
+    # than that says that there are too many.
+    most_rows = 2 * bounds.most_rows + 1
+    divided = replace(whole, dimension=query.dimension.value, most_rows=most_rows)
+    return [whole, _month_before(whole), divided, _month_before(divided)]
+
+
+def _arranged(
+    query: StatisticsQuery,
+    found: Sequence[Sequence[AidRow]],
+    names: Mapping[int, FacilityName],
+) -> Statistics:
+    """`found`: the rows of `_queries`."""
+    whole = _Table(query.months, *found[:2]).series("", "", None)
+    if query.dimension is None:
+        return Statistics(query, whole, None)
     table = _Table(query.months, *found[2:])
-    if len(table.buckets) * len(query.months) > bounds.most_rows:
-        raise _too_much()
-    names: Mapping[int, FacilityName] = {}
-    if query.dimension is Dimension.HOSPITAL:
-        names = await facility_names(database, map(int, table.buckets))
     groups = [_group(table, bucket, names) for bucket in table.buckets]
     groups.sort(key=lambda group: (-group.total.aid_fen, group.key))
-    return Statistics(query, whole_series, tuple(groups))
+    return Statistics(query, whole, tuple(groups))
 
 
 def _month_before(query: AidQuery) -> AidQuery:
     before = month_before(query.months.first)
     return replace(query, months=MonthRange(before, before))
-
-
-def _too_much() -> RequestRefused:
-    return RequestRefused("MA-1102", faults=(BillFault("months", "MA-1135"),))
 
 
 def _group(table: _Table, bucket: str, names: Mapping[int, FacilityName]) -> Series:

@@ -57,7 +57,7 @@ class AskStatistics:
                 found = await read_statistics(
                     self._database, query, facility_id=facility_id, bounds=BOUNDS
                 )
-        return Answer(200, self._renderer.statistics(found))
+        return Answer(200, await asyncio.to_thread(self._renderer.statistics, found))
 
     async def _facility_id(self, caller: Caller, code: str | None) -> int | None:
         if caller.role == "facility":
