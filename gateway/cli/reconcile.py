@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from gateway.cli.policy_desk import bureau_key_option, find_reader
+from gateway.cli.policy_view import console_for_tables
 from gateway.cli.reconcile_close import close_command, package_command, sign_command
 from gateway.cli.reconcile_desk import (
     by_option,
@@ -51,8 +51,10 @@ from settlement.service.reconcile.working import (
     resolve,
 )
 from settlement.store.closing import facilities_of
-from settlement.store.database import Session
 from settlement.store.told import end_told
+
+if TYPE_CHECKING:
+    from settlement.store.database import Session
 
 _STATES = ("open", "carried_over", "resolved", "gone")
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -157,7 +159,9 @@ def match_(
     if as_json:
         click.echo(json.dumps([_matched(each) for each in matched]))
     else:
-        print_matches(Console(), month, matched, with_bureau=view is not None)
+        print_matches(
+            console_for_tables(), month, matched, with_bureau=view is not None
+        )
 
 
 async def _codes(session: Session, month: int, facility: str | None) -> list[str]:
@@ -271,9 +275,9 @@ def status(
             document["differences"] = [difference_document(each) for each in differing]
         click.echo(json.dumps(document))
         return
-    print_state(Console(), state)
+    print_state(console_for_tables(), state)
     if told:
-        print_differences(Console(), differing)
+        print_differences(console_for_tables(), differing)
 
 
 @reconcile.command(

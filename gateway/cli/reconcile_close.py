@@ -79,7 +79,9 @@ def close_command(
 
     async def work() -> list[Signing]:
         async with open_database(data_dir, dsn, max_size=2) as database:
-            codes = [facility] if facility else await _ready(database, month)
+            codes = [facility] if facility else []
+            if not codes:
+                codes = await _ready(database, month, without_list)
             return [
                 await _sign_one(
                     database, month, code, origin, key_file, signed, without_list
@@ -103,13 +105,10 @@ def close_command(
     _tell(month, run_reconcile(work()), as_json=as_json)
 
 
-async def _ready(database: Database, month: int) -> list[str]:
+async def _ready(database: Database, month: int, without_list: bool) -> list[str]:
+    wanted = {"ready", "closed"} | ({"no list"} if without_list else set())
     state = await month_state(database, month)
-    return [
-        each.facility.code
-        for each in state.hospitals
-        if each.state in ("ready", "closed")
-    ]
+    return [each.facility.code for each in state.hospitals if each.state in wanted]
 
 
 async def _sign_one(

@@ -54,12 +54,14 @@ def print_matches(
             yuan_text(ours.aid_fen),
             f"{each.tally.lines:,}" if listed else "未报 none",
             yuan_text(theirs.aid_fen) if listed else "—",
-            _outcome(each.kinds),
+            _outcome(each.kinds, is_matched=listed or with_bureau),
         )
     console.print(table)
 
 
-def _outcome(kinds: dict[str, int]) -> str:
+def _outcome(kinds: dict[str, int], *, is_matched: bool) -> str:
+    if not is_matched:
+        return "无可核对 nothing to match with"
     if not kinds:
         return "平 flat"
     return "；".join(
