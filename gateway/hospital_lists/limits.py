@@ -23,7 +23,7 @@ class Limits:
     """Parts of a zip, a spreadsheet's own ones included."""
     lines: int = 2_000_000
     line_characters: int = 8_192
-    sheet_cells: int = 2_000_000
-    """Of the rectangle that holds a sheet's content: a quarter million lines of 8."""
+    sheet_cells: int = 1_000_000
+    """Of the rectangle that holds a sheet's content: 125,000 lines of 8."""
     refused_lines: int = 100
     """With one more the list is refused as a whole."""
