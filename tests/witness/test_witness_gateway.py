@@ -254,7 +254,8 @@ async def test_submitted_checkpoint_is_countersigned(
             assert f"{await _size(true):,} entries" in done.out
             assert keeper.check(true, out).status == 0
         assert (await keeper.cosign(true)).status == 0, "beside the one that listens"
-        await false.settle(max(0, size + 1 - await _size(false)))
+        ahead = await _size(true) + 1 - await _size(false)
+        await false.settle(max(0, ahead))
         refused = await submit(false)
         assert refused.status == 1
         assert "another history" in refused.err
