@@ -47,6 +47,12 @@ CONTRACT = {
     "stats": "--months --by --dimension --facility --csv --html --json --data-dir"
     " --dsn",
     "verify": "--trust --bureau-key --json --data-dir",
+    "witness init": "--name --out",
+    "witness trust": "--trust",
+    "witness serve": "--dir --log-key --trust --host --port",
+    "witness cosign": "--dir --gateway --trust --out --follow",
+    "witness submit": "--gateway --to --trust --witness --out",
+    "witness check": "--trust --witness --against --json",
     "keys list": "--json --data-dir",
     "keys export-trust": "--data-dir",
     "check-books": "--json --data-dir --dsn",
