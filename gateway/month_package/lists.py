@@ -25,6 +25,14 @@ from settlement.domain.month_lines import (
     summary_lines,
 )
 
+_NO_SPREADSHEET = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
 _UNREADABLE = (csv.Error, UnicodeDecodeError, IndexError)
 
 
@@ -134,7 +142,7 @@ def workbook_findings(
         try:
             with zipfile.ZipFile(ours) as expected, zipfile.ZipFile(theirs) as found:
                 yield from _compare(expected, found)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError):
+        except _NO_SPREADSHEET:
             yield "it is no spreadsheet that can be read"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zlib
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ class _PartFile(io.RawIOBase):
         """Go to a place of the part."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError("before the beginning")
+            raise OSError(errno.EINVAL, "a place before the part's beginning")
         self._at = base + offset
         return self._at
 
@@ -150,6 +151,8 @@ def part_findings(package: Package) -> Iterator[Finding]:
     by_name = {each.name: each for each in listed}
     for member in package.members.values():
         yield from _content_findings(package, member, by_name.get(member.name))
+        if not layout.is_known(member.name):
+            yield _finding(member.name, "the part does not belong into a package")
     for name in layout.ALWAYS:
         if name not in package.members:
             yield _finding(name, "the package has no such part")
@@ -160,8 +163,8 @@ def _misplaced(listed: list[str], found: list[str]) -> Iterator[Finding]:
         if name not in found:
             yield _finding(name, "the part is listed, and is not here")
     for name in found:
-        if name not in listed or not layout.is_known(name):
-            yield _finding(name, "the part does not belong into the package")
+        if name not in listed:
+            yield _finding(name, "the part is here, and is not listed")
     if sorted(listed) == sorted(found):
         yield _finding(CONTAINER, "the parts stand in another order than listed")
 

@@ -2,22 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from crypto.keys import SigningKey
+from crypto.keys import OpeningKey, SigningKey
 from crypto.month_manifest import MonthManifest, sign_month_manifest
 from crypto.trust import Trust, TrustedKey
 from gateway.month_package import layout
 from gateway.month_package.container import ContainerWriter, Written, blocks
-from gateway.month_package.opened import manifest_of, open_package
+from gateway.month_package.opened import open_package
 from gateway.month_package.verifier import Means, PackageOutcome, verify_package
 from gateway.month_package.writer import PackageMade, make_package
-from tests.reconcile.months import JANUARY, Months
+from settlement.store.database import Database
+from tests.reconcile.months import FEBRUARY, FIRST, JANUARY, LAST, Months
 from tests.settlement.house import NOW, ORIGIN
 
 Parts = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Bureau:
+    """What the bureau verifies with, and the log's key for those who forge."""
+
+    trust: Trust
+    opening: OpeningKey
+    signer: SigningKey
+    record_signer: SigningKey
+
+    def check(
+        self,
+        path: Path,
+        *,
+        previous: Path | None = None,
+        with_key: bool = True,
+        cores: int = 1,
+    ) -> PackageOutcome:
+        """Verify a package."""
+        means = Means(
+            trust=self.trust,
+            opening_key=self.opening if with_key else None,
+            previous=previous,
+            cores=cores,
+        )
+        return verify_package(path, means)
+
+
+@dataclass(frozen=True)
+class TwoMonths:
+    """January and February of two hospitals, packaged."""
+
+    bureau: Bureau
+    january: Path
+    february: Path
+
+
+def bureau_of(months: Months) -> Bureau:
+    """What a verifier was told to believe: the log's keys, and the officers'."""
+    house = months.house
+    officers = [
+        TrustedKey(key.public, name=code) for code, key in months.officers.items()
+    ]
+    return Bureau(
+        Trust(ORIGIN, [*house.trust.keys, *officers]),
+        house.opening,
+        house.keys.checkpoint_sign,
+        house.keys.record_sign,
+    )
 
 
 async def close(months: Months, month: int = JANUARY) -> None:
@@ -28,42 +80,41 @@ async def close(months: Months, month: int = JANUARY) -> None:
         await months.close(month=month, code=code)
 
 
-async def package(months: Months, out: Path, month: int = JANUARY) -> PackageMade:
+async def package(
+    database: Database, signer: SigningKey, out: Path, month: int = JANUARY
+) -> PackageMade:
     """Make the month's package."""
-    return await make_package(
-        months.database,
-        month,
-        out,
-        months.house.keys.checkpoint_sign,
-        origin=ORIGIN,
-        made_at=NOW,
-    )
+    return await make_package(database, month, out, signer, origin=ORIGIN, made_at=NOW)
 
 
-def trust_of(months: Months) -> Trust:
-    """What a verifier was told to believe: the log's keys, and the officers'."""
-    officers = [
-        TrustedKey(key.public, name=code) for code, key in months.officers.items()
-    ]
-    return Trust(ORIGIN, [*months.house.trust.keys, *officers])
+async def settle_january(months: Months) -> None:
+    """Two hospitals in two districts, a reversal, a stopped key, a resident's card."""
+    async with months.database.pool.acquire() as session:
+        await session.execute(
+            "UPDATE party SET subdistrict = '110101001' WHERE code = 'H002'"
+        )
+    first = await months.settle()
+    await months.settle(facility=2)
+    await months.settle(LAST)
+    await months.reverse(first)
+    await months.house.reverse(original_key="never-came", card=None)
 
 
-def check(
-    months: Months,
-    path: Path,
-    *,
-    previous: Path | None = None,
-    with_key: bool = True,
-    cores: int = 1,
-) -> PackageOutcome:
-    """Verify a package."""
-    means = Means(
-        trust=trust_of(months),
-        opening_key=months.house.opening if with_key else None,
-        previous=previous,
-        cores=cores,
-    )
-    return verify_package(path, means)
+async def package_two_months(months: Months, folder: Path) -> TwoMonths:
+    """Package January, deferring one, and February with late ones and reversals."""
+    january, february = folder / "january.zip", folder / "february.zip"
+    bureau = bureau_of(months)
+    await settle_january(months)
+    kept = await months.settle()
+    await months.settle(FIRST, facility=2)
+    await close(months)
+    await months.settle(LAST)
+    await months.reverse(kept, FIRST)
+    await months.settle(FIRST)
+    await package(months.database, bureau.signer, january)
+    await close(months, FEBRUARY)
+    await package(months.database, bureau.signer, february, FEBRUARY)
+    return TwoMonths(bureau, january, february)
 
 
 def told(outcome: PackageOutcome) -> list[tuple[str, str]]:
@@ -82,11 +133,11 @@ def parts_of(path: Path) -> Parts:
 
 
 def altered(
-    path: Path, out: Path, change: Callable[[Parts], None], signer: SigningKey
+    path: Path, out: Path, signer: SigningKey, change: Callable[[Parts], None]
 ) -> Path:
     """The package with other parts, listed and signed anew by the log's own key."""
     parts = parts_of(path)
-    month, tree_size = parts[layout.MANIFEST].decode().split("\n")[2:4]
+    month = parts[layout.MANIFEST].decode().split("\n")[2]
     del parts[layout.MEMBERS], parts[layout.MANIFEST]
     change(parts)
     with out.open("wb") as file:
@@ -98,7 +149,7 @@ def altered(
         manifest = MonthManifest(
             origin=ORIGIN,
             month=month,
-            tree_size=int(tree_size),
+            tree_size=int(parts[layout.CHECKPOINT].split(b"\n")[1]),
             members_sha256=sha256(members).hexdigest(),
             members_size=len(members),
         )
@@ -107,16 +158,3 @@ def altered(
         writer.add(layout.MANIFEST, note.encode())
         writer.finish()
     return out
-
-
-def edges(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, begin of the header and end of each part."""
-    with path.open("rb") as file:
-        for member in open_package(path, file).members.values():
-            yield member.name, member.header_offset, member.end
-
-
-def manifest(path: Path, trust: Trust) -> MonthManifest:
-    """The signed manifest."""
-    with path.open("rb") as file:
-        return manifest_of(open_package(path, file), trust)
