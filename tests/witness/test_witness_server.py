@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -15,6 +16,7 @@ from crypto.cosignature import WitnessKey, verify_cosignatures
 from crypto.histories import parse_two_histories, verify_two_histories
 from crypto.note import NoteKey
 from gateway.witness.folder import WitnessFolder
+from gateway.witness.rules import Cosigned, Witness
 from tests.acceptance.desk import Answer
 from tests.acceptance.gateway_process import medaid
 from tests.witness.made_up_log import LOG_KEY, ORIGIN, TRUST, MadeUpLog
@@ -273,6 +275,40 @@ async def test_two_processes_on_one_folder_sign_one_history(
             size = signed[0].size
             assert signed[0].root == TRUE.edge(size).root
             assert kept(witness_dir) == size
+
+
+async def test_killed_again_and_again_nothing_signed_is_forgotten(
+    witness_dir: Path, http: aiohttp.ClientSession
+) -> None:
+    """At any instant: what was acknowledged was kept, and is one history."""
+    size, signed = 4, 0
+    folder = WitnessFolder(witness_dir)
+    assert isinstance(
+        Witness(folder, {ORIGIN: TRUST}, lambda: 1).add(TRUE.request(0, size)), Cosigned
+    )
+    for turn in range(5):
+        with WitnessProcess(witness_dir, "--log-key", LOG_VKEY) as running:
+            killing = asyncio.get_running_loop().call_later(
+                0.05 + turn / 20, running.process.kill
+            )
+            with contextlib.suppress(aiohttp.ClientError):
+                while True:
+                    last = kept(witness_dir)
+                    asked = [log.request(last, size + 1) for log in (TRUE, FALSE, TRUE)]
+                    answers = await asyncio.gather(
+                        *(post(http, running.url, request) for request in asked)
+                    )
+                    for request, answer in zip(asked, answers, strict=True):
+                        if answer.status == 200:
+                            assert kept(witness_dir) >= size + 1
+                            root = parse_checkpoint(request.note).root
+                            assert root == TRUE.edge(size + 1).root
+                            signed += 1
+                    size += 1
+            killing.cancel()
+            running.wait()
+    assert signed > 0
+    assert kept(witness_dir) > 4
 
 
 async def test_state_that_cannot_be_written_is_503(

@@ -35,6 +35,10 @@ class TileLog:
             for level in levels
         }
 
+    def becomes(self, other: TileLog) -> None:
+        """Tell the other log's history from now on."""
+        self._entries, self._rows, self.size = other._entries, other._rows, other.size
+
     def note(self) -> str:
         """The signed checkpoint of the size that is shown."""
         root = RightEdge().extend(self._entries[: self.size]).root
