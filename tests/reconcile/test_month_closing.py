@@ -24,13 +24,12 @@ from tests.reconcile.months import (
     FIRST,
     JANUARY,
     LAST,
-    ORIGIN,
     Months,
     line_of,
     lines_of,
     open_months,
 )
-from tests.settlement.house import assert_books_clean
+from tests.settlement.house import ORIGIN, assert_books_clean
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class Scene:
 
     def ask(self, *arguments: str, status: int = 0) -> str:
         """Run `medaid reconcile ARGUMENTS`; what it printed."""
-        where = ("--data-dir", str(self.sandbox.data_dir))
+        where: tuple[str, ...] = ("--data-dir", str(self.sandbox.data_dir))
         if arguments[0] == "sign":
             where = ()
         done = medaid("reconcile", *arguments, *where)
