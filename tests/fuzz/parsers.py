@@ -19,8 +19,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from crypto.add_checkpoint import AddCheckpoint, parse_add_checkpoint
 from crypto.checkpoint import parse_checkpoint, verify_checkpoint
+from crypto.cosignature import WitnessKey, verify_cosignatures
 from crypto.errors import CryptoError
+from crypto.histories import TwoHistories, parse_two_histories
 from crypto.http_signature import (
     HttpRequest,
     parse_request_signature,
@@ -264,6 +267,21 @@ def _notes() -> list[bytes]:
     return [fixed.CHECKPOINTS.sign(7, b"\x01" * 32).encode(), *_vectors("checkpoint")]
 
 
+def _cosigned(raw: bytes) -> object:
+    name, key = format_vectors.WITNESS_NAME, format_vectors.WITNESS
+    known = [WitnessKey(name, key.public)]
+    return verify_cosignatures(raw.decode(errors="replace"), known)
+
+
+def _two_histories() -> list[bytes]:
+    older, newer = _notes()[0].decode(), fixed.CHECKPOINTS.sign(9, b"\2" * 32)
+    hashes = (b"\3" * 32, b"\4" * 32)
+    return [
+        TwoHistories(older, newer, hashes[0], hashes).to_file(),
+        TwoHistories(older, newer, None).to_file(),
+    ]
+
+
 PARSERS = (
     Parser("bill", _bill, (RequestRefused,), partial(_bodies, BILL), _bill_text, 8),
     _wire("eligibility", parse_eligibility, ELIGIBILITY),
@@ -319,6 +337,11 @@ PARSERS = (
     _crypto("tile", parse_tile, lambda: [b"\x01" * 64], tile_bytes),
     _crypto("entry bundle", parse_entry_bundle,
             lambda: [entry_bundle([b"a", b"", b"b" * 300])], entry_bundle),
+    _crypto("witness request", parse_add_checkpoint,
+            lambda: _vectors("add-checkpoint"), AddCheckpoint.to_body),
+    _crypto("cosigned note", _cosigned, lambda: _vectors("cosigned")),
+    _crypto("two histories", parse_two_histories, _two_histories,
+            TwoHistories.to_file),
     Parser("offline verification", _verified, (), lambda: [*_receipts(), fixed.seal()]),
     Parser("policy tree", read_tree, (PolicyError,),
            lambda: [SMALL.encode()], weight=2),
