@@ -158,8 +158,11 @@ async def _categories(database: Database) -> dict[str, str]:
 
 
 def _sentence(refused: RequestRefused) -> str:
-    """The fault where one is named, else the reason, and what to do."""
-    code = refused.faults[0].reason if refused.faults else refused.reason
+    """The fault and what to do where one is named, else the reason."""
+    if not refused.faults:
+        # What to do then is said to cashiers.
+        return _text(refused.reason)
+    code = refused.faults[0].reason
     return f"{_text(code)} {reason(code).next_step.zh} {reason(code).next_step.en}"
 
 

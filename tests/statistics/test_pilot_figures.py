@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from settlement.domain.policy import CompiledPack, compile_pack
 from settlement.store.database import Database
 from tests.demo.test_pilot import SETTLING, Tally, categories_of
 from tests.statistics.ledger import Posted, post
+from tests.support.sources import PROJECT
 
 MONTHS = "2014-06..2014-08"
 
@@ -125,3 +127,18 @@ def test_divisions_of_the_pilot_add_up(
     for place, month in enumerate(series):
         parts = [group["series"][place]["aid_fen"] for group in groups]
         assert sum(parts) == month["aid_fen"]
+
+
+def test_sample_of_the_document_is_what_is_printed(
+    pilot_dsn: str, tmp_path: Path
+) -> None:
+    """Every line of the page's sample stands on the terminal."""
+    page = (PROJECT / "docs" / "statistics.md").read_text(encoding="utf-8")
+    [sample] = re.findall(r"(?ms)^```text\n(.*?)^```", page)
+    words = ["stats", "--months", MONTHS, "--dsn", pilot_dsn]
+
+    result = CliRunner().invoke(main, [*words, "--data-dir", str(tmp_path)])
+
+    printed = [line.rstrip() for line in result.stdout.splitlines()]
+    missing = [line for line in sample.splitlines() if line.rstrip() not in printed]
+    assert missing == []

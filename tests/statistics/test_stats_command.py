@@ -309,3 +309,16 @@ def test_too_many_groups_are_refused(
     assert (result.exit_code, result.stdout) == (1, "")
     assert "MA-1135" in result.stderr
     assert "Ask for fewer months" in result.stderr
+
+
+async def test_database_that_cannot_be_read_is_one_sentence(
+    operator: Operator, database: Database
+) -> None:
+    """A code and both languages, nothing of the database's own words."""
+    await database.pool.execute("ALTER TABLE settlement RENAME tilt_fen TO gone")
+
+    result = await asyncio.to_thread(operator.run, "--months", "2026-01")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: MA-5105 数据库")
+    assert "tilt_fen" not in result.stderr
