@@ -12,11 +12,11 @@ SEEDS ?= 200
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench mutants lock clean
+.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench bench-full mutants lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
-	@echo "  Not in this version yet: bench-full, loadtest, docs."
+	@echo "  Not in this version yet: loadtest, docs."
 
 demo: $(VENV)/.runtime ## replay the pilot's three months and verify them (ARGS=--once: end by itself)
 	@$(BIN)/medaid demo $(ARGS)
@@ -50,6 +50,9 @@ sim: $(VENV)/.dev ## run the core under SEEDS=200 seeds of faults against a plai
 
 bench: $(VENV)/.dev $(VENV)-peers/.made ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-full: $(VENV)/.dev ## a million settlements matched with a list of a million lines (ARGS=--gate)
+	@$(BIN)/python -m tests.bench.full $(ARGS)
 
 mutants: $(VENV)/.dev ## change the deduction in 500 ways, each of which a test must notice
 	@sh tools/mutants $(VENV) $(ARGS)
