@@ -56,4 +56,7 @@ MONTH_REASONS: tuple[Reason, ...] = (
                        "No line of the list belongs to this hospital and period."),
            ("请核对是否发错了医院或月份的文件；本次未保存任何内容。",
             "See whose list of which month the file is; nothing was kept.")),
+    _month("MA-4220", ("还没有结算日志。", "There is no log yet."),
+           ("网关从未启动过；请先启动（medaid serve）。",
+            "No gateway has ever started on this database; start it (medaid serve).")),
 )  # fmt: skip

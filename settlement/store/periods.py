@@ -112,7 +112,10 @@ async def earliest_month(session: Session) -> int | None:
 async def open_month(
     session: Session, month: int, first_index: int, opened_at: datetime, by: str
 ) -> OpenedMonth:
-    """Fix the month's cut at the log as it is committed now."""
+    """Fix the month's cut at the log as it is committed now.
+
+    Raises `LookupError` where there is no log yet.
+    """
     row = await session.fetchrow(
         "INSERT INTO opened_month SELECT $1, $2, size, checkpoint, $3, $4 FROM log_head"
         " RETURNING month, first_index, tree_size, checkpoint, opened_at, opened_by",
@@ -122,7 +125,7 @@ async def open_month(
         by,
     )
     if row is None:
-        raise RuntimeError("the log has no head")
+        raise LookupError("there is no log yet")
     return OpenedMonth(*row.values())
 
 

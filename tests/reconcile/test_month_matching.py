@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from settlement.service.reconcile.faults import MonthFault
+from settlement.service.reconcile.months import open_month
 from settlement.service.reconcile.working import list_differences, resolve
 from settlement.store.database import Database
 from tests.reconcile.months import (
@@ -226,3 +227,10 @@ async def test_opening_twice_changes_nothing(months: Months) -> None:
     cut = await months.open()
     await months.settle()
     assert await months.open() == cut
+
+
+async def test_without_a_log_there_is_no_month(database: Database) -> None:
+    """A database that no gateway has served yet says so."""
+    with pytest.raises(MonthFault) as refused:
+        await open_month(database, JANUARY, by="test")
+    assert refused.value.reason == "MA-4220"

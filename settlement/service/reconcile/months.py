@@ -24,7 +24,8 @@ async def open_month(database: Database, month: int, *, by: str) -> OpenedMonth:
     """Fix the month's cut at the log as it is now; as it was, where it is open already.
 
     Raises `MonthFault`: MA-4202 for a month that is not over in Shanghai by the
-    database's clock, MA-4203 where an earlier one has to be opened first.
+    database's clock, MA-4203 where an earlier one has to be opened first, MA-4220
+    where there is no log yet.
     """
     async with database.pool.acquire() as connection, connection.transaction():
         now = await periods.lock_opening(connection)
@@ -36,7 +37,10 @@ async def open_month(database: Database, month: int, *, by: str) -> OpenedMonth:
             raise MonthFault("MA-4202", month_name(month))
         await _require_turn(connection, month, opened)
         first_index = opened[-1].tree_size if opened else 0
-        return await periods.open_month(connection, month, first_index, now, by)
+        try:
+            return await periods.open_month(connection, month, first_index, now, by)
+        except LookupError:
+            raise MonthFault("MA-4220") from None
 
 
 async def _require_turn(
