@@ -19,6 +19,7 @@ from settlement.domain.policy import CompiledPack, PolicyError, compile_pack
 from settlement.service.books_decisions import DecisionChecker
 from settlement.service.books_entries import EntryAuditor
 from settlement.service.books_log import LogAuditor
+from settlement.service.books_months import check_cuts, check_statements
 from settlement.service.books_report import BooksReport, Violation
 from settlement.service.books_rows import RowChecker
 from settlement.service.past import Evidence, Past
@@ -69,9 +70,11 @@ async def check_books(
 async def _check(
     session: Session, trust: Trust, progress: Progress, means: Means
 ) -> BooksReport:
+    cuts, wrong_cuts = await check_cuts(session, trust)
     past = Past(means.against)
     report = BooksReport(await books.counts(session), compared=past.checked)
-    for found in await books.violations(session):
+    past.hold(cuts)
+    for found in (*await books.violations(session), *wrong_cuts):
         report.note(*found)
     refs, packs = _compile(await books.packs(session), report)
     decisions = (
@@ -88,6 +91,8 @@ async def _check(
         entries.without_leaf(decline)
     async for repeat in books.repeats(session):
         entries.without_leaf(repeat)
+    for found in await check_statements(session):
+        report.note(*found)
     report.decisions = None if decisions is None else decisions.checked
     return report
 

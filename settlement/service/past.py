@@ -77,7 +77,11 @@ class Past:
                 self._anywhere[seen.entry].append(seen)
             else:
                 self._by_index[seen.index].append(seen)
-        for checkpoint in evidence.checkpoints:
+        self.hold(evidence.checkpoints)
+
+    def hold(self, checkpoints: Iterable[SeenCheckpoint]) -> None:
+        """Let the log be held against these, too; before its first leaf."""
+        for checkpoint in checkpoints:
             # Receipts of one batch share their checkpoint: one of them stands for all.
             self._roots[checkpoint.size].setdefault(checkpoint.root, checkpoint.where)
 
