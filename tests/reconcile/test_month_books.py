@@ -106,8 +106,8 @@ async def test_a_cut_that_the_log_does_not_extend_is_found(closed: Months) -> No
     async with closed.database.pool.acquire() as session:
         await session.execute(
             "UPDATE sealed_record SET record = record || ' '::bytea"
-            " WHERE log_index = 0; UPDATE log_leaf SET entry = sha256((SELECT record FROM sealed_record"
-            " WHERE log_index = 0)) WHERE log_index = 0"
+            " WHERE log_index = 0; UPDATE log_leaf SET entry = sha256((SELECT record"
+            " FROM sealed_record WHERE log_index = 0)) WHERE log_index = 0"
         )
 
     rules = await _rules(closed)
