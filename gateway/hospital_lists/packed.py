@@ -6,7 +6,6 @@ set against the size of the file itself.
 
 from __future__ import annotations
 
-import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,18 +23,17 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _RATIO_COUNTS_FROM = 1 << 20
 _AT_ONCE = 1 << 20
 
-#: What `zipfile` and `zlib` raise over bytes that are no proper zip.
+#: What `zipfile` and `zlib` raise over bytes that are no proper zip. Its name for what
+#: it cannot read, `NotImplementedError`, is a `RuntimeError`; one for a member's name
+#: in no encoding is a `ValueError`, and is not kept as a cause: it holds that name.
 _BROKEN = (
     zipfile.BadZipFile,
-    zipfile.LargeZipFile,
     zlib.error,
-    struct.error,
     EOFError,
     OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
     OverflowError,
+    RuntimeError,
+    ValueError,
 )
 
 
@@ -99,8 +97,8 @@ class Packed:
                     if left < 0:
                         raise ListRefusedError("MA-6303", "stopped while unpacking")
                     yield block
-        except _BROKEN as error:
-            raise ListRefusedError("MA-6304", "a member is damaged") from error
+        except _BROKEN:
+            raise ListRefusedError("MA-6304", "a member is damaged") from None
 
 
 def _refuse_what_is_not_read(member: zipfile.ZipInfo) -> None:

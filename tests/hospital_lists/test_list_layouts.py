@@ -211,7 +211,7 @@ def test_lines_keep_their_numbers() -> None:
         (f"{ID}\tMZ1\tP\t250.00\t15.505", "aid", "MA-6407"),
         (f"{ID}\tMZ1\tP\t10000000.01\t1", "total", "MA-6408"),
         (f"{ID}\tMZ1\tP\t-10000000.01\t1", "total", "MA-6408"),
-        (f"{ID}\tMZ1\tP\t{'9' * 4000}\t1", "total", "MA-6408"),
+        (f"{ID}\tMZ1\tP\t{'9' * 5000}\t1", "total", "MA-6408"),
         (f"{ID}\tMZ1\tP\t250.00\t15.50\tnull\t7", "refund", "MA-6409"),
     ],
 )

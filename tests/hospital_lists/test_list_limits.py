@@ -182,6 +182,61 @@ def test_zip_holds_exactly_one_text(content: bytes, reason: str) -> None:
     assert refusal(content).reason == reason
 
 
+STORED = zip_of(LINE * 50, method=zipfile.ZIP_STORED)
+
+
+def patched(content: bytes, *changes: tuple[bytes, int, bytes]) -> bytes:
+    """The zip with other bytes at places within its headers."""
+    altered = bytearray(content)
+    for header, place, value in changes:
+        at = content.index(header) + place
+        altered[at : at + len(value)] = value
+    return bytes(altered)
+
+
+def far_away() -> bytes:
+    """A zip whose member begins beyond everything that a file can have."""
+    start, end = LIST.index(DIRECTORY), LIST.index(END)
+    more = struct.pack("<HHQ", 1, 8, (1 << 64) - 1)
+    entry = bytearray(LIST[start:end])
+    entry[42:46], entry[30:32] = b"\xff" * 4, struct.pack("<H", len(more))
+    told = patched(LIST[end:], (END, 12, struct.pack("<L", len(entry) + len(more))))
+    return LIST[:start] + entry + more + told
+
+
+DIRECTORY, END = b"PK\x01\x02", b"PK\x05\x06"
+BROKEN = {
+    "newer than its reader": patched(LIST, (DIRECTORY, 6, b"\xff\x00")),
+    "patched data": patched(LIST, (DIRECTORY, 8, b"\x20\x00")),
+    "name in no encoding": patched(
+        LIST, (DIRECTORY, 8, b"\x00\x08"), (DIRECTORY, 46, b"\xff\xfe")
+    ),
+    "directory before the start": patched(LIST, (END, 16, b"\xff\xff\xff\x00")),
+    "longer than the file": patched(
+        STORED, (DIRECTORY, 20, b"\xff\xff\x00\x00\xff\xff\x00\x00")
+    ),
+    "no deflated data": patched(
+        STORED, (DIRECTORY, 10, b"\x08\x00"), (b"PK\x03\x04", 8, b"\x08\x00")
+    ),
+    "member far away": far_away(),
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_zip_that_is_put_together_wrongly_is_refused(
+    content: bytes, tmp_path: Path
+) -> None:
+    """In a file and in memory, which fail in different ways."""
+    path = tmp_path / "list.zip"
+    path.write_bytes(content)
+
+    with path.open("rb") as file, pytest.raises(ListRefusedError) as raised:
+        next(HospitalList(file, today=TODAY).rows())
+    assert raised.value.reason == "MA-6304"
+    assert raised.value.__suppress_context__
+    assert refusal(content).reason == "MA-6304"
+
+
 def test_folder_in_the_zip_is_no_member() -> None:
     """Some programs pack the folder too."""
     packed = io.BytesIO()

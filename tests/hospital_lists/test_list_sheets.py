@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]  # it ships no types
 
-from gateway.hospital_lists import ListForm
+from gateway.hospital_lists import Limits, ListForm
 from gateway.hospital_lists.layouts import Layout
+from gateway.hospital_lists.sheet_parts import Measured, Part
+from settlement.domain.hospital_list import ListRefusedError
 from tests.hospital_lists.lists import (
     ID,
     IDENTITY_NUMBER,
@@ -292,6 +294,45 @@ ENTITIES = (
 def test_spreadsheet_out_of_shape_is_refused(changes: dict[str, bytes]) -> None:
     """Entities, parts that are no XML, cells that are not where they say."""
     assert refusal(altered(**changes)).reason in ("MA-6313", "MA-6301")
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (ENTITIES, "document type"),
+        (b'<?xml version="1.0" encoding="cp037"?><a/>', "not in UTF-8"),
+        (b"<a>\xff</a>", "no proper XML"),
+        (b"<a><row r='2'/><row r='1'/></a>", "not where they say"),
+        (b"<a><row r='9'><c r='A8'/></row></a>", "not where they say"),
+        (b"<a><row r='x'/></a>", "not where they say"),
+        (b"<a><row><c r='A0x'/></row></a>", "not where they say"),
+        (b"<a><c t='s'><v>0</v></c></a>", "a text that is not there"),
+    ],
+)
+def test_part_is_refused_before_it_reaches_the_reader(
+    content: bytes, detail: str
+) -> None:
+    """The reader of spreadsheets may crash over it, or be led astray."""
+    with pytest.raises(ListRefusedError, match=detail) as raised:
+        Part(Measured(Limits())).feed(content, is_last=True)
+    assert raised.value.reason == "MA-6313"
+
+
+def test_shared_strings_are_measured_before_the_sheets() -> None:
+    """Whatever the sheets are called, and however the zip orders its parts."""
+    parts = parts_of(xlsx_of([NATIONAL]))
+    parts = {"xl/a.xml": parts.pop(SHEET)} | parts
+    links = "xl/_rels/workbook.xml.rels"
+    parts[links] = parts[links].replace(b"worksheets/sheet1.xml", b"a.xml")
+
+    assert rows_of(spreadsheet_of(parts)) == [ROW]
+
+
+def test_crowd_of_parts_is_refused() -> None:
+    """A spreadsheet has some ten parts."""
+    assert rows_of(xlsx_of([NATIONAL]), members=20) == [ROW]
+    refused = refusal(xlsx_of([NATIONAL]), members=5)
+    assert (refused.reason, refused.detail) == ("MA-6305", "more than 5 members")
 
 
 def test_sheet_under_another_name_is_not_read() -> None:
