@@ -18,11 +18,13 @@ from pathlib import Path
 
 import asyncpg
 import click
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from gateway.location import open_database
 from settlement.store.database import Database
+from tests.bench.closing import settle_p99_while_closing
 from tests.bench.measures import Measure, write
 
 _HOSPITAL, _MONTH = "BENCH", "2026-01"
@@ -72,6 +74,8 @@ def main(*, settlements: tuple[int, ...], gate: bool) -> None:
         folder = Path("var/bench") / f"month-{count}"
         _prepare(folder, count)
         measures += _match(folder, count)
+    beside = settle_p99_while_closing(Path("var/bench"), _LEDGER, min(settlements))
+    measures.append(uvloop.run(beside))
     table = Table("figure", "ratio", "target", "note")
     for each in measures:
         table.add_row(each.name, f"{each.ratio:.2f}", f"<= {each.target}", each.note)
