@@ -416,15 +416,19 @@ class _Told(logging.Handler):
 def _our_logs(server: Server) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("settlement", "eligibility_cache")]
     told = _Told(server)
+    levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.addHandler(told)
         logger.propagate = False
+        # Of its own: what another test made of the root logger must not show.
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        for logger in loggers:
+        for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(told)
             logger.propagate = True
+            logger.setLevel(level)
 
 
 def run_seed(seed: int, sabotage: Sabotage = lambda _run: None) -> Outcome:

@@ -6,6 +6,7 @@ More by `make sim SEEDS=1000`; docs/adr/0026-simulation.md.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -82,6 +83,18 @@ def test_seed_repeats_in_another_process() -> None:
     }
 
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.CRITICAL])
+def test_seed_repeats_whatever_is_logged_elsewhere(level: int) -> None:
+    """What other tests have made of the root logger has no say either."""
+    plain = run_seed(3).digest
+    before = logging.getLogger().level
+    logging.getLogger().setLevel(level)
+    try:
+        assert run_seed(3).digest == plain
+    finally:
+        logging.getLogger().setLevel(before)
 
 
 def test_other_seed_is_another_run() -> None:
