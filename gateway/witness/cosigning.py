@@ -15,7 +15,7 @@ from crypto.errors import CryptoError
 from crypto.histories import TwoHistories
 from crypto.trust import Trust
 from gateway.witness.folder import Seen
-from gateway.witness.rules import Cosigned, Refused, Witness, same_size_other_root
+from gateway.witness.rules import Cosigned, Refused, Witness
 from gateway.witness.source import LogSource, SourceFault
 
 #: How often another process may be quicker with a newer checkpoint.
@@ -81,9 +81,8 @@ async def _compare(
             TwoHistories(note, seen.note, None),
             is_proof=False,
         )
-    if same_size_other_root(before, now):
-        return None, _rewritten(before.size, TwoHistories(seen.note, note, now.root))
     if now.size == before.size:
+        # Whether the roots agree is for the rules to say.
         return AddCheckpoint(before.size, (), note), None
     growth = await source.growth(before.size, now)
     if growth.prefix_root != before.root:

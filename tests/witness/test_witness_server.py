@@ -181,6 +181,7 @@ async def test_requests_that_are_none_of_ours(
     [
         (b"POST /add-checkpoint HTTP/2.0\r\nHost: x\r\n\r\n", b"400"),
         (TWO_LENGTHS, b"400"),
+        (HEAD + b"Content-Length: 99999\r\nExpect: 100-continue\r\n\r\n", b"413"),
         (b"\x16\x03\x01\x02\x00\x01", b"400"),
         (b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (HEAD + b"X: " + b"y" * 9000 + b"\r\n\r\n", b"431"),
