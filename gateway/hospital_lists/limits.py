@@ -25,5 +25,9 @@ class Limits:
     line_characters: int = 8_192
     sheet_cells: int = 1_000_000
     """Of the rectangle that holds a sheet's content: 125,000 lines of 8."""
+    sheet_memory: int = 512 * _MIB
+    """Address space of the process that reads a spreadsheet."""
+    sheet_seconds: int = 60
+    """Processor time of that process."""
     refused_lines: int = 100
     """With one more the list is refused as a whole."""

@@ -44,6 +44,8 @@ def test_page_tells_the_limits() -> None:
         f"{limits.lines:,}",
         f"{limits.line_characters:,} characters",
         f"{limits.sheet_cells:,}",
+        f"{limits.sheet_memory >> 20} MiB of memory",
+        f"{limits.sheet_seconds} seconds",
         f"| {limits.refused_lines};",
     ):
         assert number in PAGE

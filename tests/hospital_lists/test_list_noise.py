@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from settlement.domain.hospital_list import ListRefusedError, RefusedLine
@@ -20,6 +20,8 @@ from tests.hospital_lists.lists import (
     zip_of,
 )
 
+#: A spreadsheet is read by a process of its own, which takes a moment to start.
+PATIENT = settings(deadline=None, max_examples=50)
 #: Numbers and names that must not come out again, wherever they stood.
 PERSONAL = (IDENTITY_NUMBER, PERSON_NAME, "李四")
 CELLS = (
@@ -105,6 +107,7 @@ def test_nothing_personal_comes_out_of_a_text(
     assert_nothing_personal(text.encode(encoding))
 
 
+@PATIENT
 @given(
     st.lists(
         st.lists(
@@ -122,6 +125,7 @@ def test_nothing_personal_comes_out_of_a_sheet(rows: list[list[str | float]]) ->
 
 
 @pytest.mark.parametrize("valid", VALID, ids=["gbk", "zip", "csv", "xlsx"])
+@PATIENT
 @given(seed=st.integers(), count=st.integers(1, 8), cut=st.integers(0, 100))
 def test_damaged_list_ends_in_rows_or_in_a_code(
     valid: bytes, seed: int, count: int, cut: int
@@ -135,6 +139,7 @@ def test_damaged_list_ends_in_rows_or_in_a_code(
     assert_nothing_personal(bytes(content[: len(content) * (100 - cut // 2) // 100]))
 
 
+@PATIENT
 @given(seed=st.integers(), count=st.integers(1, 5))
 def test_damaged_part_of_a_sheet_ends_in_rows_or_in_a_code(
     seed: int, count: int

@@ -1,14 +1,17 @@
 """Real spreadsheets are read, never evaluated, and measured before they unfold."""
 
 import io
+import subprocess
 import zipfile
+from collections.abc import Generator
 from datetime import datetime
 from typing import Any
 
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]  # it ships no types
 
-from gateway.hospital_lists import Limits, ListForm
+from gateway.hospital_lists import HospitalList, Limits, ListForm, sheet_process
+from gateway.hospital_lists.cells import LOST
 from gateway.hospital_lists.layouts import Layout
 from gateway.hospital_lists.sheet_parts import Measured, Part
 from settlement.domain.hospital_list import ListRefusedError
@@ -17,6 +20,7 @@ from tests.hospital_lists.lists import (
     IDENTITY_NUMBER,
     PERSON_NAME,
     ROW,
+    TODAY,
     parts_of,
     read,
     refusal,
@@ -294,6 +298,62 @@ ENTITIES = (
 def test_spreadsheet_out_of_shape_is_refused(changes: dict[str, bytes]) -> None:
     """Entities, parts that are no XML, cells that are not where they say."""
     assert refusal(altered(**changes)).reason in ("MA-6313", "MA-6301")
+
+
+HUGE = b'uniqueCount="4000000000"'
+
+
+def test_reader_that_is_killed_by_a_list_refuses_it() -> None:
+    """Five kilobytes that make it ask for a hundred gigabytes end its process alone."""
+    content = altered(
+        sharedStrings=strings("a", "b", "c").replace(b"<sst", b"<sst " + HUGE)
+    )
+
+    refused = refusal(content)
+    assert (refused.reason, refused.detail) == (
+        "MA-6313",
+        "its reader did not come to the end",
+    )
+
+
+def test_memory_and_time_of_the_reader_are_limited() -> None:
+    """With less than it needs, it ends, and the list is refused."""
+    content = xlsx_of([NATIONAL] * 20_000)
+
+    assert refusal(content, sheet_memory=1 << 20).reason == "MA-6313"
+    assert refusal(content, sheet_seconds=0).reason == "MA-6313"
+
+
+def test_reader_ends_with_whoever_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops in the middle leaves no process behind."""
+    started: list[subprocess.Popen[str]] = []
+
+    class Watched(subprocess.Popen):  # type: ignore[type-arg]  # of whatever it is asked
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    listed = HospitalList(io.BytesIO(xlsx_of([NATIONAL] * 20_000)), today=TODAY)
+    rows = listed.rows()
+    next(rows)
+    assert isinstance(rows, Generator)
+    rows.close()
+
+    (reader,) = started
+    assert reader.returncode is not None
+
+
+def test_row_of_a_sheet_is_no_longer_than_a_line() -> None:
+    """Columns that nobody reads count too."""
+    content = xlsx_of([[*NATIONAL, "x" * 9_000]])
+
+    assert refusal(content).reason == "MA-6311"
+
+
+def test_number_that_lost_digits_has_one_sign() -> None:
+    """The reader's process imports nothing of ours, so it has its own copy."""
+    assert sheet_process.LOST == LOST
 
 
 @pytest.mark.parametrize(
