@@ -23,6 +23,7 @@ from gateway.handlers import (
     health,
     log,
     lookups,
+    reconciliation,
     sessions,
     statistics,
 )
@@ -55,6 +56,11 @@ HANDLERS: dict[str, Handler] = {
     "proof": lookups.proof,
     "reverse": desk.reverse,
     "statistics": statistics.statistics,
+    "reconcile_totals": reconciliation.totals,
+    "reconcile_list": reconciliation.match_list,
+    "reconcile_month": reconciliation.month,
+    "reconcile_differences": reconciliation.differences,
+    "reconcile_statement": reconciliation.statement,
     "checkpoint": log.checkpoint,
     "tile": log.tile,
     "keys": log.keys,
@@ -67,8 +73,15 @@ HANDLERS: dict[str, Handler] = {
 MAX_BODY_BYTES = 64 * 1024
 _UNROUTED = "unknown"
 #: Calls that may be given up: they wait for the database, and of a session that was
-#: opened all the same nobody knows. What eligibility waits for has its own end.
-_READS = frozenset(HANDLERS) - {"settle", "reverse", "eligibility", "healthz"}
+#: opened all the same nobody knows. What eligibility and lists wait for has its own
+#: end.
+_READS = frozenset(HANDLERS) - {
+    "settle",
+    "reverse",
+    "eligibility",
+    "reconcile_list",
+    "healthz",
+}
 _NO_TURN = Turn()
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ class Call:
     name: str
     method: str
     path: str
-    """With at most one parameter, `{id}` for one segment or `{path}` for several."""
+    """With at most one parameter: one segment, or several where it is `{path}`."""
 
 
 CALLS = (
@@ -27,6 +27,11 @@ CALLS = (
     Call("proof", "GET", "/v1/settlements/{id}/proof"),
     Call("reverse", "POST", "/v1/reversals"),
     Call("statistics", "POST", "/v1/statistics"),
+    Call("reconcile_totals", "POST", "/v1/reconciliation/totals"),
+    Call("reconcile_list", "POST", "/v1/reconciliation/{period}/list"),
+    Call("reconcile_month", "GET", "/v1/reconciliation/{period}"),
+    Call("reconcile_differences", "GET", "/v1/reconciliation/{period}/differences"),
+    Call("reconcile_statement", "GET", "/v1/reconciliation/{period}/statement"),
     Call("checkpoint", "GET", "/v1/log/checkpoint"),
     Call("tile", "GET", "/v1/log/tile/{path}"),
     Call("keys", "GET", "/v1/keys"),

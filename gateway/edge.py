@@ -81,7 +81,7 @@ class Edge:
         if text is None:
             return self.gateway.now()
         if not self.gateway.sandbox:
-            raise _refused("MA-1108", _SANDBOX_HEADER)
+            raise refused_at("MA-1108", _SANDBOX_HEADER)
         return parse_instant_header(_SANDBOX_HEADER, text)
 
     async def finish(self, settling: Coroutine[Any, Any, Answer]) -> Answer:
@@ -121,10 +121,10 @@ async def json_body(request: web.BaseRequest) -> bytes:
     """
     content_type = request.headers.get("Content-Type")
     if content_type != _JSON and not _is_json(content_type):
-        raise _refused("MA-1106", "Content-Type")
-    if "Content-Encoding" in request.headers and not _is_plain(request):
+        raise refused_at("MA-1106", "Content-Type")
+    if "Content-Encoding" in request.headers and not is_plain(request):
         # A body that is not what it says it is would be read otherwise elsewhere.
-        raise _refused("MA-1106", "Content-Type")
+        raise refused_at("MA-1106", "Content-Type")
     content = request.content
     try:
         if not content.is_eof():
@@ -134,25 +134,25 @@ async def json_body(request: web.BaseRequest) -> bytes:
     except web.RequestPayloadError:
         raise RequestRefused("MA-1107") from None
     if len(body) > request.client_max_size:
-        raise _refused("MA-1105", WHOLE_BODY)
+        raise refused_at("MA-1105", WHOLE_BODY)
     return body
 
 
 async def _arriving(request: web.BaseRequest) -> bytes:
     declared = request.content_length
     if declared is not None and declared > request.client_max_size:
-        raise _refused("MA-1105", WHOLE_BODY)
-    _continue(request)
+        raise refused_at("MA-1105", WHOLE_BODY)
+    let_continue(request)
     try:
         async with asyncio.timeout(cast("Protocol", request.protocol).limits.body_s):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise _refused("MA-1105", WHOLE_BODY) from None
+        raise refused_at("MA-1105", WHOLE_BODY) from None
     except (TimeoutError, ConnectionError):
         raise RequestRefused("MA-1140") from None
 
 
-def _continue(request: web.BaseRequest) -> None:
+def let_continue(request: web.BaseRequest) -> None:
     """Let a client that asks first send its body (RFC 9110, section 10.1.1)."""
     expected = request.headers.get("Expect")
     if expected is None or request.version < HttpVersion11:
@@ -173,7 +173,7 @@ def _is_json(content_type: str | None) -> bool:
     return charset in ("", "charset=utf-8", "charset=utf8")
 
 
-def _is_plain(request: web.BaseRequest) -> bool:
+def is_plain(request: web.BaseRequest) -> bool:
     """Whether the coding that is named is none."""
     codings = request.headers.getall("Content-Encoding")
     return [coding.lower() for coding in codings] == ["identity"]
@@ -185,7 +185,7 @@ def idempotency_key(request: web.BaseRequest) -> str:
     return parse_key_header(given[0] if len(given) == 1 else None)
 
 
-def _refused(reason: str, path: str) -> RequestRefused:
+def refused_at(reason: str, path: str) -> RequestRefused:
     """Every malformed request is told where, by the header or the body's path."""
     return RequestRefused(reason, faults=(BillFault(path, reason),))
 

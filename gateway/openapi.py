@@ -15,6 +15,7 @@ from gateway.openapi_calls import GROUPS, TEXTS, CallText, Parameter
 from gateway.openapi_examples import EXAMPLES
 from gateway.problems import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.problems import STATUS
+from gateway.upload import LIST_TYPES
 from gateway.wire_answers import ItemsOut, ProblemOut, ReadyOut
 from settlement.domain.reasons import REASONS
 
@@ -26,7 +27,7 @@ _REQUEST_ID = {
 }
 _UNAVAILABLE = 503
 _VERSION = "1"
-#: Codes from here on belong to files and commands.
+#: Codes from here on belong to files and commands, but for those with a status.
 _NOT_HTTP = "MA-6"
 
 
@@ -108,6 +109,12 @@ def _operation(call: Call) -> dict[str, Any]:
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": content},
+        }
+    elif text.takes_file:
+        schema = {"type": "string", "contentMediaType": "application/octet-stream"}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {media_type: {"schema": schema} for media_type in LIST_TYPES},
         }
     return operation
 
@@ -201,7 +208,7 @@ def _reasons() -> list[dict[str, Any]]:
             "retry": {"allowed": reason.retry_allowed, "same_key": reason.same_key},
         }
         for reason in REASONS.values()
-        if reason.code < _NOT_HTTP
+        if reason.code < _NOT_HTTP or reason.code in STATUS
     ]
 
 

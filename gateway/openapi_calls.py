@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from gateway import wire_answers as out
 from gateway import wire_models as wire
+from gateway import wire_month_answers as month
+from gateway import wire_reconciliation as address
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -48,6 +50,8 @@ class CallText:
     detail_zh: str = ""
     detail_en: str = ""
     takes: type[BaseModel] | None = None
+    takes_file: bool = False
+    """Whether the body is a hospital's list."""
     gives: type[BaseModel] | None = None
     media_type: str = _JSON
     status: int = 200
@@ -95,6 +99,31 @@ SIGNATURE_HEADERS = (
               is_required=True),
 )  # fmt: skip
 _DESK = (DEADLINE, SANDBOX_TIME)
+_MONTH = Parameter(
+    "period", "path", "月份", "the month", address.MONTH_PATTERN,
+    is_required=True, example="2026-01",
+)  # fmt: skip
+_PERIOD = Parameter(
+    "period", "path", "日期或月份", "a day or a month", address.PERIOD_PATTERN,
+    is_required=True, example="2026-01-05",
+)  # fmt: skip
+_FACILITY = Parameter(
+    "facility", "query", "医疗机构代码；医疗机构只能填本机构",
+    "code of a hospital; a facility may name itself alone", wire.OPERATOR_PATTERN,
+)  # fmt: skip
+_PAGE = (
+    Parameter("after", "query", "从该差异之后开始：上一页的 next",
+              "begin behind this difference: `next` of the page before",
+              address.AFTER_PATTERN),
+    Parameter("limit", "query", "最多条数，1 至 1000，默认 100",
+              "at most so many, 1 to 1000; 100 when left out",
+              address.LIMIT_PATTERN, example="100"),
+    Parameter("state", "query", "状态；不填为除 gone 以外的全部",
+              "state; without it all but those that are gone", address.STATE_PATTERN),
+)  # fmt: skip
+#: A list that is refused as a whole, and months that take none.
+_LIST = ("MA-1102", "MA-1105", "MA-1106", "MA-1107", "MA-1140", "MA-4204", "MA-4212",
+         "MA-6301", *(f"MA-{number}" for number in range(6303, 6316)))  # fmt: skip
 
 TEXTS: dict[str, CallText] = {
     "open_session": CallText(
@@ -192,6 +221,52 @@ TEXTS: dict[str, CallText] = {
         takes=wire.StatisticsIn, gives=out.StatisticsOut,
         problems=(*_BODY, "MA-4101"),
     ),
+    "reconcile_totals": CallText(
+        group="months", zh="核对每日合计", en="Do our daily totals match",
+        detail_zh="按北京时间的结算日期和就诊类别核对；冲正计入其发生的日期，"
+        "笔数为 -1，金额为负。最多 31 天。",
+        detail_en="By Shanghai day of settling and care type. A reversal counts on its"
+        " own day: -1, with negative amounts. At most 31 days.",
+        takes=wire.TotalsIn, gives=month.TotalsOut, problems=(*_BODY, "MA-1110"),
+    ),
+    "reconcile_list": CallText(
+        group="months", zh="上传明细并逐笔核对", en="Upload the details of a period",
+        detail_zh="请求体就是文件：zip（内含一个文本）、文本、CSV 或 XLSX，"
+        "最大 32 MiB，120 秒内送完。某日或尚未开始对账的月份：只核对，不保存。"
+        "已开始对账的月份：保存清单和差异，以最后收到的清单为准；重复上传结果相同。同一机构一次一份。",
+        detail_en="The body is the file: a zip with one text, a text, a CSV or an XLSX,"
+        " at most 32 MiB, within 120 seconds. Of a day, and of a month that is not"
+        " opened yet, nothing is kept. Of an opened month the list and its differences"
+        " are kept; the list received last counts, and sending it again changes"
+        " nothing. One at a time for each facility. Lines that cannot be read are left"
+        " out and told; `fields` of a refusal name line and column.",
+        takes_file=True, gives=month.ListMatchedOut, parameters=(_PERIOD,),
+        problems=_LIST,
+    ),
+    "reconcile_month": CallText(
+        group="months", zh="月份对账状态", en="How a month stands",
+        detail_zh="医疗机构只能看到本机构的。",
+        detail_en="A facility sees its own state alone.",
+        gives=month.MonthOut, parameters=(_MONTH, _FACILITY),
+        problems=("MA-1102", "MA-4101", "MA-4201"),
+    ),
+    "reconcile_differences": CallText(
+        group="months", zh="月份差异", en="A month's differences",
+        detail_zh="按编号排列；next 不为空时还有下一页。医疗机构只能看到本机构的。",
+        detail_en="By id; there is another page while `next` is not null. A facility"
+        " sees its own.",
+        gives=month.DifferencesOut, parameters=(_MONTH, _FACILITY, *_PAGE),
+        problems=("MA-1102", "MA-4101", "MA-4201"),
+    ),
+    "reconcile_statement": CallText(
+        group="months", zh="月份对账单", en="A closed month's statement",
+        detail_zh="statement 为签名时的原文，逐字节不变。医疗机构得到本机构的；"
+        "其他须用 facility 指明。",
+        detail_en="`statement` is the very text that was signed. A facility gets its"
+        " own; others name one with `facility`.",
+        gives=month.StatementOut, parameters=(_MONTH, _FACILITY),
+        problems=("MA-1102", "MA-4101", "MA-4201", "MA-4213"),
+    ),
     "checkpoint": CallText(
         group="log", zh="最新检查点", en="Latest checkpoint",
         detail_zh="C2SP 签名便条。", detail_en="A C2SP signed note.",
@@ -238,6 +313,7 @@ GROUPS = {
     "access": ("签到", "Access"),
     "desk": ("收费窗口", "At the desk"),
     "lookup": ("查询", "Look-ups"),
+    "months": ("对账", "Reconciliation"),
     "log": ("日志与密钥", "Log and keys"),
     "health": ("运行", "Operation"),
 }

@@ -239,6 +239,33 @@ _STATISTICS = Example(
     },
 )
 
+_OURS = {"count": 3, "total_fen": 75000, "aid_fen": 17280}
+_UNDONE = {"count": 1, "total_fen": 25000, "aid_fen": 5760}
+_NET = {"count": 2, "total_fen": 50000, "aid_fen": 11520}
+
+_TOTALS = Example(
+    request={
+        "from": "2026-01-05",
+        "to": "2026-01-05",
+        "totals": [{"day": "2026-01-05", "care_type": "outpatient", **_OURS}],
+    },
+    answer={
+        "flat": False,
+        "stmt_rslt": "000103",
+        "items": [
+            {
+                "day": "2026-01-05",
+                "care_type": "outpatient",
+                "flat": False,
+                "hospital": _OURS,
+                "gateway": {"settled": _OURS, "reversed": _UNDONE, "net": _NET},
+            }
+        ],
+        "gateway_total": _NET,
+        "hospital_total": _OURS,
+    },
+)
+
 EXAMPLES: dict[str, Example] = {
     "open_session": _SESSION,
     "eligibility": _ELIGIBILITY,
@@ -249,4 +276,5 @@ EXAMPLES: dict[str, Example] = {
     "settle": _SETTLE,
     "reverse": _REVERSE,
     "statistics": _STATISTICS,
+    "reconcile_totals": _TOTALS,
 }

@@ -39,12 +39,14 @@ from gateway.wire_models import (
     SessionIn,
     StatisticsIn,
     Strict,
+    TotalsIn,
 )
 from settlement.domain.bill import Bill, BillFault, Card, CardKind
 from settlement.domain.errors import RequestRefused
 from settlement.domain.month_range import MonthRange, parse_month, range_fault
 from settlement.service.aid_statistics import StatisticsQuery
 from settlement.service.ports import ReversalRequest
+from settlement.service.reconcile.daily import MOST_DAYS, AskedTotals, Place, Sums
 
 _Model = TypeVar("_Model", bound=Strict)
 
@@ -223,6 +225,37 @@ def parse_statistics(raw: bytes) -> StatisticsQuery:
         dimension=parsed.dimension,
         facility=parsed.facility,
     )
+
+
+def parse_totals(raw: bytes, *, today: date) -> AskedTotals:
+    """Read a hospital's own totals, each day and care type once."""
+    parsed = _parse(TotalsIn, raw, today)
+    faults = Faults()
+    duplicate_keys(raw, faults)
+    first = _day(parsed.first, "from", faults)
+    last = _day(parsed.last, "to", faults)
+    if not faults and (why := _span_fault(first, last, today)) is not None:
+        faults.add("to", why)
+    stated: dict[Place, Sums] = {}
+    for place, each in enumerate(parsed.totals):
+        day = _day(each.day, f"totals[{place}].day", faults)
+        if not faults and not first <= day <= last:
+            faults.add(f"totals[{place}].day", "MA-1139")
+        if (day, each.care_type.value) in stated:
+            faults.add(f"totals[{place}]", "MA-1127")
+        sums = Sums(each.count, each.total_fen, each.aid_fen)
+        stated[day, each.care_type.value] = sums
+    if faults:
+        raise faults.refusal()
+    return AskedTotals(first, last, stated)
+
+
+def _span_fault(first: date, last: date, today: date) -> str | None:
+    if last < first:
+        return "MA-1136"
+    if (last - first).days >= MOST_DAYS:
+        return "MA-1137"
+    return "MA-1138" if last > today else None
 
 
 def parse_session(raw: bytes, *, today: date = date.max) -> str:

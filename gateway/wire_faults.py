@@ -35,9 +35,12 @@ _REASON_OF_ERROR = {
 }
 #: A wrong form or range of these says more with the code of its own kind.
 DAYS = frozenset({"service_start", "service_end", "service_date", "service_from",
-                   "service_to"})  # fmt: skip
+                   "service_to", "from", "to", "day"})  # fmt: skip
 INSTANTS = frozenset({"occurred_at"})
-MONTHS = frozenset({"from", "to"})
+#: Members of these objects are months, whatever they are called.
+_MONTHS = "months"
+#: Amounts within these are sums of many bills, of either sign.
+_SUMS = "totals"
 
 
 class Faults:
@@ -98,13 +101,15 @@ def _reason(location: tuple[int | str, ...], kind: str) -> str:
     if isinstance(name, str):
         if name.endswith("_fen") and kind not in ("missing", "extra_forbidden"):
             is_range = _REASON_OF_ERROR.get(kind) == "MA-1130"
-            return "MA-1110" if is_range else "MA-1122"
+            if not is_range:
+                return "MA-1122"
+            return "MA-1130" if location[0] == _SUMS else "MA-1110"
+        if is_text_form and location[0] == _MONTHS:
+            return "MA-1132"
         if is_text_form and name in DAYS:
             return "MA-1124"
         if is_text_form and name in INSTANTS:
             return "MA-1125"
-        if is_text_form and name in MONTHS:
-            return "MA-1132"
     return _REASON_OF_ERROR.get(kind, "MA-1128")
 
 

@@ -18,6 +18,7 @@ from settlement.domain.bill import (
     RepeatReason,
 )
 from settlement.service.aid_statistics import By, Dimension
+from settlement.service.reconcile.daily import MOST_DAYS
 
 CODE_PATTERN = r"^[A-Za-z0-9._:/-]{1,64}$"
 KEY_PATTERN = r"^[A-Za-z0-9._:-]{1,64}$"
@@ -51,6 +52,11 @@ Instant = Annotated[
 ]
 Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 Fen = Annotated[int, Field(ge=0, le=MAX_AMOUNT_FEN)]
+#: Of a day's sums, where reversals may outweigh settlements.
+MAX_COUNT = 1_000_000
+MAX_SUM_FEN = MAX_COUNT * MAX_AMOUNT_FEN
+Count = Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)]
+SumFen = Annotated[int, Field(ge=-MAX_SUM_FEN, le=MAX_SUM_FEN)]
 Diagnosis = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+*/_-]{1,40}$")]
 
 
@@ -284,6 +290,46 @@ class StatisticsIn(Strict):
     )
     facility: Operator | None = _say(
         "只统计一家医疗机构（代码）", "code of the one facility to count", default=None
+    )
+
+
+class TotalIn(Strict):
+    """What the hospital counts of one day and care type; a reversal takes away."""
+
+    day: Day = _say(
+        "结算或冲正日期（北京时间）",
+        "Shanghai day of the settling, or of the reversal",
+        examples=["2026-01-05"],
+    )
+    care_type: CareType = _say(
+        "就诊类别：门诊、门诊特殊病、急诊、住院", "scope of the care"
+    )
+    count: Count = _say(
+        "笔数：结算计 1，冲正计 -1", "settlements less reversals", examples=[12]
+    )
+    total_fen: SumFen = _say(
+        "医疗费总额之和，冲正为负", "sum of the totals; a reversal's is negative"
+    )
+    aid_fen: SumFen = _say(
+        "医疗救助之和，冲正为负", "sum of the aid; a reversal's is negative"
+    )
+
+
+class TotalsIn(Strict):
+    """A hospital's own totals of at most 31 days."""
+
+    first: Day = _say("开始日期", "first day", alias="from", examples=["2026-01-05"])
+    last: Day = _say(
+        "结束日期，不得晚于今天",
+        "last day; not after today",
+        alias="to",
+        examples=["2026-01-05"],
+    )
+    totals: Annotated[
+        tuple[TotalIn, ...], Field(max_length=MOST_DAYS * len(CareType))
+    ] = _say(
+        "每日每类一项；没有业务的可以不填",
+        "one for each day and care type; those without any may be left out",
     )
 
 

@@ -19,6 +19,7 @@ from eligibility_cache.follower import Follower
 from eligibility_cache.store import EligibilityCache
 from gateway.background import nobody_told, running_beside
 from gateway.mark_file import CheckpointMark
+from gateway.reconciliation import Reconciliation
 from gateway.render import JsonRenderer
 from settlement.domain.bill import Card, CardKind
 from settlement.domain.errors import FatalError
@@ -90,6 +91,7 @@ class Gateway:
     eligibility_use_case: CheckEligibility
     lookups: Lookups
     statistics_use_case: AskStatistics
+    reconciliation: Reconciliation
     log: LogReader
     health: Health
     sequencer: Sequencer
@@ -258,6 +260,7 @@ async def open_gateway(
         ),
         lookups=Lookups(database, tokenizer),
         statistics_use_case=AskStatistics(database, renderer),
+        reconciliation=Reconciliation(database, data_dir),
         log=LogReader(nodes, publisher.guard_from_now),
         health=Health(
             database=database,

@@ -15,24 +15,22 @@ from gateway.cli.reconcile_close import close_command, package_command, sign_com
 from gateway.cli.reconcile_desk import (
     by_option,
     counting,
-    form_of,
     month_option,
     open_list,
-    raw_lines,
     run_reconcile,
     sha256_of,
 )
 from gateway.cli.reconcile_view import (
-    difference_document,
     print_differences,
     print_matches,
     print_state,
-    state_document,
     write_differences,
 )
 from gateway.hospital_lists import HospitalList
+from gateway.hospital_lists.raw_lines import form_of, raw_lines
 from gateway.identity import holds_identity
 from gateway.location import json_option, location_options, open_database
+from gateway.reconcile_documents import difference_document, state_document
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import month_name, shanghai_day
 from settlement.service.reconcile.bureau import BureauView
@@ -44,6 +42,7 @@ from settlement.service.reconcile.months import (
     span_of,
 )
 from settlement.service.reconcile.working import (
+    DIFFERENCE_STATES,
     MonthState,
     Told,
     list_differences,
@@ -56,7 +55,6 @@ from settlement.store.told import end_told
 if TYPE_CHECKING:
     from settlement.store.database import Session
 
-_STATES = ("open", "carried_over", "resolved", "gone")
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -227,7 +225,7 @@ def _matched(matched: Matched) -> dict[str, Any]:
     "--state",
     "states",
     multiple=True,
-    type=click.Choice(_STATES),
+    type=click.Choice(DIFFERENCE_STATES),
     help="Only differences in this state; may be given again. Default: not gone.",
 )
 @click.option(
@@ -260,7 +258,7 @@ def status(
             state = await month_state(database, month, number)
             differing: list[Told] = []
             if told or csv_file is not None:
-                wanted = states or _STATES[:-1]
+                wanted = states or DIFFERENCE_STATES[:-1]
                 differing = await list_differences(
                     database, month, number, states=wanted
                 )

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import getpass
 import hashlib
-import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,19 +19,15 @@ from gateway.hospital_lists import HospitalList
 from gateway.installation import InstallationFault
 from gateway.keyfiles import KeyFileFault
 from settlement.domain.errors import FatalError
-from settlement.domain.hospital_list import ListedRow, ListRefusedError
+from settlement.domain.hospital_list import ListRefusedError
 from settlement.domain.reasons import reason
-from settlement.service.ids import ID_BYTES
 from settlement.service.packaging import PackagingFault
 from settlement.service.reconcile.bureau import UnreadableRecordError
 from settlement.service.reconcile.faults import MonthFault
-from settlement.store.hospital_lists import RawLine
 
 _T = TypeVar("_T")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _HASHED_AT_ONCE = 1 << 20
-_LINES_AT_ONCE = 5_000
-_ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 
 
 def month_option(command: _Command) -> _Command:
@@ -110,39 +104,6 @@ def open_list(path: Path, today: date) -> tuple[HospitalList, Callable[[], None]
             f"{path} cannot be read: {error.strerror}"
         ) from error
     return HospitalList(file, today=today), file.close
-
-
-async def raw_lines(
-    listed: HospitalList, progress: Callable[[int], None]
-) -> AsyncIterator[list[RawLine]]:
-    """The list's lines, some thousands at a time."""
-    rows = iter(listed.rows())
-    while some := list(islice(rows, _LINES_AT_ONCE)):
-        yield list(map(raw_line, some))
-        progress(len(some))
-
-
-def raw_line(row: ListedRow) -> RawLine:
-    """A line as the store keeps it."""
-    is_ours = _ID.fullmatch(row.settlement_id) is not None
-    return RawLine(
-        row.line,
-        bytes.fromhex(row.settlement_id) if is_ours else None,
-        row.settlement_id,
-        row.visit_no,
-        row.key,
-        row.total_fen,
-        row.aid_fen,
-        row.is_refund,
-    )
-
-
-def form_of(listed: HospitalList) -> str:
-    """How a list was read, for the books."""
-    facts = listed.facts
-    return " ".join(
-        part for part in (facts.form.value, facts.layout.value, facts.encoding) if part
-    )
 
 
 @contextmanager

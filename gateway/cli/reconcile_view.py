@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -16,7 +14,7 @@ from settlement.domain.calendar import SHANGHAI, month_name
 from settlement.domain.matching import KINDS, REPAIRS, Kind, Repair
 from settlement.domain.money import yuan_text
 from settlement.service.reconcile.matching import Matched
-from settlement.service.reconcile.working import HospitalState, MonthState, Told
+from settlement.service.reconcile.working import MonthState, Told
 
 _STATES = {
     "closed": "已结账 closed",
@@ -95,35 +93,6 @@ def print_state(console: Console, state: MonthState) -> None:
     )
 
 
-def state_document(state: MonthState) -> dict[str, Any]:
-    """The same for programs."""
-    cut = state.cut
-    return {
-        "month": month_name(cut.month),
-        "first_index": cut.first_index,
-        "tree_size": cut.tree_size,
-        "opened_at": cut.opened_at.isoformat(),
-        "opened_by": cut.opened_by,
-        "closed": state.is_closed,
-        "hospitals": [_hospital_document(each) for each in state.hospitals],
-    }
-
-
-def _hospital_document(hospital: HospitalState) -> dict[str, Any]:
-    matched = hospital.matched
-    return {
-        "facility": hospital.facility.code,
-        "name": hospital.facility.name,
-        "state": hospital.state,
-        "net": hospital.net.document(),
-        "differences": hospital.differences,
-        "has_list": hospital.has_list,
-        "matched_at": matched.matched_at.isoformat() if matched else None,
-        "with_bureau": matched.with_bureau if matched else None,
-        "officers": list(hospital.officers),
-    }
-
-
 def print_differences(console: Console, told: Sequence[Told]) -> None:
     """Each difference with its amounts, who has to act, and what to do."""
     table = table_of(
@@ -158,40 +127,6 @@ def _history_lines(told: Told) -> Iterator[str]:
     for event in told.events:
         at = event.at.astimezone(SHANGHAI).strftime("%m-%d %H:%M")
         yield f"{at} {event.who} {event.action} {event.note}".rstrip()
-
-
-def difference_document(told: Told) -> dict[str, Any]:
-    """A difference as JSON values, with its history."""
-    row = told.row
-    kind, repair = KINDS[Kind(row.kind)], REPAIRS[Repair(row.repair)]
-    return {
-        "id": row.id.hex(),
-        "month": month_name(row.month),
-        "facility": row.facility,
-        "kind": row.kind,
-        "text": asdict(kind.text),
-        "owner": row.owner,
-        "stmt_rslt": kind.stmt_rslt,
-        "settlement_id": row.settlement_id.hex() if row.settlement_id else None,
-        "reversal_id": row.reversal_id.hex() if row.reversal_id else None,
-        "listed_id": row.listed_id or None,
-        "visit_no": row.visit_no or None,
-        "idempotency_key": row.key or None,
-        "lines": row.lines,
-        "amounts": row.amounts,
-        "actual_day": row.actual_day.isoformat() if row.actual_day else None,
-        "repair": {"action": row.repair, "zh": repair.zh, "en": repair.en},
-        "state": row.state,
-        "history": [
-            {
-                "at": event.at.isoformat(),
-                "who": event.who,
-                "action": event.action,
-                "note": event.note,
-            }
-            for event in told.events
-        ],
-    }
 
 
 _HEADERS = (

@@ -122,6 +122,12 @@ function unfolded(zh, en, parts, isOpen) {
 function requestOf(operation) {
   if (!operation.requestBody) return "";
   const content = operation.requestBody.content["application/json"];
+  if (!content) {
+    const types = Object.keys(operation.requestBody.content).map(
+      (type) => make("p", {}, make("code", {}, type)));
+    return make("div", {}, make("h4", {}, ...both("请求体：文件", "Request body: a file")),
+      ...types);
+  }
   const parts = [example(content), ...fieldsOf(nameOf(content.schema), new Set())];
   return make("div", {}, make("h4", {}, ...both("请求体", "Request body")),
     unfolded("字段与示例", "Fields and example", parts, true));

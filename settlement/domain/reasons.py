@@ -46,6 +46,7 @@ _AGAIN = Text(
     "Wait a moment, then send the same request again under the same key.",
 )
 _OTHER_MONTHS = Text("请更正月份后重新查询。", "Correct the months and ask again.")
+_OTHER_DAYS = Text("请更正日期后重新提交。", "Correct the days and ask again.")
 _ADDRESS = Text(
     "请通知本院信息科核对接口地址和方法。",
     "Have the hospital's IT department check address and method of the call.",
@@ -89,7 +90,7 @@ REASONS = _reasons(
               " operator.")),
     _bad("MA-1105", "请求内容过大。", "The request body is too large.", _FIX_PROGRAM),
     _bad("MA-1106", "请求的内容类型不对。",
-         "The content type must be application/json.", _FIX_PROGRAM),
+         "The content type is not one that this call takes.", _FIX_PROGRAM),
     _bad("MA-1107", "请求头的写法不对。", "A header value is malformed.",
          _FIX_PROGRAM),
     _bad("MA-1108", "正式环境不接受沙箱时间。",
@@ -143,6 +144,12 @@ REASONS = _reasons(
     _bad("MA-1135", "结果过多，无法一次给出。", "The answer would be too large.",
          Text("请缩短月份，或只查一家医疗机构，再重新查询。",
               "Ask for fewer months, or for one facility.")),
+    _bad("MA-1136", "结束日期早于开始日期。", "The last day lies before the first.",
+         _OTHER_DAYS),
+    _bad("MA-1137", "日期过多，一次最多 31 天。", "At most 31 days at once.", _OTHER_DAYS),
+    _bad("MA-1138", "日期在今天之后。", "The day lies after today.", _OTHER_DAYS),
+    _bad("MA-1139", "日期不在所填范围之内。", "The day lies outside of those asked for.",
+         _OTHER_DAYS),
     _bad("MA-1140", "请求没有在时限内送完，未处理。",
          "The request did not arrive completely in time: not processed.", _AGAIN),
     # 2xxx: decided by rule

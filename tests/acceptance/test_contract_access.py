@@ -28,6 +28,11 @@ PROTECTED = [
     ("POST", "/v1/settlements/search"),
     ("POST", "/v1/reversals"),
     ("POST", "/v1/statistics"),
+    ("POST", "/v1/reconciliation/totals"),
+    ("POST", "/v1/reconciliation/2026-01/list"),
+    ("GET", "/v1/reconciliation/2026-01"),
+    ("GET", "/v1/reconciliation/2026-01/differences"),
+    ("GET", "/v1/reconciliation/2026-01/statement"),
     ("GET", f"/v1/settlements/{'0' * 32}/record"),
     ("GET", f"/v1/settlements/{'0' * 32}/proof"),
 ]

@@ -209,7 +209,26 @@ STATISTICS = Shape(
         "dimension": "care_type",
     },
 )
-SHAPES = (BILL, QUOTE, ELIGIBILITY, REVERSAL, SEARCH, SESSION, STATISTICS)
+TOTALS = Shape(
+    path="/v1/reconciliation/totals",
+    kinds={"from": Kind.DAY, "to": Kind.DAY},
+    required=frozenset({"from", "to", "totals"}),
+    nullable=frozenset(),
+    sound=lambda: {
+        "from": "2026-01-05",
+        "to": "2026-01-05",
+        "totals": [
+            {
+                "day": "2026-01-05",
+                "care_type": "outpatient",
+                "count": 1,
+                "total_fen": 25_000,
+                "aid_fen": 5_760,
+            }
+        ],
+    },
+)
+SHAPES = (BILL, QUOTE, ELIGIBILITY, REVERSAL, SEARCH, SESSION, STATISTICS, TOTALS)
 #: Where a number that is stored in clear could hide.
 _STORED_CLEAR = {
     BILL.path: ("visit_no", "bill_no"),

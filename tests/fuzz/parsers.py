@@ -65,6 +65,7 @@ from gateway.wire import (
     parse_search,
     parse_session,
     parse_statistics,
+    parse_totals,
 )
 from settlement.domain.bill import Bill, bill_faults
 from settlement.domain.calendar import rfc3339
@@ -81,6 +82,7 @@ from tests.fuzz.hostile_bodies import (
     SEARCH,
     SESSION,
     STATISTICS,
+    TOTALS,
     Shape,
     hostile_body,
     members_of,
@@ -288,6 +290,7 @@ PARSERS = (
     _wire("reversal", parse_reversal, REVERSAL),
     _wire("search", parse_search, SEARCH),
     _wire("statistics", parse_statistics, STATISTICS),
+    _wire("totals", partial(parse_totals, today=date.max), TOTALS),
     _wire("session", parse_session, SESSION),
     Parser("headers", _headers, (RequestRefused,),
            lambda: [b"k-1", b"2026-01-05T02:14:09Z", b"zh-CN,en;q=0.9"]),

@@ -28,6 +28,7 @@ from tests.fuzz.hostile_bodies import (
     SESSION,
     SHAPES,
     STATISTICS,
+    TOTALS,
     Hostile,
     bodies,
 )
@@ -42,6 +43,7 @@ _CRASHES = Path(__file__).with_name("crashes")
 _WIRE = {
     BILL: "bill", QUOTE: "bill", ELIGIBILITY: "eligibility", REVERSAL: "reversal",
     SEARCH: "search", SESSION: "session", STATISTICS: "statistics",
+    TOTALS: "totals",
 }  # fmt: skip
 
 

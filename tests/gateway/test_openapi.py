@@ -80,7 +80,7 @@ def test_everything_is_said_in_both_languages() -> None:
 def test_every_problem_is_possible_somewhere() -> None:
     """Each code with a status is described at a call, or as a fault of a field."""
     at_calls = {code for text in TEXTS.values() for code in text.codes}
-    of_fields = {code for code in STATUS if re.fullmatch(r"MA-11[23]\d", code)}
+    of_fields = {code for code in STATUS if re.fullmatch(r"MA-(11[23]|64\d)\d", code)}
 
     assert set(STATUS) == at_calls | of_fields
     assert at_calls <= set(STATUS)

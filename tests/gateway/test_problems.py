@@ -11,8 +11,15 @@ from settlement.domain.reasons import REASONS
 
 #: Decided by rule: a stored answer with status 201, never a problem.
 DECISIONS = {code for code in REASONS if code.startswith("MA-2") and code not in STATUS}
+#: Of opening, signing and closing months, which only commands do.
+OF_MONTHS = {
+    "MA-4202", "MA-4203", "MA-4205", "MA-4206", "MA-4207", "MA-4208", "MA-4209",
+    "MA-4210", "MA-4211", "MA-4220",
+}  # fmt: skip
+#: Of hospitals' lists, which come by a call: all but a file larger than it takes.
+OF_LISTS = {code for code in REASONS if "MA-63" <= code < "MA-65"} - {"MA-6302"}
 #: Of roster files, policy packs, proofs and commands: never on the wire.
-ELSEWHERE = {code for code in REASONS if code >= "MA-6"}
+ELSEWHERE = OF_MONTHS | {code for code in REASONS if code >= "MA-6"} - OF_LISTS
 
 
 def test_every_reason_has_one_place() -> None:

@@ -25,7 +25,12 @@ VOLATILE = {
     "age_s", "quota_as_of", "version", "sha256", "record", "origin", "index",
     "tree_size", "path", "checkpoint",
 }  # fmt: skip
-AT_THE_DESK = {code: reason for code, reason in REASONS.items() if code < "MA-6"}
+#: What can reach a HIS: as an error, or as the reason of a decision.
+AT_THE_DESK = {
+    code: reason
+    for code, reason in REASONS.items()
+    if code in STATUS or code.startswith("MA-2")
+}
 _AGAIN = {408, 409, 429, 500, 503}
 
 
@@ -234,7 +239,7 @@ def test_guide_is_read_in_twenty_minutes() -> None:
     prose = re.sub(r"(?ms)^```.*?^```", "", page.text())
     prose = "\n".join(line for line in prose.splitlines() if "| MA-" not in line)
 
-    assert len(re.findall(r"[A-Za-z]{2,}", prose)) <= 2_800
+    assert len(re.findall(r"[A-Za-z]{2,}", prose)) <= 3_000
 
 
 STAY = {

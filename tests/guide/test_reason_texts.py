@@ -8,8 +8,12 @@ from gateway.openapi_examples import EXAMPLES
 from gateway.problems import STATUS
 from settlement.domain.reasons import REASONS, Reason
 
-#: The ranges of the interface; the others are read by bureau and operator.
-AT_THE_DESK = [reason for code, reason in REASONS.items() if code < "MA-6"]
+#: The ranges of the desk; files and months are read by bureau, operator and IT.
+AT_THE_DESK = [
+    reason
+    for code, reason in REASONS.items()
+    if code < "MA-6" and not code.startswith("MA-42")
+]
 BY_RULE = [reason for reason in AT_THE_DESK if reason.code.startswith("MA-2")]
 #: One line of a billing terminal, in full-width characters.
 LINE = 40
@@ -21,7 +25,9 @@ _EXAMPLES = {"T02", "Z"}
 #: What whoever reads about a file has to find in it, or to type.
 _NAMES_IN_FILES = {
     "SHA-256", "UTF-8", "GB 11643", "YAML", "YYYY-MM-DD", "action", "upsert", "remove",
-    "as_of", "max-refused", "medaid policy check",
+    "as_of", "max-refused", "medaid policy check", "zip", "CSV", "XLSX", "GBK",
+    "GB18030", "medaid serve", "medaid party list", "medaid reconcile open",
+    "medaid reconcile match", "medaid reconcile status", "medaid reconcile resolve",
 }  # fmt: skip
 #: A decline that ends the matter at the desk, and what the patient can still do.
 _STILL_OPEN = re.compile("受理中心|首次|新开一笔|稍候")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -206,18 +207,27 @@ def _amounts(side: Amounts | None) -> dict[str, int] | None:
     return None if side is None else side._asdict()
 
 
+@dataclass(frozen=True, slots=True)
+class DaysMatched:
+    """What a match that keeps nothing has come to."""
+
+    named: list[Named]
+    """The differences, `MOST_OF_DAYS` of them at most."""
+    kinds: dict[str, int]
+    """How many differences of each kind there are, all of them."""
+    tally: Tally
+
+
 async def match_days(
     database: Database,
     code: str,
     first: date,
     last: date,
     lines: AsyncIterator[list[RawLine]],
-) -> tuple[list[Named], Tally]:
-    """Match a hospital's list of some days; keeps nothing.
-
-    At most `MOST_OF_DAYS` differences are told; the tally counts all.
-    """
+) -> DaysMatched:
+    """Match a hospital's list of some days; keeps nothing. Raises `MonthFault`."""
     named: list[Named] = []
+    kinds: Counter[str] = Counter()
     tally = Tally()
     period = f"{first}" if first == last else month_of(first)
     async with database.pool.acquire() as session, session.transaction():
@@ -228,8 +238,9 @@ async def match_days(
         await lists.resolve_lines(session, facility.id)
         await require_fits(session, code)
         async for some in compare(session, has_list=True, bureau_of=None, tally=tally):
+            kinds.update(each.kind.value for each in some)
             room = MOST_OF_DAYS - len(named)
             named += [
                 Named(difference_id(period, code, each), each) for each in some[:room]
             ]
-    return named, tally
+    return DaysMatched(named, dict(sorted(kinds.items())), tally)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9a-f]{32}")
 NOTE_LENGTH_MAX = 500
+#: The last one is of those that a later match did not find any more.
+DIFFERENCE_STATES = ("open", "carried_over", "resolved", "gone")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,110 @@
+"""A file as a request's body: to the disk as it comes, never into memory whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from aiohttp import web
+
+from gateway.edge import is_plain, let_continue, refused_at
+from gateway.wire_faults import WHOLE_BODY
+from settlement.domain.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from gateway.protocol import Protocol
+
+#: Zipped, a month of more than a million lines.
+MOST_BYTES = 32 << 20
+#: For all of it; between two pieces the limit is that of other bodies.
+WITHIN_S = 120.0
+#: What a list may be said to be. What it is shows in its content.
+LIST_TYPES = (
+    "application/zip",
+    "application/octet-stream",
+    "text/csv",
+    "text/plain",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+)
+_WRITTEN_AT_ONCE = 1 << 20
+_FOLDER_MODE = 0o700
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def received(request: web.BaseRequest, folder: Path) -> AsyncIterator[BinaryIO]:
+    """The body as a file without a name, which ends with the block.
+
+    Raises MA-1106 for what is no list, MA-1105 for more than `MOST_BYTES`, before
+    anything is read where it was declared, MA-1140 for a body that does not arrive in
+    time, MA-1107 for one that is no HTTP, and MA-5101 where there is no room for it.
+    """
+    _check_head(request)
+    let_continue(request)
+    file = await asyncio.to_thread(_nameless_file, folder)
+    try:
+        await _receive(request, file)
+        yield file
+    finally:
+        await asyncio.to_thread(file.close)
+
+
+def _check_head(request: web.BaseRequest) -> None:
+    media_type = request.headers.get("Content-Type", "").partition(";")[0]
+    if media_type.strip().lower() not in LIST_TYPES:
+        raise refused_at("MA-1106", "Content-Type")
+    if "Content-Encoding" in request.headers and not is_plain(request):
+        raise refused_at("MA-1106", "Content-Type")
+    declared = request.content_length
+    if declared is not None and declared > MOST_BYTES:
+        raise refused_at("MA-1105", WHOLE_BODY)
+
+
+def _nameless_file(folder: Path) -> BinaryIO:
+    try:
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        return cast("BinaryIO", tempfile.TemporaryFile(dir=folder, buffering=0))
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+async def _receive(request: web.BaseRequest, file: BinaryIO) -> None:
+    pieces_s = cast("Protocol", request.protocol).limits.body_s
+    left = MOST_BYTES
+    held = bytearray()
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                async with asyncio.timeout(pieces_s):
+                    piece = await request.content.readany()
+                left -= len(piece)
+                if left < 0:
+                    raise refused_at("MA-1105", WHOLE_BODY)
+                held += piece
+                if len(held) >= _WRITTEN_AT_ONCE or not piece:
+                    await _write(file, bytes(held))
+                    held.clear()
+                if not piece:
+                    return
+    except web.RequestPayloadError:
+        raise RequestRefused("MA-1107") from None
+    except (TimeoutError, ConnectionError):
+        raise RequestRefused("MA-1140") from None
+
+
+async def _write(file: BinaryIO, block: bytes) -> None:
+    try:
+        await asyncio.to_thread(file.write, block)
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> RequestRefused:
+    _log.error("list.not_stored", extra={"fault": error.strerror})
+    return RequestRefused("MA-5101")
