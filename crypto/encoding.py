@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import NoReturn, TypeAlias
 
+import orjson
 import rfc8785
 
 from crypto.errors import CryptoError, EncodingError
@@ -25,6 +26,8 @@ _PADDING = (b"", b"!", b"==", b"=")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _LAST = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
 """By how many characters are left over, those that leave no bit unused but zeroes."""
+_URL_ALPHABET = _ALPHABET.encode().translate(_TO_URL)
+_WORDS = (str, bool, type(None))
 _SAFE_INTEGER = 2**53 - 1
 """Largest integer that every JSON reader keeps exact (RFC 7493 section 2.2)."""
 
@@ -44,13 +47,27 @@ def b64u_decode(
     """
     left_over = len(text) % 4
     standard = text.translate(_FROM_URL)
+    padded = standard + _PADDING[left_over] if left_over else standard
     try:
-        octets = binascii.a2b_base64(standard + _PADDING[left_over], strict_mode=True)
+        octets = binascii.a2b_base64(padded, strict_mode=True)
     except binascii.Error:
         raise error(f"{what} is not base64url without padding") from None
     if text and chr(standard[-1]) not in _LAST[left_over]:
         raise error(f"{what} is not canonical base64url")
     return octets
+
+
+def require_b64u(
+    text: bytes, *, what: str, error: type[CryptoError] = EncodingError
+) -> None:
+    """Raise `error` just where `b64u_decode` would; nothing is decoded."""
+    left_over = len(text) % 4
+    if (
+        left_over == 1
+        or text.translate(None, _URL_ALPHABET)
+        or (left_over and chr(text[-1]) not in _LAST[left_over])
+    ):
+        raise error(f"{what} is not canonical base64url")
 
 
 def b64(octets: bytes) -> str:
@@ -114,6 +131,9 @@ def parse_json(
     Raises `error` for malformed text, a member that stands twice, a fraction,
     an exponent, NaN, an integer beyond 2**53 - 1, or half a surrogate pair.
     """
+    plain = _plain_json(text)
+    if plain is not None:
+        return plain
     try:
         value: JsonValue = _READER.decode(text.decode("utf-8"))
         if b"\\u" in text:
@@ -124,6 +144,31 @@ def parse_json(
         # UnicodeError, JSONDecodeError and CanonicalizationError are ValueErrors.
         raise error(f"{what} is not valid JSON in UTF-8") from None
     return value
+
+
+def _plain_json(text: bytes) -> JsonValue:
+    """The value of text in its shortest spelling, read fast; `None` for any other.
+
+    Written anew it gives the same bytes, so no member stands twice and nothing is
+    spelled in a second way. What is refused is refused by the slow reader.
+    """
+    try:
+        value: JsonValue = orjson.loads(text)
+        return value if orjson.dumps(value) == text and _is_plain(value) else None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+
+
+def _is_plain(value: object) -> bool:
+    """Whether all numbers in it are integers that every reader keeps exact."""
+    kind = type(value)
+    if kind in _WORDS:
+        return True
+    if isinstance(value, int):
+        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, list) and all(map(_is_plain, value))
 
 
 def parse_object(

@@ -41,8 +41,15 @@ class RangeRoot:
 
     def take_entries(self, entries: Iterable[bytes]) -> None:
         """Take in the next entries of the log."""
+        edge, size = self._edge, self.size
         for entry in entries:
-            self._push(0, leaf_hash(entry))
+            node, before = leaf_hash(entry), size
+            while before & 1:
+                node = node_hash(edge.pop(), node)
+                before >>= 1
+            edge.append(node)
+            size += 1
+        self.size = size
 
     def take_gap(self, end: int, nodes: Iterator[bytes]) -> None:
         """Take in the gap up to `end` from the proof's next nodes.

@@ -18,7 +18,13 @@ from typing import cast
 import orjson
 
 from crypto.claims import Claim, check_claims, day_of
-from crypto.encoding import JsonValue, b64u, b64u_decode, parse_object
+from crypto.encoding import (
+    JsonValue,
+    b64u,
+    b64u_decode,
+    parse_object,
+    require_b64u,
+)
 from crypto.errors import (
     MalformedRecordError,
     NotAuthenticError,
@@ -38,6 +44,8 @@ RECORD_BYTES_MAX = 256 * 1024
 _SIGNED_TYPE, _SEALED_TYPE, _CONTENT_TYPE = "masr+jws", "masr-pii+json", "JWE"
 _COMMITMENT = b"masr-kc1"
 _IV_BYTES, _TAG_BYTES = 12, 16
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_IV_CHARACTERS, _TAG_CHARACTERS = 16, 22
 _JWS_SEGMENTS, _JWE_SEGMENTS = 3, 5
 _JWS_MEMBERS = frozenset({"alg", "kid", "typ", "cty"})
 _JWE_MEMBERS = frozenset({"alg", "enc", "kid", "apu", "apv", "typ", "ck"})
@@ -53,8 +61,16 @@ class _SealedPart:
     header: Mapping[str, JsonValue]
     header_segment: bytes
     encrypted_key: bytes
-    iv: bytes
-    sealed: bytes
+    sealed_segments: tuple[bytes, bytes, bytes]
+    """Initialisation vector, ciphertext and tag, in canonical base64url."""
+
+    def opened(self) -> tuple[bytes, bytes]:
+        """The initialisation vector, and the ciphertext with its tag."""
+        iv, ciphertext, tag = (
+            _segment(each, "a segment of the sealed part")
+            for each in self.sealed_segments
+        )
+        return iv, ciphertext + tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +225,8 @@ def open_record(verified: VerifiedRecord, key: OpeningKey) -> bytes:
     commitment = b64u(chosen.digest(_COMMITMENT + content_key))
     if not hmac.compare_digest(commitment, str(part.header["ck"]).encode()):
         raise NotAuthenticError("the content key is not the one committed to")
-    return chosen.sealing.decrypt(
-        content_key, part.iv, part.sealed, part.header_segment
-    )
+    iv, sealed = part.opened()
+    return chosen.sealing.decrypt(content_key, iv, sealed, part.header_segment)
 
 
 def check_sealed_copies(verified: VerifiedRecord, content: bytes) -> None:
@@ -268,18 +283,19 @@ def _sealed_part(payload: bytes) -> _SealedPart:
     segments = payload.split(b".")
     if len(segments) != _JWE_SEGMENTS:
         raise MalformedRecordError("the sealed part has five segments")
-    header, encrypted_key, iv, ciphertext, tag = (
-        _segment(segment, "a segment of the sealed part") for segment in segments
-    )
-    if len(iv) != _IV_BYTES or len(tag) != _TAG_BYTES:
+    what = "a segment of the sealed part"
+    header, encrypted_key = _segment(segments[0], what), _segment(segments[1], what)
+    iv, ciphertext, tag = segments[2:]
+    for segment in (iv, ciphertext, tag):
+        require_b64u(segment, what=what, error=MalformedRecordError)
+    if len(iv) != _IV_CHARACTERS or len(tag) != _TAG_CHARACTERS:
         raise MalformedRecordError("initialisation vector or tag has another length")
     what = "the sealing header"
     return _SealedPart(
         header=parse_object(header, what=what, error=MalformedRecordError),
         header_segment=segments[0],
         encrypted_key=encrypted_key,
-        iv=iv,
-        sealed=ciphertext + tag,
+        sealed_segments=(iv, ciphertext, tag),
     )
 
 
@@ -296,16 +312,19 @@ def _check_sealed_header(
     trust.key(kid, Role.BUREAU_SEAL, suite_name)
     if (header["alg"], header["enc"]) != (sealing.jose_alg, sealing.jose_enc):
         raise SuiteMismatchError("sealed by other algorithms than the recipient's")
-    parties = (b64u(signer_kid.encode()).decode(), b64u(kid.encode()).decode())
+    parties = (_party_text(signer_kid), _party_text(kid))
     if (header["apu"], header["apv"]) != parties:
         raise MalformedRecordError("apu and apv do not name signer and recipient")
-    if (
-        len(_segment(commitment.encode(), "the commitment"))
-        != hashlib.sha256().digest_size
-    ):
+    if len(_segment(commitment.encode(), "the commitment")) != _DIGEST_BYTES:
         raise MalformedRecordError("the key commitment does not have 32 bytes")
     sealing.check_header(header, part.encrypted_key)
     return kid
+
+
+@lru_cache(maxsize=64)
+def _party_text(kid: str) -> str:
+    """A key id as `apu` and `apv` have it."""
+    return b64u(kid.encode()).decode()
 
 
 def _claims(

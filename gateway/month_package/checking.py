@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -22,23 +23,24 @@ from crypto.merkle import leaf_hash, verify_inclusion
 from crypto.record import VerifiedRecord, record_hash, verify_record
 from crypto.trust import parse_trust_file
 from gateway.month_package import layout
-from gateway.month_package.spool import RECORD, TOTAL, UNDONE, Row, Spool
+from gateway.month_package.spool import RECORD, TOTAL, UNDONE, Spool
 from gateway.month_package.tables import csv_lines
 from gateway.offline_verify import Finding
+from settlement.domain.calendar import month_of_day
 from settlement.domain.decision import Adjudication
 from settlement.domain.month_entry import (
-    BillFigures,
+    ClearSums,
     Entry,
     Hospital,
     MonthTally,
     is_late,
 )
 from settlement.domain.month_lines import clear_cells, staff_line
-from settlement.domain.policy import CompiledPack, compile_pack
+from settlement.domain.policy import CompiledPack
 from settlement.service.books_decisions import sealed_content
 from settlement.service.month_check import (
     Link,
-    clear_figures,
+    compiled,
     decide,
     disclosed_of,
     figures_of,
@@ -102,6 +104,7 @@ class Checked:
     """What the staff's list must say, where the contents were opened."""
     clear: list[tuple[str, ...]] = field(default_factory=list)
     """What it must say of the clear claims, where they were not."""
+    clear_sums: ClearSums = field(default_factory=ClearSums)
     details: list[list[str]] = field(default_factory=list)
     is_whole: bool = True
     """Whether every record held, so that there is a line for each."""
@@ -112,18 +115,22 @@ class Checker:
 
     def __init__(self, job: Job) -> None:
         """Raises `CryptoError` for keys that cannot be read."""
-        self._job = job
+        #: What was given.
+        self.job = job
         self._file = Path(job.path).open("rb")  # noqa: SIM115  # for the process's life
         self._trust = parse_trust_file(job.trust)
         self._key: OpeningKey | None = None
         if job.opening_key is not None:
             key = parse_private_key_file(job.opening_key)
             self._key = key if isinstance(key, OpeningKey) else None
-        self._packs = {sha: compile_pack(text) for sha, text in job.packs.items()}
-        self._names = {
-            f"{pack.ref.id}@{pack.ref.version}": pack for pack in self._packs.values()
+        packs = [(sha256, compiled(text)) for sha256, text in job.packs.items()]
+        self._packs = {
+            (sha256, f"{pack.ref.id}@{pack.ref.version}"): pack
+            for sha256, pack in packs
         }
-        self._spool = Spool(Path(job.spool))
+        self._names = {name: pack for (_sha256, name), pack in self._packs.items()}
+        #: Takes rows until all records have been seen.
+        self.spool = Spool(Path(job.spool))
 
     def close(self) -> None:
         """Close the package."""
@@ -139,7 +146,8 @@ class Checker:
         for index in originals:
             _note(checked, layout.ORIGINALS, index, "no reversal here undoes it")
         checked.lines = csv_lines(lines)
-        self._spool.flush()
+        checked.tally.add(checked.clear_sums.tally())
+        self.spool.flush()
         return checked
 
     def _read(self, offset: int, size: int) -> bytes:
@@ -171,27 +179,24 @@ class Checker:
         checked: Checked,
         lines: list[list[str]],
     ) -> None:
-        index: int | None = None
+        index, record = layout.parse_record_line(line)
+        verified: VerifiedRecord | None = None
         try:
-            index, record = layout.parse_record_line(line)
+            if index is None:
+                raise MalformedPackageError("a line of it has no index")
             checked.indexes.append(index)
-            checked.entries.append(record_hash(record))
             verified = verify_record(record, self._trust)
+            checked.entries.append(verified.record_hash)
             _Record(self, index, verified, checked).check(originals, lines)
         except CryptoError as error:
+            if index is not None and verified is None:
+                checked.entries.append(record_hash(record))
             checked.findings.append(Finding.of(_where(layout.RECORDS, index), error))
             checked.is_whole = False
 
-    # What one record needs of the package.
-
-    @property
-    def job(self) -> Job:
-        """What was given."""
-        return self._job
-
-    def pack(self, sha256: str) -> CompiledPack:
+    def pack(self, claims: Mapping[str, Claim]) -> CompiledPack:
         """The named policy document; raises `PackageMismatchError`."""
-        pack = self._packs.get(sha256)
+        pack = self._packs.get((str(claims["policy_sha256"]), str(claims["policy"])))
         if pack is None:
             raise PackageMismatchError("the package has not the policy that it names")
         return pack
@@ -205,16 +210,12 @@ class Checker:
         verified = verify_record(original.record, self._trust)
         verify_inclusion(
             original.index,
-            self._job.tree_size,
+            self.job.tree_size,
             leaf_hash(verified.record_hash),
             original.path,
-            self._job.root,
+            self.job.root,
         )
         return verified
-
-    def set_aside(self, row: Row) -> None:
-        """Keep a row for when all records have been seen."""
-        self._spool.add(row)
 
     def category_text(self, policy: str, category: str) -> str:
         """The category's name in a policy."""
@@ -231,7 +232,7 @@ class _Record:
         self._checker, self._index, self._checked = checker, index, checked
         self._verified = verified
         self._claims: Mapping[str, Claim] = verified.claims
-        self._day = date.fromisoformat(str(self._claims["day"]))
+        self._month = _month_number(str(self._claims["day"]))
 
     def check(
         self, originals: dict[int, layout.Original], lines: list[list[str]]
@@ -240,27 +241,25 @@ class _Record:
         claims, checked = self._claims, self._checked
         self._require_place()
         checked.sandbox += "sandbox" in claims
-        self._checker.set_aside(
-            Row(bytes.fromhex(str(claims["sid"])), RECORD, self._index)
-        )
-        original = originals.pop(self._index, None)
+        sid = bytes.fromhex(str(claims["sid"]))
+        self._checker.spool.add(sid, RECORD, self._index)
         if claims["op"] == "tombstone":
             checked.tombstones += 1
             self._tombstone()
             return
         checked.policies.add(str(claims["policy_sha256"]))
-        pack = self._checker.pack(str(claims["policy_sha256"]))
-        if f"{pack.ref.id}@{pack.ref.version}" != claims["policy"]:
-            raise PackageMismatchError("the named policy is another than its hash says")
+        pack = self._checker.pack(claims)
         if claims["op"] == "reverse":
-            bill, content = self._reversal(pack, original)
+            content = self._reversal(pack, originals.pop(self._index, None))
         else:
-            bill, content = self._settlement(pack)
-        self._enter(bill, content, lines)
+            content = self._settlement(pack)
+        if content is None:
+            self._enter_clear()
+        else:
+            self._enter(content, lines)
 
     def _require_place(self) -> None:
-        job = self._checker.job
-        month = self._day.year * 100 + self._day.month
+        job, month = self._checker.job, self._month
         if not 0 <= self._index < job.tree_size:
             raise PackageMismatchError("the index lies beyond the month's cut")
         if month > job.month or (self._index < job.first_index and month != job.month):
@@ -268,22 +267,24 @@ class _Record:
         if self._claims["facility"] not in job.hospitals:
             raise PackageMismatchError("no hospital of its facility closed the month")
 
-    def _settlement(self, pack: CompiledPack) -> tuple[BillFigures, dict[str, Any]]:
+    def _settlement(self, pack: CompiledPack) -> dict[str, Any] | None:
+        """The settlement's content, decided once more, where it can be opened."""
         content = self._checker.content(self._verified)
         if content is None:
-            return clear_figures(self._claims), {}
+            return None
         self._checked.opened += 1
         try:
             result = decide(pack, content)
             self._tell(settlement_findings(result, content, self._claims))
             self._link(settlement_links(result, content))
-            return figures_of(content), content
         except _NO_CONTENT:
             raise _no_content() from None
+        return content
 
     def _reversal(
         self, pack: CompiledPack, original: layout.Original | None
-    ) -> tuple[BillFigures, dict[str, Any]]:
+    ) -> dict[str, Any] | None:
+        """The content of what it undoes, decided once more, where it can be opened."""
         if original is None:
             raise MalformedPackageError("the settlement that it undoes is not here")
         undone = self._checker.original(original)
@@ -291,16 +292,16 @@ class _Record:
         content = self._checker.content(self._verified)
         undone_content = self._checker.content(undone)
         if content is None or undone_content is None:
-            return clear_figures(self._claims), {}
+            return None
         self._checked.opened += 1
         try:
             result: Adjudication = decide(pack, undone_content)
             self._tell(settlement_findings(result, undone_content, undone.claims))
             self._tell(reversal_findings(result, content, self._claims))
             self._link(reversal_links(result, undone_content))
-            return figures_of(undone_content), undone_content
         except _NO_CONTENT:
             raise _no_content() from None
+        return undone_content
 
     def _require_undoes(
         self, original: layout.Original, undone: VerifiedRecord
@@ -315,9 +316,8 @@ class _Record:
                 raise PackageMismatchError(
                     f"its {name} is not that of the settlement it undoes"
                 )
-        self._checker.set_aside(
-            Row(bytes.fromhex(str(claims["sid"])), UNDONE, self._index)
-        )
+        sid = bytes.fromhex(str(claims["sid"]))
+        self._checker.spool.add(sid, UNDONE, self._index)
 
     def _tombstone(self) -> None:
         content = self._checker.content(self._verified)
@@ -327,44 +327,61 @@ class _Record:
         if content.get("claims") != dict(self._claims):
             self._tell(iter(["the sealed claims are not the clear ones"]))
 
-    def _enter(
-        self, bill: BillFigures, content: Mapping[str, Any], lines: list[list[str]]
-    ) -> None:
+    def _enter_clear(self) -> None:
+        """Count it by what its clear claims say."""
+        claims = self._claims
+        self._checked.clear_sums.enter(claims, is_late=self._is_late)
+        self._checked.clear.append(clear_cells(self._index, claims))
+
+    @property
+    def _is_late(self) -> bool:
+        job = self._checker.job
+        return is_late(
+            self._month, self._index, month=job.month, first_index=job.first_index
+        )
+
+    def _enter(self, content: Mapping[str, Any], lines: list[list[str]]) -> None:
+        """Count it by what its content says, and make its line."""
         job, claims = self._checker.job, self._claims
+        try:
+            bill, disclosed = figures_of(content), disclosed_of(content)
+        except _NO_CONTENT:
+            raise _no_content() from None
         entry = Entry(
             index=self._index,
             sid=str(claims["sid"]),
             ref=str(claims["ref"]),
             facility=str(claims["facility"]),
-            day=self._day,
-            is_late=is_late(
-                self._day, self._index, month=job.month, first_index=job.first_index
-            ),
+            day=date.fromisoformat(str(claims["day"])),
+            is_late=self._is_late,
             bill=bill,
         )
         self._checked.tally.enter(entry)
-        if not content:
-            self._checked.clear.append(clear_cells(entry))
-            return
         month = f"{job.month // 100:04d}-{job.month % 100:02d}"
         hospital, text = job.hospitals[entry.facility], self._checker.category_text
         lines.append(staff_line(entry, hospital, month, text))
         if job.with_details:
             self._checked.details.append(
-                staff_line(entry, hospital, month, text, disclosed_of(content))
+                staff_line(entry, hospital, month, text, disclosed)
             )
 
     def _link(self, links: Iterator[Link]) -> None:
         for link in links:
             name = f"{link.person} {link.year} {link.pot}".encode()
             key = blake2b(name, digest_size=16).digest()
-            self._checker.set_aside(
-                Row(key, TOTAL, self._index, link.before_fen, link.posted_fen)
+            self._checker.spool.add(
+                key, TOTAL, self._index, link.before_fen, link.posted_fen
             )
 
     def _tell(self, sentences: Iterator[str]) -> None:
         for sentence in sentences:
             _note(self._checked, layout.RECORDS, self._index, sentence)
+
+
+@lru_cache(maxsize=64)
+def _month_number(day: str) -> int:
+    """202601 of a day's text."""
+    return month_of_day(date.fromisoformat(day))
 
 
 def _no_content() -> MalformedPackageError:

@@ -24,8 +24,8 @@ from gateway.month_package.opened import (
 )
 from gateway.month_package.signed_statements import hospitals_of
 from settlement.domain.month_entry import Hospital
-from settlement.domain.policy import compile_pack
 from settlement.domain.policy.faults import PolicyError
+from settlement.service.month_check import compiled
 
 Find = Callable[[str, CryptoError], None]
 Runs = list[tuple[int, int]]
@@ -140,7 +140,7 @@ def _policies(package: Package, find: Find) -> Iterator[tuple[str, bytes]]:
             continue
         try:
             document = package.read(name)
-            pack = compile_pack(document)
+            pack = compiled(document)
         except PolicyError:
             find(name, MalformedPackageError("it is no policy pack"))
             continue

@@ -88,11 +88,11 @@ def record_line(index: int, record: bytes) -> bytes:
     return b"%d %b\n" % (index, record)
 
 
-def parse_record_line(line: bytes) -> tuple[int, bytes]:
-    """Index and record; raises `MalformedPackageError`."""
-    head, separator, record = line.partition(b" ")
-    if not separator or _INDEX.fullmatch(head) is None:
-        raise MalformedPackageError("the line is not an index, a space and a record")
+def parse_record_line(line: bytes) -> tuple[int | None, bytes]:
+    """Index and record of a line; `None` where it has no index."""
+    head, _separator, record = line.partition(b" ")
+    if _INDEX.fullmatch(head) is None:
+        return None, record
     return int(head), record
 
 

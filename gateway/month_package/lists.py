@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import zip_longest
+from itertools import islice, zip_longest
+from operator import itemgetter
 from typing import IO, BinaryIO, cast
 
 from gateway.month_package import layout
@@ -33,6 +35,7 @@ _NO_SPREADSHEET = (
     OSError,
     RuntimeError,
 )
+_clear_of = itemgetter(*CLEAR_COLUMNS)
 _UNREADABLE = (csv.Error, UnicodeDecodeError, IndexError)
 
 
@@ -97,16 +100,18 @@ class StaffList:
                 return
 
     def _follow_cells(self, expected: Sequence[tuple[str, ...]]) -> Iterator[str]:
-        for cells in expected:
-            self._line += 1
-            try:
-                row = next(self._rows, None)
-                found = None if row is None else tuple(row[c] for c in CLEAR_COLUMNS)
-            except _UNREADABLE:
-                found = None
-            if found != cells:
-                self.goes_on = False
-                yield f"line {self._line} is not what the clear claims say"
+        found: list[tuple[str, ...]] = []
+        with contextlib.suppress(*_UNREADABLE):
+            # One by one, so that what was read before a broken line is kept.
+            found.extend(map(_clear_of, islice(self._rows, len(expected))))
+        if found == expected:
+            self._line += len(expected)
+            return
+        self.goes_on = False
+        pairs = zip_longest(expected, found)
+        for number, (ours, theirs) in enumerate(pairs, start=self._line + 1):
+            if ours != theirs:
+                yield f"line {number} is not what the clear claims say"
                 return
 
 

@@ -39,19 +39,22 @@ class Spool:
         self._folder = folder
         self._waiting = [bytearray() for _ in range(BUCKETS)]
 
-    def add(self, row: Row) -> None:
+    def add(
+        self,
+        key: bytes,
+        kind: int,
+        log_index: int,
+        before_fen: int | None = None,
+        posted_fen: int = 0,
+    ) -> None:
         """Set a row aside; its key has 16 bytes, of which the last are random."""
-        waiting = self._waiting[row.key[-1] % BUCKETS]
+        bucket = key[-1] % BUCKETS
+        waiting = self._waiting[bucket]
         waiting += _ROW.pack(
-            row.key,
-            row.kind,
-            row.log_index,
-            row.before_fen is not None,
-            row.before_fen or 0,
-            row.posted_fen,
+            key, kind, log_index, before_fen is not None, before_fen or 0, posted_fen
         )
         if len(waiting) >= _FLUSH_BYTES:
-            self._write(row.key[-1] % BUCKETS)
+            self._write(bucket)
 
     def flush(self) -> None:
         """Write what is still held."""

@@ -15,7 +15,7 @@ from gateway.month_package.checking import Checked, Checker, Job, Stretch
 from gateway.month_package.container import Member
 from gateway.month_package.opened import Package
 
-_STRETCH_BYTES = 2 << 20
+_STRETCH_BYTES = 8 << 20
 #: From here on starting processes costs less than they save.
 _PROCESSES_FROM_BYTES = 16 << 20
 _LINE_BYTES_MAX = 1 << 20

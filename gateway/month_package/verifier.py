@@ -47,7 +47,7 @@ from gateway.month_package.wholeness import (
 )
 from gateway.offline_verify import Finding
 from settlement.domain.month_entry import MonthFacts, MonthTally, month_statement
-from settlement.domain.policy import compile_pack
+from settlement.service.month_check import compiled
 
 FINDINGS_MAX = 10_000
 """More are counted and not kept: memory stays small whatever is wrong."""
@@ -282,6 +282,8 @@ class _Reading:
 
     def _place(self, checked: Checked) -> None:
         """Put the records into the tree, stretch by stretch."""
+        if self._place_run(checked):
+            return
         for index, entry in zip(checked.indexes, checked.entries, strict=True):
             if self.runs and index == self.runs[-1][1] + 1:
                 self.runs[-1] = (self.runs[-1][0], index)
@@ -300,6 +302,19 @@ class _Reading:
             except CryptoError as error:
                 self._outcome.find(layout.PROOFS, error)
                 self._root = None
+
+    def _place_run(self, checked: Checked) -> bool:
+        """The short way, where the stretch goes on without a gap."""
+        indexes, root = checked.indexes, self._root
+        if root is None or not self.runs or not indexes:
+            return False
+        if indexes[0] != self.runs[-1][1] + 1 or root.size != indexes[0]:
+            return False
+        if indexes != list(range(indexes[0], indexes[0] + len(indexes))):
+            return False
+        root.take_entries(checked.entries)
+        self.runs[-1] = (self.runs[-1][0], indexes[-1])
+        return True
 
     def _check_root(self) -> None:
         if self._root is None:
@@ -357,7 +372,7 @@ def _check_sums(
 def _facts(head: Head, outcome: PackageOutcome, reading: _Reading) -> MonthFacts:
     from_earlier, _own = split_runs(reading.runs, head.first_index)
     used = [
-        compile_pack(document).ref
+        compiled(document).ref
         for sha256, document in head.packs.items()
         if sha256 in reading.policies
     ]

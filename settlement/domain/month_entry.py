@@ -94,9 +94,9 @@ class Entry:
         return bool(self.ref)
 
 
-def is_late(day: date, index: int, *, month: int, first_index: int) -> bool:
-    """Whether an entry of a month's package belongs to an earlier month."""
-    return day.year * 100 + day.month < month and index >= first_index
+def is_late(own_month: int, index: int, *, month: int, first_index: int) -> bool:
+    """Whether an entry of a month's package belongs to an earlier month (202601)."""
+    return own_month < month and index >= first_index
 
 
 @dataclass(slots=True)
@@ -129,6 +129,38 @@ class MonthTally:
         for ledger in self.by_facility.values():
             _add(together, ledger)
         return together
+
+
+@dataclass(slots=True)
+class ClearSums:
+    """Sums of what the clear claims say; of a million records, so kept plain."""
+
+    _sums: dict[tuple[str, bool, bool], list[int]] = field(default_factory=dict)
+
+    def enter(self, claims: Mapping[str, Any], *, is_late: bool) -> None:
+        """Count one record."""
+        key = claims["facility"], claims["op"] == "reverse", is_late
+        sums = self._sums.get(key)
+        if sums is None:
+            sums = self._sums[key] = [0, 0, 0, 0, 0]
+        sums[0] += 1
+        sums[1] += claims["total_fen"]
+        sums[2] += claims["funds_fen"]
+        sums[3] += claims["aid_fen"]
+        sums[4] += claims["patient_pays_fen"]
+
+    def tally(self) -> MonthTally:
+        """The same by hospital; tilt and groups are not told in clear."""
+        tally = MonthTally()
+        for (facility, is_reversal, is_late), sums in self._sums.items():
+            count, total_fen, funds_fen, aid_fen, patient_pays_fen = sums
+            tally.of(facility).enter(
+                Figures(count, total_fen, funds_fen, aid_fen, 0, patient_pays_fen),
+                dict.fromkeys(GROUPS, ""),
+                is_reversal=is_reversal,
+                is_late=is_late,
+            )
+        return tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ fills in what the sealed bills say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from settlement.domain.month_entry import CategoryText, Entry, Hospital, MonthTally
 from settlement.domain.statement import Figures, Ledger
@@ -115,16 +116,16 @@ def is_elsewhere(line: Sequence[str]) -> bool:
     return bool(there and home) and there != home
 
 
-def clear_cells(entry: Entry) -> tuple[str, ...]:
-    """What a line says in `CLEAR_COLUMNS`."""
-    fen = -entry.bill.total_fen if entry.is_reversal else entry.bill.total_fen
+def clear_cells(index: int, claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a record's line says in `CLEAR_COLUMNS`."""
+    fen = claims["total_fen"]
     return (
-        str(entry.index),
-        entry.sid,
-        entry.ref,
-        entry.facility,
-        entry.day.isoformat(),
-        yuan(fen),
+        str(index),
+        claims["sid"],
+        claims["ref"],
+        claims["facility"],
+        claims["day"],
+        yuan(-fen if claims["op"] == "reverse" else fen),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from settlement.domain.decision import Adjudication
 from settlement.domain.month_entry import BillFigures
 from settlement.domain.month_lines import Disclosed
-from settlement.domain.policy import CompiledPack
+from settlement.domain.policy import CompiledPack, compile_pack
 from settlement.service.books_decisions import (
     decide_again,
     is_same_decision,
@@ -17,7 +18,6 @@ from settlement.service.books_decisions import (
     totals_before,
 )
 
-_AMOUNTS = ("total_fen", "funds_fen", "aid_fen", "patient_pays_fen")
 _RESIDENT_ID = "resident_id"
 
 
@@ -31,6 +31,12 @@ class Link:
     before_fen: int | None
     """What the decision met; a reversal's record does not say."""
     posted_fen: int
+
+
+@lru_cache(maxsize=64)
+def compiled(document: bytes) -> CompiledPack:
+    """A policy document, compiled once in a process; raises `PolicyError`."""
+    return compile_pack(document)
 
 
 def figures_of(content: Mapping[str, Any]) -> BillFigures:
@@ -57,34 +63,6 @@ def figures_of(content: Mapping[str, Any]) -> BillFigures:
         commercial_fen=bill["commercial_fen"],
         charity_fen=bill["charity_fen"],
         personal_account_fen=bill["personal_account_fen"],
-    )
-
-
-def clear_figures(claims: Mapping[str, Any]) -> BillFigures:
-    """What a record says in clear; the rest is empty."""
-    total_fen, funds_fen, aid_fen, patient_pays_fen = (
-        int(claims[name]) for name in _AMOUNTS
-    )
-    return BillFigures(
-        policy=str(claims["policy"]),
-        category="",
-        subdistrict="",
-        care_type="",
-        service_start="",
-        service_end="",
-        total_fen=total_fen,
-        funds_fen=funds_fen,
-        in_policy_fen=0,
-        basic_insurance_fen=0,
-        serious_illness_fen=0,
-        other_funds_fen=0,
-        base_fen=0,
-        aid_fen=aid_fen,
-        tilt_fen=0,
-        patient_pays_fen=patient_pays_fen,
-        commercial_fen=0,
-        charity_fen=0,
-        personal_account_fen=0,
     )
 
 

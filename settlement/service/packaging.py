@@ -19,6 +19,7 @@ from crypto.range_proof import gap_nodes
 from settlement.domain.calendar import (
     days_of_month,
     month_name,
+    month_of_day,
     rfc3339,
     shanghai_day,
 )
@@ -193,7 +194,7 @@ class MonthBooks:
             facility=row.facility,
             day=day,
             is_late=is_late(
-                day,
+                month_of_day(day),
                 row.log_index,
                 month=self.cut.month,
                 first_index=self.cut.first_index,

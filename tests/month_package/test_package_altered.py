@@ -156,6 +156,12 @@ def drop_original(parts: Parts) -> None:
     parts[layout.ORIGINALS] = b""
 
 
+def more_originals(parts: Parts) -> None:
+    """Give an original to a record that is no reversal."""
+    text = parts[layout.ORIGINALS]
+    parts[layout.ORIGINALS] = b"1 " + text.split(b" ", 1)[1] + text
+
+
 def other_original(parts: Parts) -> None:
     """Give another settlement for the one that the reversal undoes."""
     reversal, _index, _record, path = parts[layout.ORIGINALS].rstrip().split(b" ")
@@ -288,6 +294,7 @@ def short_proof(parts: Parts) -> None:
         (rename_record, layout.RECORDS),
         (drop_original, layout.RECORDS),
         (other_original, layout.RECORDS),
+        (more_originals, layout.ORIGINALS),
         (drop_policy, layout.RECORDS),
         (other_policy, layout.RECORDS),
         (stray, "notes.txt"),
