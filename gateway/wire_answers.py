@@ -297,6 +297,10 @@ class PublicKeyOut(_Answer):
     public_key: str = _say("公钥（base64）", "base64")
     not_before: Day | None = _say("起始日", "first day; null is open")
     not_after: Day | None = _say("截止日", "last day; null is open")
+    name: str | None = _say(
+        "见证方名称；其他密钥没有此字段", "of a witness, where the operator names one",
+        default=None,
+    )  # fmt: skip
 
 
 class KeysOut(_Answer):

@@ -85,16 +85,11 @@ class _Door:
             )
             response.headers["Allow"] = "POST"
             return response
-        if self._waiting >= _WAITING_MAX:
-            return _later("too many wait")
-        self._waiting += 1
         try:
             return await self._answer(request)
         except Exception as bug:  # noqa: BLE001  # the last resort of every request
             _log.error("request.failed", extra={"call": "add_checkpoint"}, exc_info=bug)
-            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "nothing was countersigned")
-        finally:
-            self._waiting -= 1
+            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of this witness")
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         if (request.content_length or 0) > BODY_BYTES_MAX:
@@ -107,8 +102,15 @@ class _Door:
             return _closing(_too_large())
         except (web.RequestPayloadError, TimeoutError, ConnectionError):
             return _closing(_text(HTTPStatus.REQUEST_TIMEOUT, "the body did not come"))
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._bench, self._judge, body)
+        # Counted from here: who sends slowly takes nobody's place.
+        if self._waiting >= _WAITING_MAX:
+            return _later("too many wait")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._bench, self._judge, body)
+        finally:
+            self._waiting -= 1
 
     def _judge(self, body: bytes) -> web.Response:
         try:

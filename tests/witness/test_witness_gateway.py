@@ -285,6 +285,7 @@ async def test_follower_goes_on_through_an_outage(
     assert process.stderr is not None
     said = await process.stderr.readline()
     assert b"trying again in 1 s" in said
+    must("witness", "trust", keeper.vkey, "--trust", true.trust)
     true.gateway.start()
     assert true.url.endswith(port)
     await _until_ready(true.url)
@@ -300,6 +301,18 @@ async def test_follower_goes_on_through_an_outage(
     assert caught_up()
     process.terminate()
     assert await process.wait() == 0
+    # The operator has named the witness to all who ask, or are handed the trust file.
+    for keys in (await _keys(true), true.sandbox.command("keys", "export-trust")):
+        named = [each for each in json.loads(keys)["keys"] if "name" in each]
+        assert [each["name"] for each in named] == ["bureau.example/w"]
+
+
+async def _keys(log: Log) -> str:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{log.url}/v1/keys") as answer,
+    ):
+        return await answer.text()
 
 
 def _command(keeper: Keeper, log: Log) -> list[str]:

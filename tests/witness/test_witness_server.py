@@ -200,6 +200,42 @@ async def test_what_is_no_http_is_answered_and_closed(
     assert answer.split(b" ")[1] == status
 
 
+async def test_slow_callers_take_nobodys_place(
+    serving: WitnessProcess, http: aiohttp.ClientSession
+) -> None:
+    """A hundred who never finish their bodies, and one who does."""
+    address = urlsplit(serving.url)
+    with contextlib.ExitStack() as slow:
+        for _ in range(100):
+            one = socket.create_connection((address.hostname, address.port))
+            slow.enter_context(one)
+            one.sendall(HEAD + b"Content-Length: 500\r\n\r\nold 0\n")
+        assert (await post(http, serving.url, TRUE.request(0, 5))).status == 200
+
+
+async def test_too_many_at_once_are_told_to_come_again(
+    serving: WitnessProcess, http: aiohttp.ClientSession, witness_dir: Path
+) -> None:
+    """While another process holds the folder; whoever waited is answered then."""
+    with WitnessFolder(witness_dir).locked():
+        asked = [
+            asyncio.create_task(post(http, serving.url, TRUE.request(0, 5)))
+            for _ in range(80)
+        ]
+        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 16:
+            more, waiting = await asyncio.wait(
+                waiting, return_when=asyncio.FIRST_COMPLETED
+            )
+            done |= more
+        refused = {(each.result().status, len(done)) for each in done}
+    statuses = [each.status for each in await asyncio.gather(*waiting)]
+
+    assert refused == {(503, 16)}
+    assert sorted(set(statuses)) == [200, 409]
+    assert statuses.count(200) == 1
+
+
 async def test_nothing_of_a_request_is_logged_or_repeated(
     serving: WitnessProcess, http: aiohttp.ClientSession
 ) -> None:
