@@ -39,7 +39,13 @@ _HOLDING = (
 )
 _ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 #: What cuts a fault short when another one takes PostgreSQL away meanwhile.
-INTERRUPTIONS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+INTERRUPTIONS = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Of a connection that is torn down while a statement begins.
+    asyncpg.InternalClientError,
+)
 
 
 async def end_backends(stage: Stage, rng: random.Random) -> None:
