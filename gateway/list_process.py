@@ -37,11 +37,9 @@ from settlement.domain.calendar import month_of
 from settlement.domain.errors import FatalError, RequestRefused
 from settlement.domain.hospital_list import ListRefusedError, RefusedLine
 from settlement.service.reconcile.matching import NewList, match_days, match_month
-from settlement.service.reconcile.working import (
-    DIFFERENCE_STATES,
-    list_differences,
-)
+from settlement.service.reconcile.working import list_differences
 from settlement.store.database import Database
+from settlement.store.differences import ids_found
 from settlement.store.errors import StoreUnavailableError
 from settlement.store.find import reading_faults
 from settlement.store.periods import opened_month
@@ -143,7 +141,7 @@ async def _month(
     """Keep the list and what differs; the list received last counts."""
     month = period.month or 0
     lines = raw_lines(listed, _no_progress)
-    async with database.pool.acquire() as session:
+    async with database.pool.acquire() as session, session.transaction():
         matched = await match_month(
             session,
             month,
@@ -151,19 +149,15 @@ async def _month(
             by=f"{order.facility}/{order.operator}",
             new_list=NewList(sha256, lambda: form_of(listed), lines),
         )
-    told = await list_differences(
-        database,
-        month,
-        matched.facility.id,
-        states=DIFFERENCE_STATES[:-1],
-        limit=MOST_DIFFERENCES + 1,
-    )
+        # Others stand in the books too: resolved ones, and the bureau's.
+        ids = await ids_found(session, MOST_DIFFERENCES)
+    told = await list_differences(database, month, matched.facility.id, ids=ids)
     return {
         "kept": True,
         "tally": asdict(matched.tally),
         "kinds": matched.kinds,
-        "differences": [difference_document(each) for each in told[:MOST_DIFFERENCES]],
-        "more": len(told) > MOST_DIFFERENCES,
+        "differences": [difference_document(each) for each in told],
+        "more": matched.tally.differences > MOST_DIFFERENCES,
     }
 
 

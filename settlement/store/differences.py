@@ -88,11 +88,22 @@ async def add_found(session: Session, rows: Iterable[FoundRow]) -> None:
 
 
 async def keep_found(
-    session: Session, month: int, facility: int, at: datetime, by: str
+    session: Session,
+    month: int,
+    facility: int,
+    at: datetime,
+    by: str,
+    *,
+    not_sought: Iterable[str],
 ) -> None:
-    """Bring what stands in line with what was found, with its history."""
+    """Bring what stands in line with what was found, with its history.
+
+    `not_sought`: kinds that this match could not find; none of them has gone.
+    """
     await session.execute("ANALYZE found")
-    await session.execute(statement("differences_gone"), month, facility, at, by)
+    await session.execute(
+        statement("differences_gone"), month, facility, at, by, list(not_sought)
+    )
     await session.execute(statement("differences_found"), month, facility, at, by)
 
 
@@ -100,6 +111,12 @@ async def kinds_found(session: Session) -> dict[str, int]:
     """How many differences of each kind were found in this transaction."""
     rows = await session.fetch("SELECT kind, count(*) FROM found GROUP BY 1 ORDER BY 1")
     return {row["kind"]: row["count"] for row in rows}
+
+
+async def ids_found(session: Session, limit: int) -> list[bytes]:
+    """The first of what was found in this transaction, in the order of their ids."""
+    rows = await session.fetch("SELECT id FROM found ORDER BY id LIMIT $1", limit)
+    return [row["id"] for row in rows]
 
 
 async def differences(
@@ -110,8 +127,12 @@ async def differences(
     states: Iterable[str] | None = None,
     after: bytes = b"",
     limit: int | None = None,
+    ids: Iterable[bytes] | None = None,
 ) -> list[DifferenceRow]:
-    """The month's differences in the order of their ids, beginning behind `after`."""
+    """The month's differences in the order of their ids, beginning behind `after`.
+
+    With `ids` these alone.
+    """
     rows = await session.fetch(
         "SELECT d.id, d.month, p.code, d.kind, d.owner, d.repair, d.settlement_id,"
         " d.reversal_id, d.listed_id, d.visit_no, d.key, d.lines, d.amounts,"
@@ -119,12 +140,14 @@ async def differences(
         " FROM difference d JOIN party p ON p.id = d.facility_id"
         " WHERE d.month = $1 AND ($2::integer IS NULL OR d.facility_id = $2)"
         " AND ($3::text[] IS NULL OR d.state = ANY ($3)) AND d.id > $4"
+        " AND ($6::bytea[] IS NULL OR d.id = ANY ($6))"
         " ORDER BY d.id LIMIT $5",
         month,
         facility,
         None if states is None else list(states),
         after,
         limit,
+        None if ids is None else list(ids),
     )
     return [_row(*row.values()) for row in rows]
 

@@ -147,8 +147,8 @@ class GatewayProcess:
     def worker_pids(self) -> list[int]:
         """The worker processes that the supervisor has now."""
         pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-        workers = [pid for pid in pids if b"worker_process" in _command_of(pid)]
-        return [pid for pid in workers if _parent_of(pid) == self.pid]
+        workers = [pid for pid in pids if b"worker_process" in command_of(pid)]
+        return [pid for pid in workers if parent_of(pid) == self.pid]
 
     def kill(self) -> None:
         """SIGKILL supervisor and workers as one, as the power going out would."""
@@ -159,7 +159,7 @@ class GatewayProcess:
         for pid in doomed:
             os.kill(pid, signal.SIGKILL)
         self._process.wait()
-        wait_for(lambda: all(not _command_of(pid) for pid in doomed), _ENDED_WITHIN_S)
+        wait_for(lambda: all(not command_of(pid) for pid in doomed), _ENDED_WITHIN_S)
         self._process = None
 
     def stop(self) -> int:
@@ -183,7 +183,7 @@ def wait_for(holds: Callable[[], object], within_s: float) -> None:
         time.sleep(_POLL_S)
 
 
-def _command_of(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
     """A process's command line; empty when it is dead or a zombie."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -191,7 +191,7 @@ def _command_of(pid: int) -> bytes:
         return b""
 
 
-def _parent_of(pid: int) -> int:
+def parent_of(pid: int) -> int:
     """A process's parent (proc(5), the second field after the name); 0 when dead."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")

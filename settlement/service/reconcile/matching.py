@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import orjson
 
 from settlement.domain.calendar import month_name, month_of
-from settlement.domain.matching import Amounts, Difference, Tally, difference_id
+from settlement.domain.matching import (
+    KINDS,
+    Amounts,
+    Difference,
+    Tally,
+    difference_id,
+)
 from settlement.service.ids import ids_of_days
 from settlement.service.reconcile.compare import compare
 from settlement.service.reconcile.faults import MonthFault
@@ -32,6 +38,10 @@ if TYPE_CHECKING:
 
 #: Below, a list of which nothing fits may simply be wrong line by line.
 _MANY_LINES = 20
+#: Kinds that only the bureau's records show.
+_OF_RECORDS = tuple(
+    kind.value for kind, facts in KINDS.items() if facts.stmt_rslt is None
+)
 #: Differences of a day that are told; of a month, that are kept.
 MOST_OF_DAYS = 10_000
 MOST_OF_MONTH = 1_000_000
@@ -89,20 +99,18 @@ async def match_month(
         await _require_open(session, month, facility)
         await span_of(cut).gather(session, facility.id)
         counts, is_new = await _take_list(session, month, facility, new_list, now, by)
-        tally = Tally()
-        await found_store.begin_found(session)
-        async for some in compare(
+        tally = await _find(
+            session, month, facility, has_list=counts is not None, told=with_bureau
+        )
+        # A hospital's upload must not do away with what the bureau's records say.
+        await found_store.keep_found(
             session,
-            has_list=counts is not None,
-            bureau_of=facility.code if with_bureau else None,
-            tally=tally,
-        ):
-            await found_store.add_found(
-                session, _rows(month_name(month), facility.code, some)
-            )
-            if tally.differences > MOST_OF_MONTH:
-                raise MonthFault("MA-4212", facility.code)
-        await found_store.keep_found(session, month, facility.id, now, by)
+            month,
+            facility.id,
+            now,
+            by,
+            not_sought=() if with_bureau else _OF_RECORDS,
+        )
         await keep_match(
             session,
             month,
@@ -120,6 +128,24 @@ async def match_month(
             None if counts is None else counts.sha256,
             is_new,
         )
+
+
+async def _find(
+    session: Session, month: int, facility: FacilityRow, *, has_list: bool, told: bool
+) -> Tally:
+    """Put what differs into the table `found` of this transaction."""
+    tally = Tally()
+    bureau_of = facility.code if told else None
+    await found_store.begin_found(session)
+    async for some in compare(
+        session, has_list=has_list, bureau_of=bureau_of, tally=tally
+    ):
+        await found_store.add_found(
+            session, _rows(month_name(month), facility.code, some)
+        )
+        if tally.differences > MOST_OF_MONTH:
+            raise MonthFault("MA-4212", facility.code)
+    return tally
 
 
 async def _take_list(

@@ -145,6 +145,7 @@ async def list_differences(
     states: Sequence[str] | None = None,
     after: bytes = b"",
     limit: int | None = None,
+    ids: Sequence[bytes] | None = None,
 ) -> list[Told]:
     """The month's differences with their histories, in the order of their ids."""
     async with (
@@ -153,7 +154,13 @@ async def list_differences(
     ):
         await require_opened(session, month)
         rows = await differences(
-            session, month, facility, states=states, after=after, limit=limit
+            session,
+            month,
+            facility,
+            states=states,
+            after=after,
+            limit=limit,
+            ids=ids,
         )
         events: dict[bytes, list[EventRow]] = {}
         for event in await history(session, [row.id for row in rows]):
