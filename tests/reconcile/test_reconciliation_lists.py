@@ -29,7 +29,13 @@ from settlement.store.closing import lock_closing
 from settlement.store.database import Database
 from settlement.store.told import begin_told, end_told
 from tests.acceptance.gateway_process import command_of, parent_of
-from tests.hospital_lists.lists import IDENTITY_NUMBER, xlsx_of, zip_of
+from tests.hospital_lists.lists import (
+    IDENTITY_NUMBER,
+    parts_of,
+    spreadsheet_of,
+    xlsx_of,
+    zip_of,
+)
 from tests.reconcile.months import FEBRUARY, FIRST, JANUARY, LAST, Settled, lines_of
 from tests.reconcile.town import Town, by_kind, open_town, row_of, text_of, yuan
 
@@ -267,6 +273,15 @@ async def test_line_of_last_month_is_moved_there(town: Town) -> None:
     assert found["differences"][0]["repair"]["action"] == "move_line"
 
 
+def with_entity() -> bytes:
+    """A spreadsheet whose sheet would read a file of the gateway's machine."""
+    parts = parts_of(xlsx_of([["a"]]))
+    name = "xl/worksheets/sheet1.xml"
+    start, end = parts[name].split(b"?>", 1)
+    inner = b'?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
+    return spreadsheet_of(parts | {name: start + inner + end})
+
+
 _PACKED = zip_of(b"x" * 100)
 REFUSED = {
     "nothing": (b"", "MA-6301"),
@@ -276,6 +291,7 @@ REFUSED = {
     "an archive in it": (zip_of(_PACKED), "MA-6307"),
     "no text": (b"\0" * 100, "MA-6307"),
     "header": (b"setl_id,medfee_sumamt\nx,1\n", "MA-6309"),
+    "external entity": (with_entity(), "MA-6313"),
     "half a spreadsheet": (xlsx_of([["a"]])[:-100], "MA-6304"),
 }
 
