@@ -534,7 +534,7 @@ async def test_process_that_takes_too_long_is_ended(town: Town) -> None:
     """503, and no process is left behind."""
     gateway = town.months.house.gateway
     gateway.reconciliation.lists = ListRunner(within_s=0.5)
-    async with held(town):
+    async with held(town), asyncio.timeout(_WITHIN_S):
         status, document = await (await begin_upload(town))
         assert children() == []
 
