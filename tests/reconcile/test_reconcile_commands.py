@@ -195,6 +195,7 @@ def _closes(scene: Scene) -> None:
     """One officer here, the other on a machine without a database."""
     by_li = scene.ask("close", "--month", MONTH, "--key", scene.key("li"))
     assert by_li.count("还需 1 位") == 2
+    _shoot(scene, "close", "--month", MONTH, "--key", scene.key("li"))
     for code in HOSPITALS:
         statement = scene.folder / f"{code}.statement.json"
         signature = scene.folder / f"{code}.signature.json"
@@ -211,17 +212,13 @@ def _closes(scene: Scene) -> None:
     assert [each["officers"] for each in state["hospitals"]] == [["li", "wang"]] * 2
 
 
-def _packages(scene: Scene) -> None:
-    """The same bytes twice, also after a process that was shot in the middle."""
-    one, two = scene.folder / "one.zip", scene.folder / "two.zip"
-    scene.ask("package", "--month", MONTH, "--out", str(one))
+def _shoot(scene: Scene, *arguments: str) -> None:
+    """Run a command three times, and kill it somewhere on its way."""
     shot = random.Random(1)
+    where = ("--data-dir", str(scene.sandbox.data_dir))
     for _ in range(3):
         making = subprocess.Popen(
-            [
-                *command_line("reconcile", "package", "--month", MONTH),
-                *("--out", str(two), "--data-dir", str(scene.sandbox.data_dir)),
-            ],
+            command_line("reconcile", *arguments, *where),
             cwd=PROJECT,
             env=environment(),
             stdout=subprocess.DEVNULL,
@@ -230,6 +227,13 @@ def _packages(scene: Scene) -> None:
         time.sleep(shot.uniform(0.3, 1.0))
         making.send_signal(signal.SIGKILL)
         making.wait()
+
+
+def _packages(scene: Scene) -> None:
+    """The same bytes twice, also after a process that was shot in the middle."""
+    one, two = scene.folder / "one.zip", scene.folder / "two.zip"
+    scene.ask("package", "--month", MONTH, "--out", str(one))
+    _shoot(scene, "package", "--month", MONTH, "--out", str(two))
     two.unlink(missing_ok=True)
     scene.ask("package", "--month", MONTH, "--out", str(two))
     assert one.read_bytes() == two.read_bytes()
