@@ -199,7 +199,7 @@ async def test_guessing_tokens_is_stopped_before_the_database(
 
     # Until the new party was noticed, every token is looked up anew now and then.
     sessions = edge.edge.door._sessions
-    while sessions._version != await sessions._store.version():
+    while sessions._version != await sessions._store.version():  # noqa: ASYNC110  # a poll
         await asyncio.sleep(0.05)
     assert await ask(bearer) == 200
     guesses = [await ask("Bearer " + f"{n:043d}") for n in range(10)]
