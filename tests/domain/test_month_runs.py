@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,4 @@ def test_runs_hold_just_the_indexes_and_no_two_touch(indexes: set[int]) -> None:
     runs = ranges(sorted(indexes))
 
     assert {n for first, last in runs for n in range(first, last + 1)} == indexes
-    assert all(
-        before[1] + 1 < after[0] for before, after in zip(runs, runs[1:], strict=False)
-    )
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(runs))
