@@ -19,6 +19,7 @@ from gateway.cli.reconcile_desk import (
     open_list,
     run_reconcile,
     sha256_of,
+    yield_to_settling,
 )
 from gateway.cli.reconcile_view import (
     print_differences,
@@ -132,6 +133,7 @@ def match_(
         raise click.ClickException(
             "--file is one hospital's list; say whose: --facility"
         )
+    yield_to_settling()
     reader = find_reader(data_dir, bureau_key)
     view = None if reader is None else BureauView(reader.key, reader.trust)
 

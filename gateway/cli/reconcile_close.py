@@ -17,7 +17,12 @@ from crypto.approval import (
 )
 from crypto.errors import CryptoError
 from gateway.cli.policy_office import officer_key
-from gateway.cli.reconcile_desk import counting, month_option, run_reconcile
+from gateway.cli.reconcile_desk import (
+    counting,
+    month_option,
+    run_reconcile,
+    yield_to_settling,
+)
 from gateway.installation import Installation
 from gateway.keyfiles import load_keys, write_new
 from gateway.location import json_option, location_options, open_database
@@ -245,6 +250,7 @@ def package_command(
     """
     origin = Installation.load(data_dir).origin
     signer = load_keys(data_dir).checkpoint_sign
+    yield_to_settling()
 
     async def work() -> PackageMade:
         async with open_database(data_dir, dsn, max_size=2) as database:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import hashlib
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -27,6 +28,8 @@ from settlement.service.reconcile.faults import MonthFault
 
 _T = TypeVar("_T")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+#: Nobody waits for a match or a package as a patient waits at the desk.
+_LONG_WORK = 19
 _HASHED_AT_ONCE = 1 << 20
 
 
@@ -67,6 +70,11 @@ def run_reconcile(work: Coroutine[Any, Any, _T]) -> _T:
         UnreadableRecordError,
     ) as fault:
         raise click.ClickException(str(fault).splitlines()[0]) from fault
+
+
+def yield_to_settling() -> None:
+    """Let the system serve cashiers first on a machine that they share."""
+    os.nice(_LONG_WORK)
 
 
 def _list_refused(refused: ListRefusedError) -> str:
