@@ -364,14 +364,16 @@ def _take_outcome(looking: asyncio.Future[Any]) -> None:
 async def _known_settlement(
     database: Database, facility_id: int, key: str
 ) -> rows.StoredKey | None:
-    with our_errors():
-        async with database.pool.acquire() as connection:
-            found = await read_settlements(connection, [(facility_id, key)])
-            try:
+    try:
+        with our_errors():
+            async with database.pool.acquire() as connection:
+                found = await read_settlements(connection, [(facility_id, key)])
                 async with committed(cast("Connection", connection)):
                     await connection.execute(_FENCE)
-            except (CommitUnknownError, BatchRefusedError) as cut:
-                raise StoreUnavailableError("not known to be lasting") from cut
+    except (CommitUnknownError, BatchRefusedError) as cut:
+        # A look-up that is refused, in whatever state it met its connection, has told
+        # nothing: the next one may.
+        raise StoreUnavailableError("not known to be lasting") from cut
     return found.get((facility_id, key))
 
 

@@ -102,6 +102,11 @@ def test_other_seed_is_another_run() -> None:
     assert run_seed(3).digest != run_seed(5).digest
 
 
+def test_look_up_on_a_spoiled_connection_is_told_as_not_now() -> None:
+    """503 and the same key again, where the caller was told of an internal error."""
+    assert run_seed(728).violations == []
+
+
 def test_conflict_at_a_look_up_passes() -> None:
     """Of a key that is looked up outside of any batch: 503, and the next try is told.
 
