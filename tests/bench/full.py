@@ -76,7 +76,7 @@ def main(*, settlements: tuple[int, ...], gate: bool) -> None:
         _prepare(folder, count)
         measures += _match(folder, count)
     beside = settle_p99_while_closing(Path("var/bench"), _LEDGER, min(settlements))
-    measures.append(uvloop.run(beside))
+    measures += uvloop.run(beside)
     measures += month_package.measure(Path("var/bench"), min(settlements), rounds=3)
     table = Table("figure", "ratio", "target", "note")
     for each in measures:

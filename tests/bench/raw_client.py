@@ -1,14 +1,17 @@
 """A raw asyncio HTTP/1.1 client: as little work for each request as Python allows.
 
-Closed loop: each connection sends its next prepared request when the answer to the
-one before is complete. It understands `Content-Length` answers alone, which is all
-that the servers under test send.
+Closed loop (`run_load`): each connection sends its next prepared request when the
+answer to the one before is complete. Open arrival (`run_paced`): each request starts
+at its scheduled time, and its latency counts from then, so that a stall shows in all
+who would have come meanwhile. It understands `Content-Length` answers alone, which is
+all that the servers under test send.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -28,6 +31,7 @@ class Load:
     latencies_s: list[float] = field(default_factory=list)
     client_cpu_s: float = 0.0
     bytes_in: int = 0
+    late_s: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -86,6 +90,32 @@ class _Connection(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("closed by the server"))
 
 
+class _PacedConnection(_Connection):
+    """Sends what it is given; between two requests it lies in `idle`."""
+
+    def __init__(
+        self,
+        load: Load,
+        idle: asyncio.LifoQueue[_PacedConnection],
+        waiting: deque[tuple[float, bytes]],
+    ) -> None:
+        super().__init__(load, lambda: None)
+        self._idle = idle
+        self._waiting = waiting
+
+    def _send(self) -> None:
+        if self._waiting:
+            self.send(*self._waiting.popleft())
+        else:
+            self._idle.put_nowait(self)
+
+    def send(self, due: float, request: bytes) -> None:
+        """Send what was due at `due` of `time.perf_counter`."""
+        assert self._transport is not None
+        self._sent_at = due
+        self._transport.write(request)
+
+
 async def run_load(
     port: int, requests: Iterator[bytes], *, connections: int, seconds: float
 ) -> Load:
@@ -109,6 +139,48 @@ async def run_load(
     await asyncio.gather(*(protocol.done for _, protocol in made))
     load.seconds = time.perf_counter() - started
     load.client_cpu_s = time.process_time() - cpu
+    return load
+
+
+async def run_paced(
+    port: int,
+    requests: Iterator[bytes],
+    *,
+    per_second: float,
+    seconds: float,
+    connections: int = 64,
+) -> Load:
+    """Start a request every `1 / per_second` seconds, whatever the answers do.
+
+    `Load.late_s` is how late the worst request left for want of this client, not of
+    the server: a run in which it is large says nothing.
+    """
+    load = Load()
+    loop = asyncio.get_running_loop()
+    idle: asyncio.LifoQueue[_PacedConnection] = asyncio.LifoQueue()
+    waiting: deque[tuple[float, bytes]] = deque()
+    made = [
+        await loop.create_connection(
+            lambda: _PacedConnection(load, idle, waiting), "127.0.0.1", port
+        )
+        for _ in range(connections)
+    ]
+    started, cpu = time.perf_counter(), time.process_time()
+    for number in range(int(per_second * seconds)):
+        due = started + number / per_second
+        if (pause := due - time.perf_counter()) > 0:
+            await asyncio.sleep(pause)
+        load.late_s = max(load.late_s, time.perf_counter() - due)
+        if not idle.empty():
+            idle.get_nowait().send(due, next(requests))
+        else:
+            waiting.append((due, next(requests)))
+    for _ in range(connections):
+        await idle.get()
+    load.seconds = time.perf_counter() - started
+    load.client_cpu_s = time.process_time() - cpu
+    for transport, _ in made:
+        transport.close()
     return load
 
 
