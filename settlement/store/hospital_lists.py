@@ -83,6 +83,12 @@ async def resolve_lines(session: Session, facility: int) -> None:
         "UPDATE listed SET listed_id = '' WHERE settlement_id IS NOT NULL"
     )
     await session.execute(statement("place_listed"))
+    await session.execute(statement("place_refunds"))
+
+
+async def place_in_months(session: Session) -> None:
+    """Tell lines that lie elsewhere the month that holds what they mean."""
+    await session.execute(statement("place_in_months"))
 
 
 async def keep_list(

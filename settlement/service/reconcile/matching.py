@@ -177,6 +177,7 @@ async def _take_list(
         await lists.read_kept(session, known.no)
         counts = known
     await lists.resolve_lines(session, facility.id)
+    await lists.place_in_months(session)
     await require_fits(session, facility.code)
     return counts, is_new
 

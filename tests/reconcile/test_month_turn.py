@@ -1,0 +1,90 @@
+"""What stands at the turn of a month: refunds, late entries, what is carried over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from settlement.service.reconcile.working import list_differences
+from settlement.store.database import Database
+from tests.reconcile.months import (
+    FEBRUARY,
+    FIRST,
+    JANUARY,
+    LAST,
+    Months,
+    kinds_of,
+    line_of,
+    lines_of,
+    open_months,
+)
+
+
+@pytest.fixture
+async def months(database: Database, tmp_path: Path) -> AsyncIterator[Months]:
+    """Give an empty gateway with two hospitals."""
+    async with open_months(database, tmp_path / "var") as made:
+        yield made
+
+
+@pytest.mark.parametrize("is_flagged", [True, False])
+async def test_refund_of_the_next_month_is_not_to_be_reversed_again(
+    months: Months, is_flagged: bool
+) -> None:
+    """The hospital lists it with the settlement; it is told the reversal's month."""
+    settled = await months.settle(LAST)
+    await months.reverse(settled, FIRST)
+    await months.open()
+    refund = line_of(settled, 2, refund=True)._replace(refund=is_flagged)
+
+    matched = await months.match([line_of(settled), refund])
+
+    assert kinds_of(matched) == {"other_period": 1}
+    (told,) = await list_differences(months.database, JANUARY, None)
+    assert f"{told.row.actual_day}" == "2026-02-01"
+    assert told.row.lines == [2]
+    # Moved there, it is flat.
+    assert kinds_of(await months.match(lines_of(settled))) == {}
+    await months.open(FEBRUARY)
+    assert kinds_of(await months.match([refund], month=FEBRUARY)) == {}
+
+
+@pytest.mark.parametrize("is_flagged", [True, False])
+async def test_refund_alone_is_told_its_own_day(
+    months: Months, is_flagged: bool
+) -> None:
+    """By a flag or by its sign: the day of our reversal, not of the settlement."""
+    here, settled = await months.settle(FIRST), await months.settle(LAST)
+    await months.reverse(settled, datetime(2026, 3, 5, tzinfo=UTC))
+    await months.open()
+    await months.open(FEBRUARY)
+    refund = line_of(settled, 2, refund=True)._replace(refund=is_flagged)
+
+    assert kinds_of(await months.match([line_of(here), refund], month=FEBRUARY)) == {
+        "other_period": 1
+    }
+    (told,) = await list_differences(months.database, FEBRUARY, None)
+    assert f"{told.row.actual_day}" == "2026-03-05"
+
+
+async def test_late_settlement_is_told_the_month_that_holds_it(months: Months) -> None:
+    """Its own day lies in the month whose list it is to leave."""
+    early = await months.settle(LAST)
+    await months.open()
+    late = await months.settle(LAST)
+    listed = lines_of(early, late)
+
+    assert kinds_of(await months.match(listed)) == {"other_period": 1}
+    (told,) = await list_differences(months.database, JANUARY, None)
+    assert f"{told.row.actual_day}" == "2026-02-01"
+    await months.open(FEBRUARY)
+    later = await months.settle(LAST)
+    await months.match([*listed, line_of(later, 3)])
+    days = {
+        told.row.settlement_id: f"{told.row.actual_day}"
+        for told in await list_differences(months.database, JANUARY, None)
+    }
+    assert days == {late.id: "2026-02-01", later.id: "2026-03-01"}
