@@ -179,7 +179,8 @@ async def run_paced(
         await idle.get()
     load.seconds = time.perf_counter() - started
     load.client_cpu_s = time.process_time() - cpu
-    for transport, _ in made:
+    for transport, protocol in made:
+        protocol.done.set_result(None)
         transport.close()
     return load
 
