@@ -104,8 +104,16 @@ async def opened_month(session: Session, month: int) -> OpenedMonth | None:
 
 
 async def earliest_month(session: Session) -> int | None:
-    """The month of the earliest entry of the log; `None` for an empty log."""
-    month: int | None = await session.fetchval("SELECT min(month) FROM log_leaf")
+    """The month of the earliest entry of the log; `None` for an empty log.
+
+    Raises `LookupError` where there is no log yet.
+    """
+    row = await session.fetchrow(
+        "SELECT (SELECT min(month) FROM log_leaf) AS month FROM log_head"
+    )
+    if row is None:
+        raise LookupError("there is no log yet")
+    month: int | None = row["month"]
     return month
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from settlement.domain.calendar import month_name, month_of_day, shanghai_day
+from settlement.domain.month_range import month_before
 from settlement.service.reconcile.faults import MonthFault
 from settlement.service.reconcile.months import open_month
 from settlement.service.reconcile.working import list_differences, resolve
@@ -206,7 +208,8 @@ async def test_the_same_file_twice_is_one_list(months: Months) -> None:
 
 
 @pytest.mark.parametrize(
-    ("month", "reason"), [(209901, "MA-4202"), (202603, "MA-4203")]
+    ("month", "reason"),
+    [(209901, "MA-4202"), (202603, "MA-4203"), (202512, "MA-4203")],
 )
 async def test_months_open_in_their_order_once_they_are_over(
     months: Months, month: int, reason: str
@@ -219,6 +222,20 @@ async def test_months_open_in_their_order_once_they_are_over(
 
     assert refused.value.reason == reason
     assert "2026-01 comes first" in str(refused.value) or reason == "MA-4202"
+
+
+async def test_first_month_of_an_empty_log_is_the_last_that_is_over(
+    months: Months,
+) -> None:
+    """An opening is never taken back: with a wrong year 240 more would follow."""
+    over = month_before(month_of_day(shanghai_day(datetime.now(UTC))))
+
+    with pytest.raises(MonthFault) as refused:
+        await months.open(200601)
+
+    assert refused.value.reason == "MA-4203"
+    assert f"{month_name(over)} comes first" in str(refused.value)
+    assert await months.open(over) == 0
 
 
 async def test_opening_twice_changes_nothing(months: Months) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from settlement.domain.calendar import (
     days_of_month,
     month_name,
+    month_of_day,
     next_month,
     shanghai_day,
 )
+from settlement.domain.month_range import month_before
 from settlement.service.ids import ids_of_days
 from settlement.service.reconcile.faults import MonthFault
 from settlement.store import periods
@@ -33,25 +36,30 @@ async def open_month(database: Database, month: int, *, by: str) -> OpenedMonth:
         for row in opened:
             if row.month == month:
                 return row
-        if shanghai_day(now) <= days_of_month(month)[1]:
+        today = shanghai_day(now)
+        if today <= days_of_month(month)[1]:
             raise MonthFault("MA-4202", month_name(month))
-        await _require_turn(connection, month, opened)
         first_index = opened[-1].tree_size if opened else 0
         try:
+            await _require_turn(connection, month, opened, today)
             return await periods.open_month(connection, month, first_index, now, by)
         except LookupError:
             raise MonthFault("MA-4220") from None
 
 
 async def _require_turn(
-    session: Session, month: int, opened: list[OpenedMonth]
+    session: Session, month: int, opened: list[OpenedMonth], today: date
 ) -> None:
-    """Months follow each other without a gap, from the first that holds anything."""
+    """Months follow each other without a gap, from the first that holds anything.
+
+    An opening is never taken back, so a slip of the pen (2006-01) must not begin them.
+    """
     if opened:
         expected = next_month(opened[-1].month)
     else:
-        earliest = await periods.earliest_month(session)
-        expected = month if earliest is None else min(earliest, month)
+        expected = await periods.earliest_month(session) or month_before(
+            month_of_day(today)
+        )
     if month != expected:
         raise MonthFault("MA-4203", f"{month_name(expected)} comes first")
 
