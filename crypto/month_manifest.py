@@ -17,7 +17,7 @@ from crypto.trust import Trust
 
 _FIRST_LINE = "medaid month package v1"
 _NAME = "/month-package"
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"(?!000[01])[0-9]{4}-(0[1-9]|1[0-2])")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LINES = 6

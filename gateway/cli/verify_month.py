@@ -24,13 +24,9 @@ from rich.progress import (
 from crypto.keys import OpeningKey
 from crypto.trust import Trust
 from gateway.month_package.container import MAGIC, ContainerFault
+from gateway.month_package.outcome import Means, PackageOutcome
 from gateway.month_package.tables import csv_head, csv_lines, read_csv, write_workbook
-from gateway.month_package.verifier import (
-    Means,
-    PackageOutcome,
-    record_count,
-    verify_package,
-)
+from gateway.month_package.verifier import record_count, verify_package
 from settlement.domain.month_lines import STAFF_COLUMNS, yuan
 
 _FINDINGS_SHOWN = 50

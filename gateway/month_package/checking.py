@@ -8,7 +8,6 @@ content and the decision itself. What concerns the whole is handed back, small.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
@@ -23,16 +22,14 @@ from crypto.merkle import leaf_hash, verify_inclusion
 from crypto.record import VerifiedRecord, record_hash, verify_record
 from crypto.trust import parse_trust_file
 from gateway.month_package import layout
-from gateway.month_package.spool import RECORD, TOTAL, UNDONE, Spool
+from gateway.month_package.checked import Checked, Job, Stretch, note, where_of
+from gateway.month_package.spool import CARD, RECORD, TOTAL, UNDONE, Spool
 from gateway.month_package.tables import csv_lines
 from gateway.offline_verify import Finding
 from settlement.domain.calendar import month_of_day
 from settlement.domain.decision import Adjudication
 from settlement.domain.month_entry import (
-    ClearSums,
     Entry,
-    Hospital,
-    MonthTally,
     is_late,
 )
 from settlement.domain.month_lines import clear_cells, staff_line
@@ -54,60 +51,8 @@ from settlement.service.month_check import (
 _NO_CONTENT = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 _SAME_IN_A_REVERSAL = (
     "total_fen", "funds_fen", "aid_fen", "patient_pays_fen", "facility", "policy",
-    "policy_sha256",
+    "policy_sha256", "sandbox",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a process needs; crosses to it as bytes."""
-
-    path: str
-    trust: bytes
-    opening_key: bytes | None
-    month: int
-    first_index: int
-    tree_size: int
-    root: bytes
-    hospitals: Mapping[str, Hospital]
-    packs: Mapping[str, bytes]
-    """By SHA-256: the policy documents of the package that are sound."""
-    spool: str
-    with_details: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Where a stretch of records stands in the file, and the originals it needs."""
-
-    offset: int
-    size: int
-    originals_offset: int
-    originals_size: int
-
-
-@dataclass(slots=True)
-class Checked:
-    """What a stretch turned out to be."""
-
-    findings: list[Finding] = field(default_factory=list)
-    indexes: list[int] = field(default_factory=list)
-    entries: list[bytes] = field(default_factory=list)
-    """SHA-256 of each record, for the tree."""
-    tally: MonthTally = field(default_factory=MonthTally)
-    tombstones: int = 0
-    sandbox: int = 0
-    opened: int = 0
-    policies: set[str] = field(default_factory=set)
-    """SHA-256 of the documents that the records name."""
-    lines: bytes = b""
-    """What the staff's list must say, where the contents were opened."""
-    clear: list[tuple[str, ...]] = field(default_factory=list)
-    """What it must say of the clear claims, where they were not."""
-    clear_sums: ClearSums = field(default_factory=ClearSums)
-    details: list[list[str]] = field(default_factory=list)
-    is_whole: bool = True
-    """Whether every record held, so that there is a line for each."""
 
 
 class Checker:
@@ -144,7 +89,7 @@ class Checker:
         for line in self._read(stretch.offset, stretch.size).splitlines():
             self._line(line, originals, checked, lines)
         for index in originals:
-            _note(checked, layout.ORIGINALS, index, "no reversal here undoes it")
+            note(checked, layout.ORIGINALS, index, "no reversal here undoes it")
         checked.lines = csv_lines(lines)
         checked.tally.add(checked.clear_sums.tally())
         self.spool.flush()
@@ -163,12 +108,10 @@ class Checker:
             try:
                 original = layout.parse_original(line)
             except CryptoError as error:
-                checked.findings.append(Finding.of(layout.ORIGINALS, error))
+                checked.find(Finding.of(layout.ORIGINALS, error))
                 continue
             if original.reversal_index in found:
-                _note(
-                    checked, layout.ORIGINALS, original.reversal_index, "stands twice"
-                )
+                note(checked, layout.ORIGINALS, original.reversal_index, "stands twice")
             found[original.reversal_index] = original
         return found
 
@@ -191,7 +134,7 @@ class Checker:
         except CryptoError as error:
             if index is not None and verified is None:
                 checked.entries.append(record_hash(record))
-            checked.findings.append(Finding.of(_where(layout.RECORDS, index), error))
+            checked.find(Finding.of(where_of(layout.RECORDS, index), error))
             checked.is_whole = False
 
     def pack(self, claims: Mapping[str, Claim]) -> CompiledPack:
@@ -275,8 +218,9 @@ class _Record:
         self._checked.opened += 1
         try:
             result = decide(pack, content)
-            self._tell(settlement_findings(result, content, self._claims))
+            self._tell(settlement_findings(pack, result, content, self._claims))
             self._link(settlement_links(result, content))
+            self._card(content)
         except _NO_CONTENT:
             raise _no_content() from None
         return content
@@ -296,7 +240,8 @@ class _Record:
         self._checked.opened += 1
         try:
             result: Adjudication = decide(pack, undone_content)
-            self._tell(settlement_findings(result, undone_content, undone.claims))
+            undone_claims = undone.claims
+            self._tell(settlement_findings(pack, result, undone_content, undone_claims))
             self._tell(reversal_findings(result, content, self._claims))
             self._link(reversal_links(result, undone_content))
         except _NO_CONTENT:
@@ -312,7 +257,7 @@ class _Record:
         if original.index >= self._index:
             raise PackageMismatchError("what it undoes stands behind it in the log")
         for name in _SAME_IN_A_REVERSAL:
-            if claims[name] != self._claims[name]:
+            if claims.get(name) != self._claims.get(name):
                 raise PackageMismatchError(
                     f"its {name} is not that of the settlement it undoes"
                 )
@@ -342,11 +287,13 @@ class _Record:
 
     def _enter(self, content: Mapping[str, Any], lines: list[list[str]]) -> None:
         """Count it by what its content says, and make its line."""
-        job, claims = self._checker.job, self._claims
         try:
-            bill, disclosed = figures_of(content), disclosed_of(content)
+            self._enter_opened(content, lines)
         except _NO_CONTENT:
             raise _no_content() from None
+
+    def _enter_opened(self, content: Mapping[str, Any], lines: list[list[str]]) -> None:
+        job, claims = self._checker.job, self._claims
         entry = Entry(
             index=self._index,
             sid=str(claims["sid"]),
@@ -354,28 +301,45 @@ class _Record:
             facility=str(claims["facility"]),
             day=date.fromisoformat(str(claims["day"])),
             is_late=self._is_late,
-            bill=bill,
+            bill=figures_of(content),
         )
-        self._checked.tally.enter(entry)
         month = f"{job.month // 100:04d}-{job.month % 100:02d}"
         hospital, text = job.hospitals[entry.facility], self._checker.category_text
-        lines.append(staff_line(entry, hospital, month, text))
+        line = staff_line(entry, hospital, month, text)
+        detailed = line
         if job.with_details:
-            self._checked.details.append(
-                staff_line(entry, hospital, month, text, disclosed)
-            )
+            detailed = staff_line(entry, hospital, month, text, disclosed_of(content))
+        if not all(isinstance(cell, str) for cell in detailed):
+            raise TypeError
+        self._checked.tally.enter(entry)
+        lines.append(line)
+        if job.with_details:
+            self._checked.details.append(detailed)
+
+    def _card(self, content: Mapping[str, Any]) -> None:
+        """Whose the card is, to be compared with what other records say."""
+        card = content["bill"]["card"]
+        self._checker.spool.add(
+            _digest(f"{card['kind']} {card['number']}", 16),
+            CARD,
+            self._index,
+            posted_fen=int.from_bytes(_digest(str(content["person"]), 7)),
+        )
 
     def _link(self, links: Iterator[Link]) -> None:
         for link in links:
-            name = f"{link.person} {link.year} {link.pot}".encode()
-            key = blake2b(name, digest_size=16).digest()
+            key = _digest(f"{link.person} {link.year} {link.pot}", 16)
             self._checker.spool.add(
                 key, TOTAL, self._index, link.before_fen, link.posted_fen
             )
 
     def _tell(self, sentences: Iterator[str]) -> None:
         for sentence in sentences:
-            _note(self._checked, layout.RECORDS, self._index, sentence)
+            note(self._checked, layout.RECORDS, self._index, sentence)
+
+
+def _digest(text: str, size: int) -> bytes:
+    return blake2b(text.encode(), digest_size=size).digest()
 
 
 @lru_cache(maxsize=64)
@@ -386,12 +350,3 @@ def _month_number(day: str) -> int:
 
 def _no_content() -> MalformedPackageError:
     return MalformedPackageError("the sealed content lacks a member, or one is wrong")
-
-
-def _where(member: str, index: int | None) -> str:
-    return member if index is None else f"{member}[{index}]"
-
-
-def _note(checked: Checked, member: str, index: int, sentence: str) -> None:
-    error = PackageMismatchError(sentence)
-    checked.findings.append(Finding.of(_where(member, index), error))

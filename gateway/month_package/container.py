@@ -23,6 +23,8 @@ _DAY_ONE = 0x21  # 1980-01-01, the first day that the format knows
 _IN_EXTRA, _MANY = 0xFFFFFFFF, 0xFFFF
 _ATTRIBUTES = 0o100644 << 16
 _NAME_BYTES_MAX = 255
+#: Two for each hospital and a few more; what lists millions only fills memory.
+MEMBERS_MAX = 100_000
 _LOCAL = struct.Struct("<4s5H3I2HHHQQ")
 _NAME_LENGTH = slice(26, 28)
 _CENTRAL = struct.Struct("<4s6H3I5H2IHHQQQ")
@@ -151,6 +153,8 @@ def read_members(file: BinaryIO) -> list[Member]:
     while (member := _member_at(file, at, file_size)) is not None:
         members.append(member)
         at = member.end
+        if len(members) > MEMBERS_MAX:
+            raise ContainerFault(f"it has more than {MEMBERS_MAX} parts")
     expected = _directory(members)
     file.seek(at)
     found = file.read(len(expected) + 1)

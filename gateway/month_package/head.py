@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from crypto.checkpoint import Checkpoint
-from crypto.errors import CryptoError, MalformedPackageError, PackageMismatchError
+from crypto.errors import (
+    CryptoError,
+    KeyNotValidError,
+    MalformedPackageError,
+    PackageMismatchError,
+    UnknownKeyError,
+)
+from crypto.keys import Role
 from crypto.merkle import verify_consistency
-from crypto.month_manifest import MonthManifest
+from crypto.month_manifest import MonthManifest, verify_month_manifest
 from crypto.trust import Trust
 from gateway.month_package import layout
 from gateway.month_package.container import ContainerFault
 from gateway.month_package.opened import (
+    DOCUMENT_BYTES_MAX,
     Package,
     checkpoint_of,
     manifest_of,
@@ -23,12 +33,14 @@ from gateway.month_package.opened import (
     part_findings,
 )
 from gateway.month_package.signed_statements import hospitals_of
+from settlement.domain.calendar import month_of
 from settlement.domain.month_entry import Hospital
 from settlement.domain.policy.faults import PolicyError
 from settlement.service.month_check import compiled
 
 Find = Callable[[str, CryptoError], None]
 Runs = list[tuple[int, int]]
+_MONTH = re.compile(r"(?!000[01])[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(slots=True)
@@ -48,6 +60,11 @@ class Head:
         return int(self.manifest.month.replace("-", ""))
 
     @property
+    def first_day(self) -> date:
+        """The month's."""
+        return date.fromisoformat(f"{self.manifest.month}-01")
+
+    @property
     def first_index(self) -> int:
         """The earlier cut."""
         return int(self.statement["first_index"])
@@ -63,8 +80,10 @@ def read_head(package: Package, trust: Trust, find: Find) -> Head | None:
     part = layout.MANIFEST
     try:
         manifest = manifest_of(package, trust)
+        in_use = _in_use(trust, manifest.month)
+        _require_in_use(package, in_use)
         part = layout.CHECKPOINT
-        checkpoint = checkpoint_of(package, trust, part)
+        checkpoint = checkpoint_of(package, in_use, part)
         if checkpoint.size != manifest.tree_size:
             raise PackageMismatchError("it is of another size than the manifest says")
         part = layout.STATEMENT
@@ -93,6 +112,11 @@ def follow_previous(
             error = PackageMismatchError("it does not name the earlier package given")
             find(layout.STATEMENT, error)
         return None
+    if named["month"] != month_of(head.first_day - timedelta(days=1)):
+        error = PackageMismatchError(
+            "the package that it follows is not of the month before"
+        )
+        find(layout.STATEMENT, error)
     try:
         _check_consistency(package, head, trust, named)
     except CryptoError as error:
@@ -116,9 +140,39 @@ def _statement(package: Package, part: str) -> dict[str, Any]:
         not isinstance(previous, dict)
         or previous.keys() != {"month", "tree_size", "statement_sha256"}
         or type(previous["tree_size"]) is not int
+        or not isinstance(previous["statement_sha256"], str)
+        or not isinstance(previous["month"], str)
+        or _MONTH.fullmatch(previous["month"]) is None
     ):
         raise MalformedPackageError("its previous does not have its members")
     return statement
+
+
+def _in_use(trust: Trust, month: str) -> Trust:
+    """What is believed, without the log's keys that were retired before the month.
+
+    A checkpoint bears no time, but a month's package is signed when the month is over.
+    """
+    first_day = date.fromisoformat(f"{month}-01")
+    return Trust(
+        trust.origin,
+        [
+            key
+            for key in trust.keys
+            if key.role is not Role.CHECKPOINT_SIGN
+            or key.not_after is None
+            or key.not_after >= first_day
+        ],
+    )
+
+
+def _require_in_use(package: Package, in_use: Trust) -> None:
+    try:
+        verify_month_manifest(package.text(layout.MANIFEST), in_use)
+    except UnknownKeyError:
+        raise KeyNotValidError(
+            "the key that signed it was retired before the month began"
+        ) from None
 
 
 def _are_runs(value: Any) -> bool:
@@ -139,7 +193,7 @@ def _policies(package: Package, find: Find) -> Iterator[tuple[str, bytes]]:
         if not layout.is_policy(name):
             continue
         try:
-            document = package.read(name)
+            document = package.read(name, DOCUMENT_BYTES_MAX)
             pack = compiled(document)
         except PolicyError:
             find(name, MalformedPackageError("it is no policy pack"))
@@ -193,6 +247,9 @@ def _earlier_statement(
             raise PackageMismatchError("it is not the one that this package follows")
         if earlier.read(layout.CHECKPOINT) != package.read(layout.PREVIOUS_CHECKPOINT):
             raise PackageMismatchError("its checkpoint is not the one named here")
+        for name in filter(layout.is_policy, earlier.members):
+            if name in package.members and earlier.read(name) != package.read(name):
+                raise PackageMismatchError(f"{name} has another text here")
     except CryptoError as error:
         find(where, error)
         return None

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import IO, BinaryIO, cast
 
 from gateway.month_package import layout
-from gateway.month_package.checking import Checked
+from gateway.month_package.checked import Checked
 from gateway.month_package.container import BLOCK_BYTES
 from gateway.month_package.opened import Package
 from gateway.month_package.tables import csv_file, csv_head, read_csv, write_workbook

@@ -27,8 +27,10 @@ from gateway.month_package.container import (
 )
 from gateway.offline_verify import Finding
 
-WHOLE_BYTES_MAX = 256 << 20
-"""A part that is read whole is never longer."""
+WHOLE_BYTES_MAX = 64 << 20
+"""A part that is read whole is never longer: a scattered month's proofs."""
+DOCUMENT_BYTES_MAX = 16 << 20
+"""Nor is JSON or a policy: some thousands of hospitals take 2 MB."""
 
 CONTAINER = "container"
 """Where a finding is that lies in the zip around the parts."""
@@ -42,22 +44,22 @@ class Package:
     file: BinaryIO
     members: dict[str, Member]
 
-    def read(self, name: str) -> bytes:
-        """A part whole; raises `MalformedPackageError`."""
+    def read(self, name: str, most: int = WHOLE_BYTES_MAX) -> bytes:
+        """A part whole, of at most so many bytes; raises `MalformedPackageError`."""
         member = self.members.get(name)
         if member is None:
             raise MalformedPackageError("the package has no such part")
-        if member.size > WHOLE_BYTES_MAX:
-            raise MalformedPackageError(f"longer than {WHOLE_BYTES_MAX} bytes")
+        if member.size > most:
+            raise MalformedPackageError(f"longer than {most} bytes")
         return b"".join(blocks(self.file, member))
 
     def text(self, name: str) -> str:
         """A part as text; raises `MalformedPackageError`."""
-        return self.read(name).decode("utf-8", errors="replace")
+        return self.read(name, DOCUMENT_BYTES_MAX).decode("utf-8", errors="replace")
 
     def document(self, name: str) -> dict[str, Any]:
         """A part that is canonical JSON; raises `MalformedPackageError`."""
-        octets = self.read(name)
+        octets = self.read(name, DOCUMENT_BYTES_MAX)
         document: dict[str, Any] = parse_object(
             octets, what="it", error=MalformedPackageError
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
 from crypto.approval import Purpose, verify_approval
 from crypto.errors import (
     CryptoError,
+    KeyNotValidError,
     MalformedApprovalError,
     MalformedPackageError,
     PackageMismatchError,
@@ -20,6 +22,7 @@ from gateway.month_package import layout
 from gateway.month_package.opened import Package
 from gateway.month_package.wholeness import differences, group_findings
 from gateway.offline_verify import Finding
+from settlement.domain.calendar import rfc3339, shanghai_day
 from settlement.domain.month_entry import Hospital, MonthTally
 from settlement.domain.statement import STATEMENT_VERSION
 
@@ -60,8 +63,14 @@ def hospital_findings(
     hospital: Hospital,
     statement: dict[str, Any],
     trust: Trust,
+    *,
+    first_day: date,
+    hospitals: Container[str],
 ) -> Iterator[Finding]:
-    """Whether a hospital's statement is the one that two officers have signed."""
+    """Whether a hospital's statement is the one that two officers have signed.
+
+    `first_day` is the month's; `hospitals` are all of the package by code.
+    """
     name = layout.statement_name(hospital.facility)
     try:
         octets = package.read(name)
@@ -83,7 +92,9 @@ def hospital_findings(
         if document.get(member) != value:
             yield _finding(name, f"its {member} is not that of the package")
     if knows_officers(trust):
-        yield from _signature_findings(package, hospital, octets, trust)
+        yield from _signature_findings(
+            package, hospital, octets, trust, first_day, hospitals
+        )
 
 
 def figure_findings(
@@ -103,13 +114,21 @@ def figure_findings(
 
 
 def _signature_findings(
-    package: Package, hospital: Hospital, octets: bytes, trust: Trust
+    package: Package,
+    hospital: Hospital,
+    octets: bytes,
+    trust: Trust,
+    first_day: date,
+    hospitals: Container[str],
 ) -> Iterator[Finding]:
     name = layout.signatures_name(hospital.facility)
     officers: set[str] = set()
     try:
         for signature in _signatures(package, name):
-            officers.add(_officer(signature, octets, trust))
+            officer = _officer(signature, octets, trust, first_day)
+            if officer in hospitals:
+                raise WrongRoleError("a hospital has signed in an officer's place")
+            officers.add(officer)
     except CryptoError as error:
         yield Finding.of(name, error)
         return
@@ -129,9 +148,19 @@ def _signatures(package: Package, name: str) -> list[dict[str, str]]:
     return signatures
 
 
-def _officer(signature: dict[str, str], statement: bytes, trust: Trust) -> str:
-    """Whose signature it is, by the trust file; raises `CryptoError`."""
+def _officer(
+    signature: dict[str, str], statement: bytes, trust: Trust, first_day: date
+) -> str:
+    """Whose signature it is, by the trust file; raises `CryptoError`.
+
+    The day of signing is the gateway's word, so it can be put back, but no key that
+    was retired before the month began has signed what the month came to.
+    """
     trusted = trust.key(signature["key_id"], Role.PARTY)
+    day = _day_of(signature["signed_at"])
+    trusted.require_valid_on(day)
+    if trusted.not_after is not None and trusted.not_after < first_day:
+        raise KeyNotValidError(f"key {trusted.kid} was retired before the month began")
     if trusted.name is None or trusted.name != signature["officer"]:
         raise WrongRoleError(f"key {trusted.kid} is not the named officer's")
     try:
@@ -142,6 +171,17 @@ def _officer(signature: dict[str, str], statement: bytes, trust: Trust) -> str:
         raise WrongRoleError(f"key {trusted.kid} makes no signatures")
     verify_approval(statement, octets, trusted.key, Purpose.MONTH_STATEMENT)
     return trusted.name
+
+
+def _day_of(text: str) -> date:
+    """The Shanghai day of an instant in the form that we write."""
+    try:
+        instant = datetime.fromisoformat(text)
+        if rfc3339(instant) == text:
+            return shanghai_day(instant)
+    except (ValueError, OverflowError):
+        pass
+    raise MalformedApprovalError("a signature bears no instant")
 
 
 def _finding(where: str, sentence: str) -> Finding:

@@ -17,8 +17,9 @@ BUCKETS = 128
 _KEY_BYTES = 16
 _ROW = struct.Struct("<16sBQ?qq")
 _FLUSH_BYTES = 64 * 1024
-#: What a row is of: the record itself, the settlement a reversal undoes, a total.
-RECORD, UNDONE, TOTAL = 0, 1, 2
+#: What a row is of: the record itself, the settlement a reversal undoes, a total, a
+#: card. A card's row has, in place of an amount, a number made from its person.
+RECORD, UNDONE, TOTAL, CARD = 0, 1, 2, 3
 
 
 class Row(NamedTuple):

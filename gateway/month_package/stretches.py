@@ -11,7 +11,8 @@ from multiprocessing import get_context
 from typing import BinaryIO
 
 from gateway.month_package import layout
-from gateway.month_package.checking import Checked, Checker, Job, Stretch
+from gateway.month_package.checked import Checked, Job, Stretch
+from gateway.month_package.checking import Checker
 from gateway.month_package.container import Member
 from gateway.month_package.opened import Package
 

@@ -8,28 +8,27 @@ earlier package is said, too.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from crypto.errors import CryptoError, PackageMismatchError
+from crypto.errors import CryptoError
 from crypto.key_files import private_key_file
-from crypto.keys import OpeningKey
-from crypto.range_proof import RangeRoot
-from crypto.trust import Trust, trust_file
+from crypto.trust import trust_file
 from gateway.month_package import layout
-from gateway.month_package.checking import Checked, Job
+from gateway.month_package.checked import Job
 from gateway.month_package.container import ContainerFault, NoPackageFault
 from gateway.month_package.head import Head, container_error, follow_previous, read_head
-from gateway.month_package.lists import StaffList, payment_findings, workbook_findings
+from gateway.month_package.lists import payment_findings, workbook_findings
 from gateway.month_package.opened import (
     CONTAINER,
     Package,
     open_package,
     part_findings,
 )
+from gateway.month_package.outcome import Means, PackageOutcome
+from gateway.month_package.reading import Reading
 from gateway.month_package.signed_statements import (
     figure_findings,
     hospital_findings,
@@ -37,6 +36,7 @@ from gateway.month_package.signed_statements import (
 )
 from gateway.month_package.stretches import check_all
 from gateway.month_package.wholeness import (
+    cards_of_many,
     completeness_findings,
     continuation_findings,
     differences,
@@ -46,59 +46,12 @@ from gateway.month_package.wholeness import (
     spool_findings,
 )
 from gateway.offline_verify import Finding
-from settlement.domain.month_entry import MonthFacts, MonthTally, month_statement
+from settlement.domain.month_entry import MonthFacts, month_statement
+from settlement.domain.statement import Figures
 from settlement.service.month_check import compiled
 
-FINDINGS_MAX = 10_000
-"""More are counted and not kept: memory stays small whatever is wrong."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What a package is verified with."""
-
-    trust: Trust
-    opening_key: OpeningKey | None = None
-    previous: Path | None = None
-    cores: int | None = None
-    """How many processes; all cores where not said."""
-    on_progress: Callable[[int], None] = lambda _count: None
-    on_details: Callable[[list[list[str]]], None] | None = None
-    """Takes the staff's lines with what only the bureau may add."""
-
-
-@dataclass(slots=True)
-class PackageOutcome:
-    """What was checked of a package, and everything that did not hold."""
-
-    month: str = ""
-    tree_size: int = 0
-    records: int = 0
-    opened: int = 0
-    """Records whose content was opened and whose decision was made once more."""
-    tombstones: int = 0
-    sandbox: int = 0
-    tally: MonthTally = field(default_factory=MonthTally)
-    hospitals: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    further_findings: int = 0
-    unchecked: list[str] = field(default_factory=list)
-    """What was not checked, and what would be needed."""
-
-    def find(self, where: str, error: CryptoError) -> None:
-        """Add what an error states."""
-        self.add(Finding.of(where, error))
-
-    def add(self, *findings: Finding) -> None:
-        """Add findings, as long as there are not too many."""
-        room = FINDINGS_MAX - len(self.findings)
-        self.findings.extend(findings[:room])
-        self.further_findings += max(0, len(findings) - room)
-
-    def say(self, where: str, sentences: Iterator[str]) -> None:
-        """Add sentences about one part."""
-        for sentence in sentences:
-            self.find(where, PackageMismatchError(sentence))
+_CARDS_SHOWN = 20
+Runs = list[tuple[int, int]]
 
 
 def verify_package(path: Path, means: Means) -> PackageOutcome:
@@ -123,6 +76,7 @@ def verify_package(path: Path, means: Means) -> PackageOutcome:
             return outcome
         outcome.month, outcome.tree_size = head.manifest.month, head.checkpoint.size
         outcome.hospitals = len(head.hospitals)
+        outcome.deferred = sum(last - first + 1 for first, last in head.deferred)
         _check_statements(package, head, means, outcome)
         _check_records(package, head, means, outcome)
     return outcome
@@ -142,7 +96,15 @@ def _check_statements(
     package: Package, head: Head, means: Means, outcome: PackageOutcome
 ) -> None:
     for hospital in head.hospitals.values():
-        outcome.add(*hospital_findings(package, hospital, head.statement, means.trust))
+        found = hospital_findings(
+            package,
+            hospital,
+            head.statement,
+            means.trust,
+            first_day=head.first_day,
+            hospitals=head.hospitals,
+        )
+        outcome.add(*found)
     known = {
         name
         for code in head.hospitals
@@ -158,17 +120,24 @@ def _check_statements(
         )
     if means.opening_key is None:
         outcome.unchecked.append(
-            "contents, decisions, groups and statement.xlsx: give --bureau-key"
+            "contents, decisions, groups, statement.xlsx, and of statement.csv all but"
+            " the columns that the clear claims tell: give --bureau-key"
         )
+    if layout.STAFF_PDF in package.members:
+        outcome.unchecked.append(f"{layout.STAFF_PDF}: this version cannot check it")
 
 
 def _check_records(
     package: Package, head: Head, means: Means, outcome: PackageOutcome
 ) -> None:
     previous = _follow(package, head, means, outcome)
-    with tempfile.TemporaryDirectory(prefix="medaid-verify-") as spool:
-        with closing(_Reading(package, head, means, outcome)) as reading:
-            reading.read_all(_job(package, head, means, Path(spool)))
+    with tempfile.TemporaryDirectory(prefix="medaid-verify-") as folder:
+        spool = Path(folder)
+        earlier: Runs = []
+        if previous is not None and means.previous is not None:
+            earlier = _spool_earlier(means.previous, means, spool, outcome)
+        with closing(Reading(package, head, means, outcome)) as reading:
+            reading.read_all(_job(package, head, means, spool))
         runs = reading.runs
         outcome.say(
             layout.STATEMENT,
@@ -177,16 +146,98 @@ def _check_records(
             ),
         )
         if previous is not None:
-            earlier, _own = split_runs(runs, head.first_index)
+            brought, _own = split_runs(runs, head.first_index)
             outcome.say(
                 "previous",
                 continuation_findings(
-                    earlier, head.deferred, previous, head.first_index
+                    brought, head.deferred, previous, head.first_index
                 ),
             )
-        for index, sentence in spool_findings(Path(spool), runs):
+        # With the earlier package's, so that what one month left the next takes up.
+        together, _twice = joined(runs, earlier)
+        for index, sentence in spool_findings(spool, together):
             outcome.say(f"{layout.RECORDS}[{index}]", iter([sentence]))
+        _note_cards(spool, outcome)
+    _check_kind(head, outcome)
+    _check_policies(head, means, outcome, reading)
     _check_sums(package, head, means, outcome, reading)
+
+
+def _spool_earlier(
+    path: Path, means: Means, spool: Path, outcome: PackageOutcome
+) -> Runs:
+    """Set aside what the earlier package's records say; which indexes it has."""
+    indexes: Runs = []
+    with path.open("rb") as file:
+        package = open_package(path, file)
+        head = read_head(package, means.trust, _ignored)
+        if head is None:
+            return indexes
+        for checked in check_all(_job(package, head, means, spool), package):
+            outcome.add(
+                *(
+                    Finding(f"previous: {each.where}", each.code, each.sentence)
+                    for each in checked.findings
+                )
+            )
+            indexes.extend((index, index) for index in checked.indexes)
+            indexes, _twice = joined(indexes)
+    return indexes
+
+
+def _ignored(_where: str, _error: CryptoError) -> None:
+    """What is wrong with the earlier package's short parts was said before."""
+
+
+def _note_cards(spool: Path, outcome: PackageOutcome) -> None:
+    found = list(islice(cards_of_many(spool), _CARDS_SHOWN))
+    if found:
+        places = ", ".join(map(str, found))
+        outcome.notes.append(
+            "a card stands for another person than before, so its caps began anew; ask"
+            f" why the roster was changed: index {places}"
+        )
+
+
+def _check_kind(head: Head, outcome: PackageOutcome) -> None:
+    """A sandbox's records are never among those that are paid."""
+    if 0 < outcome.sandbox < outcome.records:
+        sentence = (
+            f"{outcome.sandbox} of {outcome.records} records are a sandbox's, on which"
+            " no money moves"
+        )
+        outcome.say(layout.RECORDS, iter([sentence]))
+    late = outcome.tally.total().late
+    if head.statement["previous"] is None and late != Figures():
+        sentence = (
+            "it calls itself the log's first package and holds entries of earlier"
+            " months, which a package before may have paid"
+        )
+        outcome.say(layout.STATEMENT, iter([sentence]))
+
+
+def _check_policies(
+    head: Head,
+    means: Means,
+    outcome: PackageOutcome,
+    reading: Reading,
+) -> None:
+    for sha256, document in head.packs.items():
+        ref = compiled(document).ref
+        name = f"{ref.id}@{ref.version}"
+        where = layout.policy_name(name)
+        if sha256 not in reading.policies:
+            if reading.is_whole:
+                outcome.say(where, iter(["no record names this policy"]))
+            continue
+        outcome.packs[name] = sha256
+        if means.policies is not None and sha256 not in means.policies:
+            outcome.say(where, iter(["it is none of the policies given with --policy"]))
+    if means.policies is None:
+        outcome.unchecked.append(
+            "that the policies are those that the bureau approved: give its own copies"
+            " with --policy, or compare the SHA-256"
+        )
 
 
 def _follow(
@@ -225,121 +276,12 @@ def _job(package: Package, head: Head, means: Means, spool: Path) -> Job:
     )
 
 
-class _Reading:
-    """Puts together what the stretches of records turned out to be."""
-
-    def __init__(
-        self, package: Package, head: Head, means: Means, outcome: PackageOutcome
-    ) -> None:
-        self._package, self._head = package, head
-        self._means, self._outcome = means, outcome
-        self._root: RangeRoot | None = RangeRoot()
-        self._nodes: Iterator[bytes] = iter(())
-        self._staff = StaffList(package, with_contents=means.opening_key is not None)
-        self.runs: list[tuple[int, int]] = []
-        self.policies: set[str] = set()
-        self.is_whole = True
-
-    def close(self) -> None:
-        """Close what was read beside the records."""
-        self._staff.close()
-
-    @property
-    def is_list_sound(self) -> bool:
-        """Whether the staff's list was followed to its end."""
-        return self._staff.goes_on
-
-    def read_all(self, job: Job) -> None:
-        """Check every record, and what they give together."""
-        try:
-            lines = self._package.read(layout.PROOFS)
-            self._nodes = iter(layout.parse_hash_lines(lines))
-        except CryptoError as error:
-            self._outcome.find(layout.PROOFS, error)
-            self._root = None
-        for checked in check_all(job, self._package, self._means.cores):
-            self._take(checked)
-        self._outcome.say(layout.STAFF_CSV, self._staff.finish())
-        self._check_root()
-        # What a broken record leaves behind stands in two runs at the most.
-        self.runs, _twice = joined(self.runs)
-
-    def _take(self, checked: Checked) -> None:
-        outcome = self._outcome
-        outcome.add(*checked.findings)
-        outcome.records += len(checked.indexes)
-        outcome.opened += checked.opened
-        outcome.tombstones += checked.tombstones
-        outcome.sandbox += checked.sandbox
-        outcome.tally.add(checked.tally)
-        self.policies |= checked.policies
-        self.is_whole &= checked.is_whole
-        self._place(checked)
-        outcome.say(layout.STAFF_CSV, self._staff.follow(checked))
-        if self._means.on_details is not None:
-            self._means.on_details(checked.details)
-        self._means.on_progress(len(checked.indexes))
-
-    def _place(self, checked: Checked) -> None:
-        """Put the records into the tree, stretch by stretch."""
-        if self._place_run(checked):
-            return
-        for index, entry in zip(checked.indexes, checked.entries, strict=True):
-            if self.runs and index == self.runs[-1][1] + 1:
-                self.runs[-1] = (self.runs[-1][0], index)
-            elif not self.runs or index > self.runs[-1][1]:
-                self.runs.append((index, index))
-            else:
-                sentence = "it stands twice, or behind a later one"
-                self._outcome.say(f"{layout.RECORDS}[{index}]", iter([sentence]))
-                self._root = None
-            if self._root is None:
-                continue
-            try:
-                if index > self._root.size:
-                    self._root.take_gap(index, self._nodes)
-                self._root.take_entries((entry,))
-            except CryptoError as error:
-                self._outcome.find(layout.PROOFS, error)
-                self._root = None
-
-    def _place_run(self, checked: Checked) -> bool:
-        """The short way, where the stretch goes on without a gap."""
-        indexes, root = checked.indexes, self._root
-        if root is None or not self.runs or not indexes:
-            return False
-        if indexes[0] != self.runs[-1][1] + 1 or root.size != indexes[0]:
-            return False
-        if indexes != list(range(indexes[0], indexes[0] + len(indexes))):
-            return False
-        root.take_entries(checked.entries)
-        self.runs[-1] = (self.runs[-1][0], indexes[-1])
-        return True
-
-    def _check_root(self) -> None:
-        if self._root is None:
-            return
-        try:
-            self._root.take_gap(self._head.checkpoint.size, self._nodes)
-        except CryptoError as error:
-            self._outcome.find(layout.PROOFS, error)
-            return
-        if (
-            self._root.root != self._head.checkpoint.root
-            or next(self._nodes, None) is not None
-        ):
-            sentence = (
-                "records and proof do not lead to the root that the checkpoint signs"
-            )
-            self._outcome.say(layout.PROOFS, iter([sentence]))
-
-
 def _check_sums(
     package: Package,
     head: Head,
     means: Means,
     outcome: PackageOutcome,
-    reading: _Reading,
+    reading: Reading,
 ) -> None:
     if not reading.is_whole:
         outcome.unchecked.append("sums and lists, because not every record holds")
@@ -369,7 +311,7 @@ def _check_sums(
         )
 
 
-def _facts(head: Head, outcome: PackageOutcome, reading: _Reading) -> MonthFacts:
+def _facts(head: Head, outcome: PackageOutcome, reading: Reading) -> MonthFacts:
     from_earlier, _own = split_runs(reading.runs, head.first_index)
     used = [
         compiled(document).ref

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from gateway.month_package.spool import RECORD, TOTAL, UNDONE, Row, read_buckets
+from gateway.month_package.spool import CARD, RECORD, TOTAL, UNDONE, Row, read_buckets
 
 Runs = Sequence[tuple[int, int]]
 """First and last index of each unbroken stretch, ascending."""
@@ -91,8 +91,20 @@ def spool_findings(folder: Path, present: Runs) -> Iterator[tuple[int, str]]:
         for (kind, _key), group in groupby(rows, key=lambda row: (row.kind, row.key)):
             if kind == TOTAL:
                 yield from _chain_findings(group, run_of)
-            else:
+            elif kind != CARD:
                 yield from _twice(group, kind)
+
+
+def cards_of_many(folder: Path) -> Iterator[int]:
+    """Indexes whose card stood for another person before.
+
+    A roster that was corrected does that, and so does whoever wants a second cap.
+    """
+    for rows in read_buckets(folder):
+        cards = [row for row in rows if row.kind == CARD]
+        for before, row in pairwise(cards):
+            if before.key == row.key and before.posted_fen != row.posted_fen:
+                yield row.log_index
 
 
 def _twice(rows: Iterable[Row], kind: int) -> Iterator[tuple[int, str]]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
+from settlement.domain.bill import bill_faults
+from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import Adjudication
 from settlement.domain.month_entry import BillFigures
 from settlement.domain.month_lines import Disclosed
@@ -79,13 +82,45 @@ def decide(pack: CompiledPack, content: Mapping[str, Any]) -> Adjudication:
 
 
 def settlement_findings(
-    result: Adjudication, content: Mapping[str, Any], claims: Mapping[str, Any]
+    pack: CompiledPack,
+    result: Adjudication,
+    content: Mapping[str, Any],
+    claims: Mapping[str, Any],
 ) -> Iterator[str]:
     """What a settlement's record says otherwise than its pack, or than its claims."""
-    if content["claims"] != dict(claims):
-        yield "the sealed claims are not the clear ones"
+    yield from _head_findings(content, claims)
     if not is_same_decision(result, content):
         yield "the named policy pack gives another decision for the sealed bill"
+    bill = sealed_bill(content["bill"])
+    if bill.total_fen != claims["total_fen"]:
+        yield "its total is not that of the sealed bill"
+    if bill_faults(bill, today=date.fromisoformat(claims["day"])):
+        yield "the sealed bill is one that cannot be"
+    # A total that is left out would count as 0, and a cap would not bind.
+    before = totals_before(content)
+    read = pack.accumulator_keys(bill, (content["category"],))
+    if any(not _is_total(before.get(key)) for key in read):
+        yield "a running total that the decision rests on is not in it, or is none"
+    if read and not _is_token(content["person"]):
+        yield "it does not say whose running totals it rests on"
+
+
+def _head_findings(
+    content: Mapping[str, Any], claims: Mapping[str, Any]
+) -> Iterator[str]:
+    if content["claims"] != dict(claims):
+        yield "the sealed claims are not the clear ones"
+    instant = datetime.fromisoformat(content["settled_at"])
+    if shanghai_day(instant).isoformat() != claims["day"]:
+        yield "the sealed instant is not of its day"
+
+
+def _is_total(used_fen: object) -> bool:
+    return type(used_fen) is int and used_fen >= 0
+
+
+def _is_token(person: object) -> bool:
+    return isinstance(person, str) and len(bytes.fromhex(person)) > 0
 
 
 def settlement_links(
@@ -103,8 +138,7 @@ def reversal_findings(
     claims: Mapping[str, Any],
 ) -> Iterator[str]:
     """What a reversal's record says otherwise than its claims or its original."""
-    if content["claims"] != dict(claims):
-        yield "the sealed claims are not the clear ones"
+    yield from _head_findings(content, claims)
     taken_back = {
         (each["year"], each["pot"]): each["amount_fen"] for each in content["postings"]
     }

@@ -19,7 +19,8 @@ from crypto.encoding import b64u_decode
 from crypto.key_files import parse_private_key_file, private_key_file
 from crypto.keys import OpeningKey
 from crypto.trust import parse_trust_file, trust_file
-from gateway.month_package.verifier import Means, verify_package
+from gateway.month_package.outcome import Means
+from gateway.month_package.verifier import verify_package
 from tests.bench.made_month import MadeMonth, make_month
 from tests.bench.measures import Measure
 

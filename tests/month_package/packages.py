@@ -13,7 +13,8 @@ from crypto.trust import Trust, TrustedKey
 from gateway.month_package import layout
 from gateway.month_package.container import ContainerWriter, Written, blocks
 from gateway.month_package.opened import open_package
-from gateway.month_package.verifier import Means, PackageOutcome, verify_package
+from gateway.month_package.outcome import Means, PackageOutcome
+from gateway.month_package.verifier import verify_package
 from gateway.month_package.writer import PackageMade, make_package
 from settlement.store.database import Database
 from tests.reconcile.months import FEBRUARY, FIRST, JANUARY, LAST, Months
@@ -38,6 +39,7 @@ class Bureau:
         previous: Path | None = None,
         with_key: bool = True,
         cores: int = 1,
+        policies: frozenset[str] | None = None,
     ) -> PackageOutcome:
         """Verify a package."""
         means = Means(
@@ -45,6 +47,7 @@ class Bureau:
             opening_key=self.opening if with_key else None,
             previous=previous,
             cores=cores,
+            policies=policies,
         )
         return verify_package(path, means)
 
@@ -133,11 +136,15 @@ def parts_of(path: Path) -> Parts:
 
 
 def altered(
-    path: Path, out: Path, signer: SigningKey, change: Callable[[Parts], None]
+    path: Path,
+    out: Path,
+    signer: SigningKey,
+    change: Callable[[Parts], object],
+    month: str | None = None,
 ) -> Path:
     """The package with other parts, listed and signed anew by the log's own key."""
     parts = parts_of(path)
-    month = parts[layout.MANIFEST].decode().split("\n")[2]
+    month = month or parts[layout.MANIFEST].decode().split("\n")[2]
     del parts[layout.MEMBERS], parts[layout.MANIFEST]
     change(parts)
     with out.open("wb") as file:
