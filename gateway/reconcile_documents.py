@@ -102,6 +102,7 @@ def _hospital_document(hospital: HospitalState) -> dict[str, Any]:
         "state": hospital.state,
         "net": hospital.net.document(),
         "differences": hospital.differences,
+        "carried_in": hospital.carried_in,
         "has_list": hospital.has_list,
         "matched_at": matched.matched_at.isoformat() if matched else None,
         "with_bureau": matched.with_bureau if matched else None,

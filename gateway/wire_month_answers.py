@@ -196,6 +196,9 @@ class HospitalMonthOut(_Answer):
     )
     net: NetOut = _say("净额", "net of reversals")
     differences: dict[str, int] = _say("各状态的差异数", "how many in each state")
+    carried_in: int = _say(
+        "以前月份结转未清的差异数", "of earlier months, carried over, not resolved"
+    )
     has_list: bool = _say("是否收到清单", "whether a list has come")
     matched_at: Instant | None = _say("最近核对时间", "last match")
     with_bureau: bool | None = _say(

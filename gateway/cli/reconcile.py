@@ -15,6 +15,7 @@ from gateway.cli.reconcile_close import close_command, package_command, sign_com
 from gateway.cli.reconcile_desk import (
     by_option,
     counting,
+    json_value,
     month_option,
     open_list,
     run_reconcile,
@@ -35,6 +36,7 @@ from gateway.reconcile_documents import difference_document, state_document
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import month_name, shanghai_day
 from settlement.service.reconcile.bureau import BureauView
+from settlement.service.reconcile.faults import MonthFault
 from settlement.service.reconcile.matching import Matched, NewList, match_month
 from settlement.service.reconcile.months import (
     open_month,
@@ -46,15 +48,18 @@ from settlement.service.reconcile.working import (
     DIFFERENCE_STATES,
     MonthState,
     Told,
+    list_carried_in,
     list_differences,
     month_state,
     resolve,
 )
-from settlement.store.closing import facilities_of
+from settlement.store.closing import closed_months, facilities_of
 from settlement.store.told import end_told
 
 if TYPE_CHECKING:
-    from settlement.store.database import Session
+    from collections.abc import Sequence
+
+    from settlement.store.database import Database, Session
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -92,7 +97,7 @@ def open_(
 
     cut = run_reconcile(work())
     if as_json:
-        click.echo(json.dumps(cut, default=str))
+        click.echo(json.dumps(cut, default=json_value))
         return
     click.echo(
         f"{cut['month']} 已开始对账 / is open: 日志至 log up to {cut['tree_size']:,}，"
@@ -106,7 +111,9 @@ def open_(
     " --file january.zip",
 )
 @month_option
-@click.option("--facility", default=None, help="Code of one hospital; default: all.")
+@click.option(
+    "--facility", default=None, help="Code of one hospital; default: all open ones."
+)
 @click.option("--file", type=_FILE, default=None, help="The hospital's list, if new.")
 @bureau_key_option
 @by_option
@@ -124,6 +131,8 @@ def match_(
     as_json: bool,
 ) -> None:
     """Match hospitals' lists, our ledger and, with its key, the bureau's records.
+
+    Of one hospital, or of all that have not closed the month.
 
     A list may be a zip with one text, a text, a CSV or an XLSX. It is taken whole or
     not at all; the one received last counts. Differences keep their ids, their states
@@ -168,8 +177,12 @@ async def _codes(session: Session, month: int, facility: str | None) -> list[str
     if facility is not None:
         return [(await require_facility(session, facility)).code]
     span = span_of(await require_opened(session, month))
+    closed = {row.facility_id for row in await closed_months(session, month)}
     ids = await span.facilities(session)
-    return [each.code for each in await facilities_of(session, ids)]
+    if ids and closed.issuperset(ids):
+        raise MonthFault("MA-4204", month_name(month))
+    left = [each for each in ids if each not in closed]
+    return [each.code for each in await facilities_of(session, left)]
 
 
 async def _match_one(
@@ -258,13 +271,10 @@ def status(
                 async with database.pool.acquire() as session:
                     number = (await require_facility(session, facility)).id
             state = await month_state(database, month, number)
-            differing: list[Told] = []
-            if told or csv_file is not None:
-                wanted = states or DIFFERENCE_STATES[:-1]
-                differing = await list_differences(
-                    database, month, number, states=wanted
-                )
-            return state, differing
+            if not told and csv_file is None:
+                return state, []
+            wanted = states or DIFFERENCE_STATES[:-1]
+            return state, await _differing(database, month, number, wanted)
 
     state, differing = run_reconcile(work())
     if csv_file is not None:
@@ -278,6 +288,16 @@ def status(
     print_state(console_for_tables(), state)
     if told:
         print_differences(console_for_tables(), differing)
+
+
+async def _differing(
+    database: Database, month: int, facility: int | None, states: Sequence[str]
+) -> list[Told]:
+    """The month's, after what earlier months have carried over into it."""
+    differing: list[Told] = []
+    if "carried_over" in states:
+        differing = await list_carried_in(database, month, facility)
+    return differing + await list_differences(database, month, facility, states=states)
 
 
 @reconcile.command(

@@ -19,28 +19,32 @@ from crypto.errors import CryptoError
 from gateway.cli.policy_office import officer_key
 from gateway.cli.reconcile_desk import (
     counting,
+    json_value,
     month_option,
     run_reconcile,
     yield_to_settling,
 )
+from gateway.cli.reconcile_view import signed_yuan
 from gateway.installation import Installation
 from gateway.keyfiles import load_keys, write_new
 from gateway.location import json_option, location_options, open_database
 from gateway.month_package.writer import PackageMade, make_package
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import month_name
-from settlement.domain.money import yuan_text
 from settlement.service.reconcile.closing import (
     SIGNATURES_NEEDED,
     Signing,
     prepare,
     sign,
 )
+from settlement.service.reconcile.faults import MonthFault
 from settlement.service.reconcile.working import month_state
 from settlement.store.database import Database
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NEW = click.Path(path_type=Path, dir_okay=False)
+#: An earlier month of the same hospital is still to be closed.
+_NOT_ITS_TURN = "MA-4203"
 
 
 @click.command(
@@ -84,15 +88,10 @@ def close_command(
 
     async def work() -> list[Signing]:
         async with open_database(data_dir, dsn, max_size=2) as database:
-            codes = [facility] if facility else []
-            if not codes:
-                codes = await _ready(database, month, without_list)
-            return [
-                await _sign_one(
-                    database, month, code, origin, key_file, signed, without_list
-                )
-                for code in codes
-            ]
+            if facility:
+                how = (origin, key_file, signed, without_list)
+                return [await _sign_one(database, month, facility, *how)]
+            return await _sign_all(database, month, origin, key_file, without_list)
 
     async def write() -> Signing:
         async with open_database(data_dir, dsn, max_size=2) as database:
@@ -108,6 +107,29 @@ def close_command(
         _write_statement(statement, run_reconcile(write()))
         return
     _tell(month, run_reconcile(work()), as_json=as_json)
+
+
+async def _sign_all(
+    database: Database,
+    month: int,
+    origin: str,
+    key_file: Path | None,
+    without_list: bool,
+) -> list[Signing]:
+    """Sign for every hospital that is ready; one whose turn is later is named."""
+    signings = []
+    for code in await _ready(database, month, without_list):
+        try:
+            signing = await _sign_one(
+                database, month, code, origin, key_file, None, without_list
+            )
+        except MonthFault as fault:
+            if fault.reason != _NOT_ITS_TURN:
+                raise
+            click.echo(f"未签 left out: {fault}", err=True)
+        else:
+            signings.append(signing)
+    return signings
 
 
 async def _ready(database: Database, month: int, without_list: bool) -> list[str]:
@@ -167,7 +189,9 @@ def _write_statement(path: Path, ready: Signing) -> None:
 
 def _tell(month: int, signings: list[Signing], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([_document(each) for each in signings], default=str))
+        click.echo(
+            json.dumps([_document(each) for each in signings], default=json_value)
+        )
         return
     for each in signings:
         net = json.loads(each.statement)["ledger"]["net"]
@@ -177,7 +201,7 @@ def _tell(month: int, signings: list[Signing], *, as_json: bool) -> None:
         )
         click.echo(
             f"{each.facility.code} {month_name(month)} 净救助 net aid"
-            f" {yuan_text(net['aid_fen'])}，{net['count']:,} 笔：{stands}"
+            f" {signed_yuan(net['aid_fen'])}，{net['count']:,} 笔：{stands}"
             f"（{'、'.join(each.officers)}）"
         )
     if not signings:
@@ -219,7 +243,7 @@ def sign_command(statement: Path, key_file: Path, out: Path) -> None:
         net = stated["ledger"]["net"]
         shown = (
             f"{stated['facility']} {stated['month']} 净救助 net aid"
-            f" {yuan_text(int(net['aid_fen']))}，{net['count']:,} 笔"
+            f" {signed_yuan(int(net['aid_fen']))}，{net['count']:,} 笔"
         )
     except (ValueError, KeyError, TypeError) as error:
         raise click.ClickException(
@@ -267,12 +291,12 @@ def package_command(
 
     made = run_reconcile(work())
     if as_json:
-        click.echo(json.dumps(asdict(made), default=str))
+        click.echo(json.dumps(asdict(made), default=json_value))
         return
     again = "" if made.is_first else "（与首次相同 the same as before）"
     click.echo(
         f"{made.month} 月度包 package: {made.path}，{made.records:,} 条记录 records，"
-        f"净救助 net aid {yuan_text(made.aid_fen)}{again}"
+        f"净救助 net aid {signed_yuan(made.aid_fen)}{again}"
     )
     click.echo(f"sha256 {made.sha256}")
     click.echo(f"核验 / check: medaid verify {made.path} --trust TRUST.json")

@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,6 +70,11 @@ def run_reconcile(work: Coroutine[Any, Any, _T]) -> _T:
         UnreadableRecordError,
     ) as fault:
         raise click.ClickException(str(fault).splitlines()[0]) from fault
+
+
+def json_value(value: object) -> str:
+    """What JSON has no form for: an instant as RFC 3339, anything else as text."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def yield_to_settling() -> None:

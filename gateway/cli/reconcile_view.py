@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from gateway.cli.policy_view import table_of
 from gateway.hospital_lists.spreadsheets import Cell, Yuan, write_csv
 from settlement.domain.calendar import SHANGHAI, month_name
 from settlement.domain.matching import KINDS, REPAIRS, Kind, Repair
 from settlement.domain.money import yuan_text
+from settlement.domain.month_lines import one_line
 from settlement.service.reconcile.matching import Matched
 from settlement.service.reconcile.working import MonthState, Told
 
@@ -32,6 +34,17 @@ _DIFFERENCE_STATES = {
 }  # fmt: skip
 
 
+def signed_yuan(amount_fen: int) -> str:
+    """An amount of either sign, as people read it: `-1,057.60`."""
+    return f"-{yuan_text(-amount_fen)}" if amount_fen < 0 else yuan_text(amount_fen)
+
+
+def _cells(*texts: str) -> Iterator[Text]:
+    """Texts as they are: what a hospital has written is no markup and no control."""
+    for text in texts:
+        yield Text("\n".join(map(one_line, text.split("\n"))))
+
+
 def print_matches(
     console: Console, month: int, matched: Sequence[Matched], *, with_bureau: bool
 ) -> None:
@@ -47,12 +60,14 @@ def print_matches(
         ours, theirs = each.tally.gateway, each.tally.hospital
         listed = each.list_sha256 is not None
         table.add_row(
-            each.facility.code,
-            f"{ours.count:,}",
-            yuan_text(ours.aid_fen),
-            f"{each.tally.lines:,}" if listed else "未报 none",
-            yuan_text(theirs.aid_fen) if listed else "—",
-            _outcome(each.kinds, is_matched=listed or with_bureau),
+            *_cells(
+                each.facility.code,
+                f"{ours.count:,}",
+                signed_yuan(ours.aid_fen),
+                f"{each.tally.lines:,}" if listed else "未报 none",
+                signed_yuan(theirs.aid_fen) if listed else "—",
+                _outcome(each.kinds, is_matched=listed or with_bureau),
+            )
         )
     console.print(table)
 
@@ -73,24 +88,29 @@ def print_state(console: Console, state: MonthState) -> None:
     cut = state.cut
     table = table_of(
         "医院", "名称", "状态", "净笔数", "净救助金额", "未处理差异", "已结转",
-        "签名官员", title=f"{month_name(cut.month)} 对账 reconciliation",
+        "上期结转未清", "签名官员",
+        title=f"{month_name(cut.month)} 对账 reconciliation",
     )  # fmt: skip
     for each in state.hospitals:
         table.add_row(
-            each.facility.code,
-            each.facility.name,
-            _STATES[each.state],
-            f"{each.net.count:,}",
-            yuan_text(each.net.aid_fen),
-            f"{each.differences.get('open', 0):,}",
-            f"{each.differences.get('carried_over', 0):,}",
-            "、".join(each.officers) or "—",
+            *_cells(
+                each.facility.code,
+                each.facility.name,
+                _STATES[each.state],
+                f"{each.net.count:,}",
+                signed_yuan(each.net.aid_fen),
+                f"{each.differences.get('open', 0):,}",
+                f"{each.differences.get('carried_over', 0):,}",
+                f"{each.carried_in:,}",
+                "、".join(each.officers) or "—",
+            )
         )
     console.print(table)
     opened = cut.opened_at.astimezone(SHANGHAI).isoformat(timespec="seconds")
-    console.print(
+    (where,) = _cells(
         f"日志 log {cut.first_index:,} – {cut.tree_size:,}，{opened} {cut.opened_by}"
     )
+    console.print(where)
 
 
 def print_differences(console: Console, told: Sequence[Told]) -> None:
@@ -99,19 +119,24 @@ def print_differences(console: Console, told: Sequence[Told]) -> None:
         "编号", "医院", "差异", "责任方", "救助金额", "结算／就诊", "处理办法", "状态",
         title="差异 differences", lines=True,
     )  # fmt: skip
+    # It is copied into `medaid reconcile resolve`.
+    table.columns[0].no_wrap = True
     for each in told:
         row = each.row
         kind, repair = KINDS[Kind(row.kind)], REPAIRS[Repair(row.repair)]
         named = row.settlement_id.hex() if row.settlement_id else row.listed_id or "—"
+        day = f"{row.actual_day}\n" if row.actual_day else ""
         table.add_row(
-            row.id.hex(),
-            row.facility,
-            f"{kind.text.zh}\n{kind.text.en}",
-            _OWNERS[row.owner],
-            "\n".join(_amount_lines(each)),
-            f"{named}\n{row.visit_no}\n{row.key}".rstrip(),
-            f"{repair.zh}\n{repair.en}",
-            "\n".join((_DIFFERENCE_STATES[row.state], *_history_lines(each))),
+            *_cells(
+                row.id.hex(),
+                f"{row.facility}\n{month_name(row.month)}",
+                f"{kind.text.zh}\n{kind.text.en}",
+                _OWNERS[row.owner],
+                "\n".join(_amount_lines(each)),
+                f"{named}\n{row.visit_no}\n{row.key}".rstrip(),
+                f"{day}{repair.zh}\n{repair.en}",
+                "\n".join((_DIFFERENCE_STATES[row.state], *_history_lines(each))),
+            )
         )
     console.print(table)
 
@@ -120,7 +145,7 @@ def _amount_lines(told: Told) -> Iterator[str]:
     for side in _SIDES:
         amounts = told.row.amounts[side]
         if amounts is not None:
-            yield f"{_SIDE_NAMES[side]} {yuan_text(amounts['aid_fen'])}"
+            yield f"{_SIDE_NAMES[side]} {signed_yuan(amounts['aid_fen'])}"
 
 
 def _history_lines(told: Told) -> Iterator[str]:

@@ -121,6 +121,8 @@ class StatedDifference:
     """A difference as the officers sign it: how it ended, in whose hands."""
 
     id: str
+    month: str
+    """`YYYY-MM`: of the match that found it."""
     kind: str
     owner: str
     state: str
@@ -128,6 +130,18 @@ class StatedDifference:
     settlement_id: str | None
     aid_fen: Mapping[str, int | None]
     """What each side says: `hospital`, `gateway`, `bureau`."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "id": self.id,
+            "month": self.month,
+            "kind": self.kind,
+            "owner": self.owner,
+            "state": self.state,
+            "settlement_id": self.settlement_id,
+            "aid_fen": dict(self.aid_fen),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +161,8 @@ class HospitalStatement:
     """Whether the decrypted records were compared too."""
     differences: tuple[StatedDifference, ...] = ()
     """In the order of their ids; none of them open."""
+    carried_in: tuple[StatedDifference, ...] = ()
+    """Of earlier months, carried over and not resolved yet, in the same order."""
 
     def to_bytes(self) -> bytes:
         """The exact bytes that officers sign."""
@@ -160,16 +176,7 @@ class HospitalStatement:
             "ledger": self.ledger.document(),
             "list_sha256": self.list_sha256,
             "with_bureau": self.with_bureau,
-            "differences": [
-                {
-                    "id": each.id,
-                    "kind": each.kind,
-                    "owner": each.owner,
-                    "state": each.state,
-                    "settlement_id": each.settlement_id,
-                    "aid_fen": dict(each.aid_fen),
-                }
-                for each in self.differences
-            ],
+            "differences": [each.document() for each in self.differences],
+            "carried_in": [each.document() for each in self.carried_in],
         }
         return bytes(rfc8785.dumps(document))

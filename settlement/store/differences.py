@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 SideAmounts = Mapping[str, Mapping[str, int] | None]
 
 
+#: In the order of `DifferenceRow`.
+_SELECT = (
+    "SELECT d.id, d.month, p.code, d.kind, d.owner, d.repair, d.settlement_id,"
+    " d.reversal_id, d.listed_id, d.visit_no, d.key, d.lines, d.amounts,"
+    " d.actual_day, d.state"
+    " FROM difference d JOIN party p ON p.id = d.facility_id"
+)
+
+
 class FoundRow(NamedTuple):
     """A difference as a match has found it, in the order of the table `found`."""
 
@@ -134,10 +143,7 @@ async def differences(
     With `ids` these alone.
     """
     rows = await session.fetch(
-        "SELECT d.id, d.month, p.code, d.kind, d.owner, d.repair, d.settlement_id,"
-        " d.reversal_id, d.listed_id, d.visit_no, d.key, d.lines, d.amounts,"
-        " d.actual_day, d.state"
-        " FROM difference d JOIN party p ON p.id = d.facility_id"
+        f"{_SELECT}"
         " WHERE d.month = $1 AND ($2::integer IS NULL OR d.facility_id = $2)"
         " AND ($3::text[] IS NULL OR d.state = ANY ($3)) AND d.id > $4"
         " AND ($6::bytea[] IS NULL OR d.id = ANY ($6))"
@@ -148,6 +154,19 @@ async def differences(
         after,
         limit,
         None if ids is None else list(ids),
+    )
+    return [_row(*row.values()) for row in rows]
+
+
+async def carried_into(
+    session: Session, month: int, facility: int | None
+) -> list[DifferenceRow]:
+    """Differences of earlier months, carried over and not resolved, by their ids."""
+    rows = await session.fetch(
+        f"{_SELECT} WHERE d.month < $1 AND d.state = 'carried_over'"
+        " AND ($2::integer IS NULL OR d.facility_id = $2) ORDER BY d.id",
+        month,
+        facility,
     )
     return [_row(*row.values()) for row in rows]
 
@@ -165,11 +184,7 @@ async def facility_of_difference(session: Session, identity: bytes) -> str | Non
 async def lock_difference(session: Session, identity: bytes) -> DifferenceRow:
     """One difference that is there, locked until the transaction ends."""
     row = await session.fetchrow(
-        "SELECT d.id, d.month, p.code, d.kind, d.owner, d.repair, d.settlement_id,"
-        " d.reversal_id, d.listed_id, d.visit_no, d.key, d.lines, d.amounts,"
-        " d.actual_day, d.state"
-        " FROM difference d JOIN party p ON p.id = d.facility_id"
-        " WHERE d.id = $1 FOR UPDATE OF d",
+        f"{_SELECT} WHERE d.id = $1 FOR UPDATE OF d",
         identity,
     )
     if row is None:

@@ -14,7 +14,7 @@ DECISIONS = {code for code in REASONS if code.startswith("MA-2") and code not in
 #: Of opening, signing and closing months, which only commands do.
 OF_MONTHS = {
     "MA-4202", "MA-4203", "MA-4205", "MA-4206", "MA-4207", "MA-4208", "MA-4209",
-    "MA-4210", "MA-4211", "MA-4220",
+    "MA-4210", "MA-4211", "MA-4214", "MA-4220",
 }  # fmt: skip
 #: Of hospitals' lists, which come by a call: all but a file larger than it takes.
 OF_LISTS = {code for code in REASONS if "MA-63" <= code < "MA-65"} - {"MA-6302"}

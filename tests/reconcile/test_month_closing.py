@@ -256,3 +256,26 @@ async def test_a_note_names_nobody(months: Months) -> None:
 
     assert refused.value.reason == "MA-4210"
     assert "C0000" not in str(refused.value)
+
+
+@pytest.mark.parametrize("note", ["", " \t", "x" * 501])
+async def test_a_note_says_something(months: Months, note: str) -> None:
+    """Who reads the history later wants the reason, and wants to read it."""
+    await months.settle()
+    await months.open()
+    await months.match([])
+    (told,) = await list_differences(months.database, JANUARY, None)
+
+    with pytest.raises(MonthFault) as refused:
+        await resolve(
+            months.database,
+            told.row.id.hex(),
+            by="li",
+            note=note,
+            carry_over=True,
+            names_somebody=lambda _text: False,
+        )
+
+    assert refused.value.reason == "MA-4214"
+    (told,) = await list_differences(months.database, JANUARY, None)
+    assert (told.row.state, len(told.events)) == ("open", 1)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from settlement.service.reconcile.working import list_differences
+from settlement.service.reconcile.working import (
+    list_carried_in,
+    list_differences,
+    month_state,
+    resolve,
+)
 from settlement.store.database import Database
 from tests.reconcile.months import (
     FEBRUARY,
@@ -88,3 +94,51 @@ async def test_late_settlement_is_told_the_month_that_holds_it(months: Months) -
         for told in await list_differences(months.database, JANUARY, None)
     }
     assert days == {late.id: "2026-02-01", later.id: "2026-03-01"}
+
+
+async def _carry_over(months: Months, identity: bytes, *, resolved: bool) -> None:
+    await resolve(
+        months.database,
+        identity.hex(),
+        by="zhao",
+        note="told the hospital",
+        carry_over=not resolved,
+        names_somebody=lambda _text: False,
+    )
+
+
+async def test_what_is_carried_over_is_named_until_it_is_resolved(
+    months: Months,
+) -> None:
+    """The next month's table and statement tell it, of this hospital alone."""
+    missing, first = await months.settle(LAST), await months.settle(FIRST)
+    other = await months.settle(FIRST, facility=2)
+    await months.open()
+    await months.open(FEBRUARY)
+    await months.match([])
+    (told,) = await list_differences(months.database, JANUARY, None)
+    await _carry_over(months, told.row.id, resolved=False)
+    assert json.loads((await months.close()).statement)["carried_in"] == []
+
+    await months.match(lines_of(first), month=FEBRUARY)
+    await months.match(lines_of(other), month=FEBRUARY, code="H002")
+    state = await month_state(months.database, FEBRUARY)
+    assert {each.facility.code: each.carried_in for each in state.hospitals} == {
+        "H001": 1, "H002": 0,
+    }  # fmt: skip
+    (carried,) = await list_carried_in(months.database, FEBRUARY, None)
+    assert [event.action for event in carried.events] == ["found", "carried over"]
+    before = json.loads((await months.sign("li", month=FEBRUARY)).statement)
+    (stated,) = before["carried_in"]
+    assert stated == {
+        "id": told.row.id.hex(), "month": "2026-01", "kind": "missing_at_hospital",
+        "owner": "hospital", "state": "carried_over",
+        "settlement_id": missing.id.hex(),
+        "aid_fen": {"hospital": None, "gateway": missing.aid_fen, "bureau": None},
+    }  # fmt: skip
+
+    # Whoever signs next, signs what is true then.
+    await _carry_over(months, told.row.id, resolved=True)
+    closed = await months.close(month=FEBRUARY)
+    assert json.loads(closed.statement)["carried_in"] == []
+    assert await list_carried_in(months.database, FEBRUARY, None) == []

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -140,6 +141,8 @@ def test_a_file_that_is_no_list_keeps_nothing(scene: Scene) -> None:
 def test_a_month_from_opening_to_a_package_that_verifies(scene: Scene) -> None:
     """Every step by its command, with a difference on the way."""
     assert "已开始对账" in scene.ask("open", "--month", MONTH)
+    opened = json.loads(scene.ask("open", "--month", MONTH, "--json"))
+    assert re.fullmatch(r"[-0-9]{10}T[:0-9]{8}[.0-9]*\+00:00", opened["opened_at"])
     matched = json.loads(
         scene.ask(
             *("match", "--month", MONTH, "--facility", "CA", "--json"),
@@ -207,9 +210,19 @@ def _closes(scene: Scene) -> None:
         )
         assert f"{code} {MONTH}" in signed
         assert "已结账" in scene.ask("close", *about, "--signed", str(signature))
+        _matches_what_is_left(scene, is_over=code == HOSPITALS[-1])
     state = json.loads(scene.ask("status", "--month", MONTH, "--json"))
     assert state["closed"] is True
     assert [each["officers"] for each in state["hospitals"]] == [["li", "wang"]] * 2
+
+
+def _matches_what_is_left(scene: Scene, *, is_over: bool) -> None:
+    """A hospital that has closed keeps nobody else from being matched."""
+    if is_over:
+        assert "MA-4204" in scene.ask("match", "--month", MONTH, status=1)
+        return
+    again = json.loads(scene.ask("match", "--month", MONTH, "--json"))
+    assert [each["facility"] for each in again] == [HOSPITALS[-1]]
 
 
 def _shoot(scene: Scene, *arguments: str) -> None:

@@ -383,6 +383,7 @@ async def test_statement_is_one_hospitals(town: Town) -> None:
 
 async def test_database_that_is_away_is_told_of_months_too(town: Town) -> None:
     """503, nothing of the database's own."""
+    await town.months.settle()
     await town.months.open()
     await town.months.database.pool.execute(
         "ALTER TABLE opened_month RENAME TO opened_gone"

@@ -27,7 +27,12 @@ from settlement.service.reconcile.months import (
 from settlement.store import closing as store
 from settlement.store.access import AccessStore, Signer
 from settlement.store.closing import FacilityRow, SignatureRow
-from settlement.store.differences import DifferenceRow, differences, state_counts
+from settlement.store.differences import (
+    DifferenceRow,
+    carried_into,
+    differences,
+    state_counts,
+)
 from settlement.store.hospital_lists import list_that_counts
 from settlement.store.periods import FiguresRow, opened_months
 
@@ -238,6 +243,7 @@ async def _statement(
     cut = await require_opened(session, month)
     matched = await store.match_of(session, month, facility.id)
     stated = await differences(session, month, facility.id, states=_STATED)
+    carried_in = await carried_into(session, month, facility.id)
     return HospitalStatement(
         origin=origin,
         month=month_name(month),
@@ -247,6 +253,7 @@ async def _statement(
         list_sha256=matched.list_sha256 if matched else None,
         with_bureau=matched.with_bureau if matched else False,
         differences=tuple(map(_stated, stated)),
+        carried_in=tuple(map(_stated, carried_in)),
     )
 
 
@@ -277,6 +284,7 @@ def ledger_of(rows: Iterable[FiguresRow]) -> Ledger:
 def _stated(row: DifferenceRow) -> StatedDifference:
     return StatedDifference(
         id=row.id.hex(),
+        month=month_name(row.month),
         kind=row.kind,
         owner=row.owner,
         state=row.state,

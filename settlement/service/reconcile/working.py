@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from settlement.store.closing import FacilityRow, MatchRow
 from settlement.store.differences import (
     DifferenceRow,
     EventRow,
+    carried_into,
     change_state,
     differences,
     facility_of_difference,
@@ -46,10 +48,12 @@ class HospitalState:
 
     facility: FacilityRow
     state: str
-    """`closed`, `signed`, `ready`, `differences`, `no list` or `not matched`."""
+    """`closed`, `ready`, `differences`, `no list` or `not matched`."""
     net: Figures
     differences: dict[str, int]
     """How many are in each state."""
+    carried_in: int
+    """How many of earlier months are carried over and not resolved yet."""
     matched: MatchRow | None
     has_list: bool
     officers: tuple[str, ...]
@@ -89,6 +93,9 @@ async def month_state(
         figures = await span.figures(session, facility)
         ids = [facility] if facility else await span.facilities(session)
         counts = await state_counts(session, month)
+        carried = Counter(
+            row.facility for row in await carried_into(session, month, facility)
+        )
         hospitals = []
         for each in await store.facilities_of(session, ids):
             rows = [row for row in figures if row.facility_id == each.id]
@@ -96,7 +103,10 @@ async def month_state(
                 state: count for (no, state), count in counts.items() if no == each.id
             }
             net = ledger_of(rows).net
-            hospitals.append(await _hospital(session, month, each, net, states))
+            carried_in = carried[each.code]
+            hospitals.append(
+                await _hospital(session, month, each, net, states, carried_in)
+            )
         return MonthState(cut, tuple(hospitals))
 
 
@@ -106,6 +116,7 @@ async def _hospital(
     facility: FacilityRow,
     net: Figures,
     states: dict[str, int],
+    carried_in: int,
 ) -> HospitalState:
     matched = await store.match_of(session, month, facility.id)
     listed = await list_that_counts(session, month, facility.id)
@@ -133,7 +144,14 @@ async def _hospital(
         else:
             state = "ready" if listed is not None else "no list"
     return HospitalState(
-        facility, state, net, states, matched, listed is not None, officers
+        facility,
+        state,
+        net,
+        states,
+        carried_in,
+        matched,
+        listed is not None,
+        officers,
     )
 
 
@@ -162,9 +180,25 @@ async def list_differences(
             limit=limit,
             ids=ids,
         )
-        events: dict[bytes, list[EventRow]] = {}
-        for event in await history(session, [row.id for row in rows]):
-            events.setdefault(event.difference_id, []).append(event)
+        return await _told(session, rows)
+
+
+async def list_carried_in(
+    database: Database, month: int, facility: int | None
+) -> list[Told]:
+    """What earlier months have carried over and nobody has resolved, by their ids."""
+    async with (
+        database.pool.acquire() as session,
+        session.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await require_opened(session, month)
+        return await _told(session, await carried_into(session, month, facility))
+
+
+async def _told(session: Session, rows: Sequence[DifferenceRow]) -> list[Told]:
+    events: dict[bytes, list[EventRow]] = {}
+    for event in await history(session, [row.id for row in rows]):
+        events.setdefault(event.difference_id, []).append(event)
     return [Told(row, tuple(events.get(row.id, ()))) for row in rows]
 
 
@@ -181,12 +215,15 @@ async def resolve(
 
     `names_somebody` says whether a text holds a card or identity number. Raises
     `MonthFault`: MA-4205 for an id that is none, MA-4210 for a note that names
-    somebody, MA-4211 for a difference that has gone or is resolved. A closed month's
-    differences can still be resolved: its statement says how it stood then.
+    somebody, MA-4214 for one that is empty or too long, MA-4211 for a difference that
+    has gone or is resolved. A closed month's differences can still be resolved: its
+    statement says how it stood then.
     """
     if _ID.fullmatch(identity) is None:
         raise MonthFault("MA-4205")
-    if names_somebody(note) or len(note) > NOTE_LENGTH_MAX:
+    if not note.strip() or len(note) > NOTE_LENGTH_MAX:
+        raise MonthFault("MA-4214")
+    if names_somebody(note):
         raise MonthFault("MA-4210")
     async with database.pool.acquire() as session, session.transaction():
         code = await facility_of_difference(session, bytes.fromhex(identity))
