@@ -100,9 +100,16 @@ async def _receive(request: web.BaseRequest, file: BinaryIO) -> None:
 
 async def _write(file: BinaryIO, block: bytes) -> None:
     try:
-        await asyncio.to_thread(file.write, block)
+        await asyncio.to_thread(_write_whole, file, block)
     except OSError as error:
         raise _no_room(error) from error
+
+
+def _write_whole(file: BinaryIO, block: bytes) -> None:
+    """Write all of it: a disk that runs full takes a part and says so next time."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _no_room(error: OSError) -> RequestRefused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -86,8 +86,8 @@ def is_header(cells: Sequence[str]) -> bool:
     return known >= _HEADER_NAMES_MIN
 
 
-def columns_of(header: Sequence[str]) -> Columns:
-    """What the header says. Raises `ListRefusedError` (MA-6309)."""
+def columns_of(header: Sequence[str], line: int) -> Columns:
+    """What the header in this line says. Raises `ListRefusedError` (MA-6309)."""
     places: dict[str, int] = {}
     units: dict[str, Unit] = {}
     for place, cell in enumerate(header):
@@ -95,15 +95,16 @@ def columns_of(header: Sequence[str]) -> Columns:
         if column is None:
             continue
         if column in places:
-            raise ListRefusedError("MA-6309", f"two columns for {column}")
+            raise _header_refused(line, (column,), f"two columns for {column}")
         places[column] = place
         if unit is not None:
             units[column] = unit
-    missing = [column for column in ("total", "aid") if column not in places]
+    missing = {column: column for column in ("total", "aid") if column not in places}
     if not any(column in places for column in _NAMES):
-        missing.append(" or ".join(_NAMES))
+        missing[_NAMES[0]] = " or ".join(_NAMES)
     if missing:
-        raise ListRefusedError("MA-6309", f"no column for {', '.join(missing)}")
+        detail = f"no column for {', '.join(missing.values())}"
+        raise _header_refused(line, missing, detail)
     needed = [place for column, place in places.items() if column != "refund"]
     return Columns(
         layout=Layout.HEADER,
@@ -112,6 +113,11 @@ def columns_of(header: Sequence[str]) -> Columns:
         aid_unit=units["aid"],
         cells_min=max(needed) + 1,
     )
+
+
+def _header_refused(line: int, columns: Iterable[str], detail: str) -> ListRefusedError:
+    faults = (RefusedLine(line, column, "MA-6309") for column in columns)
+    return ListRefusedError("MA-6309", detail, tuple(faults))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from itertools import islice
 
 from gateway.hospital_lists.reading import HospitalList
-from settlement.domain.hospital_list import ListedRow
+from settlement.domain.hospital_list import ListedRow, ListRefusedError
 from settlement.service.ids import ID_BYTES
 from settlement.store.hospital_lists import RawLine
 
@@ -18,11 +18,17 @@ _ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 async def raw_lines(
     listed: HospitalList, progress: Callable[[int], None]
 ) -> AsyncIterator[list[RawLine]]:
-    """The list's lines, some thousands at a time."""
+    """The list's lines, some thousands at a time.
+
+    Raises `ListRefusedError`: whatever reading does, and MA-6312 for a list of which
+    no line can be read. Kept, it would stand for a month without settlements.
+    """
     rows = iter(listed.rows())
     while some := list(islice(rows, _LINES_AT_ONCE)):
         yield list(map(raw_line, some))
         progress(len(some))
+    if listed.refused and not listed.facts.rows:
+        raise ListRefusedError("MA-6312", "not one line", tuple(listed.refused))
 
 
 def raw_line(row: ListedRow) -> RawLine:

@@ -98,7 +98,7 @@ class HospitalList:
             raise ListRefusedError("MA-6301", "it has blank lines alone")
         columns = NATIONAL
         if not isinstance(first[1], RefusedLine) and is_header(first[1]):
-            columns = columns_of(first[1])
+            columns = columns_of(first[1], first[0])
         else:
             lines = chain((first,), lines)
         self.facts.layout = columns.layout
@@ -106,8 +106,11 @@ class HospitalList:
         for number, cells in lines:
             if isinstance(cells, RefusedLine):
                 yield cells
-            else:
-                yield reader.read(number, cells)
+                continue
+            item = reader.read(number, cells)
+            if columns is NATIONAL and isinstance(item, RefusedLine):
+                _refuse_late_header(number, cells)
+            yield item
 
     def _lines(self) -> Iterator[_Line]:
         facts, limits = self.facts, self._limits
@@ -145,6 +148,16 @@ class HospitalList:
                 yield number, cut(line)
             except CellFault as fault:
                 yield number, RefusedLine(number, "", fault.reason)
+
+
+def _refuse_late_header(number: int, cells: Sequence[str]) -> None:
+    """Read by place, what stands under a title and a header may mean anything."""
+    if is_header(cells):
+        raise ListRefusedError(
+            "MA-6309",
+            f"the header is line {number}",
+            (RefusedLine(number, "", "MA-6309"),),
+        )
 
 
 def _counted(amount_fen: int, row: ListedRow) -> int:

@@ -20,7 +20,7 @@ from typing import IO
 from gateway.hospital_lists.limits import Limits
 from gateway.hospital_lists.packed import Packed
 from gateway.hospital_lists.sheet_parts import Measured, Part
-from settlement.domain.hospital_list import ListRefusedError
+from settlement.domain.hospital_list import ListRefusedError, RefusedLine
 
 #: Parts that are copied; pictures, macros and the like are left behind.
 _COPIED = (".xml", ".rels")
@@ -44,6 +44,7 @@ def sheet_lines(packed: Packed, limits: Limits) -> Iterator[tuple[int, Sequence[
                 raise ListRefusedError(
                     "MA-6311",
                     f"row {number} has more than {limits.line_characters} characters",
+                    (RefusedLine(number, "", "MA-6311"),),
                 )
             yield number, cells
 

@@ -15,7 +15,7 @@ from itertools import chain
 from gateway.hospital_lists.cells import CellFault
 from gateway.hospital_lists.layouts import NATIONAL, is_header
 from gateway.hospital_lists.limits import Limits
-from settlement.domain.hospital_list import ListRefusedError
+from settlement.domain.hospital_list import ListRefusedError, RefusedLine
 
 #: Gives the bytes from the start, each time it is called.
 Blocks = Callable[[], Iterator[bytes]]
@@ -84,6 +84,7 @@ def lines_of(
             raise ListRefusedError(
                 "MA-6311",
                 f"line {number} has more than {limits.line_characters} characters",
+                (RefusedLine(number, "", "MA-6311"),),
             )
         if not line.isspace() and line:
             yield number, line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,11 +107,19 @@ class Database:
         self.dsn = dsn
 
     @classmethod
-    async def open(cls, dsn: str, *, min_size: int = 1, max_size: int = 8) -> Database:
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        min_size: int = 1,
+        max_size: int = 8,
+        settings: Mapping[str, str] | None = None,
+    ) -> Database:
         """Connect, check durability settings, and keep `min_size` connections.
 
         No command time-out: a time-out cancels the wait for a synchronous standby
-        while the row stays committed (reliability H2).
+        while the row stays committed (reliability H2). `settings`: further ones of
+        each session, for work that is not on the money path.
         Raises `StoreUnavailableError` saying why the server lets nobody in, and
         `FatalError` where it could lose what it acknowledged.
         """
@@ -122,7 +131,7 @@ class Database:
                 init=check_durable,
                 command_timeout=None,
                 timeout=CONNECT_TIMEOUT_S,
-                server_settings=_SESSION_SETTINGS,
+                server_settings={**_SESSION_SETTINGS, **(settings or {})},
             )
         except UnfitServerError:
             raise

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,6 @@ from gateway.connections import ConnectionLimits
 from gateway.list_order import ListOrder
 from gateway.list_runner import PROGRAM, ListRunner
 from settlement.service.reconcile.matching import match_month
-from settlement.store.closing import lock_closing
 from settlement.store.database import Database
 from settlement.store.told import begin_told, end_told
 from tests.acceptance.gateway_process import command_of, parent_of
@@ -38,11 +36,19 @@ from tests.hospital_lists.lists import (
 )
 from tests.reconcile.months import FEBRUARY, FIRST, JANUARY, LAST, Settled, lines_of
 from tests.reconcile.town import Town, by_kind, open_town, row_of, text_of, yuan
+from tests.reconcile.uploads import (
+    MONTH,
+    POLL_S,
+    WITHIN_S,
+    answered,
+    begun,
+    held,
+    until,
+    waiting,
+)
 
-DAY, MONTH = "2026-01-05", "2026-01"
+DAY = "2026-01-05"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_WITHIN_S = 60.0
-_POLL_S = 0.02
 
 
 @pytest.fixture
@@ -351,34 +357,6 @@ async def test_what_says_it_is_no_list_is_refused(
     assert (status, document["code"]) == (415, "MA-1106")
 
 
-@asynccontextmanager
-async def begun(
-    town: Town, head: str, body: bytes = b""
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """An upload by H001 that the test goes on with."""
-    host, _, port = town.edge.authority.partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(
-        f"POST /v1/reconciliation/{MONTH}/list HTTP/1.1\r\nHost: x\r\n"
-        f"Authorization: {town.bearers['H001']}\r\n"
-        f"Content-Type: text/plain\r\n{head}\r\n\r\n".encode()
-        + body
-    )
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
-async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Status and head with the beginning of the answer."""
-    async with asyncio.timeout(_WITHIN_S):
-        line = await reader.readuntil(b"\r\n")
-        rest = await reader.readuntil(b"\r\n\r\n")
-        rest += await reader.read(4_096)
-    return int(line.split()[1]), rest
-
-
 async def test_half_a_gigabyte_is_refused_unread(town: Town) -> None:
     """As soon as it is announced."""
     async with begun(town, f"Content-Length: {500 << 20}") as (reader, _):
@@ -425,7 +403,7 @@ async def test_dripping_sender_is_given_up(
         async def drip() -> None:
             while True:
                 writer.write(b"x")
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(POLL_S)
 
         dripping = asyncio.create_task(drip())
         status, rest = await answered(reader)
@@ -441,7 +419,7 @@ async def test_one_list_at_a_time(town: Town) -> None:
     content = text_of(["x", "MZ-none", "", "1.00", "1.00", "", "0"])
     head = f"Content-Length: {len(content)}\r\nExpect: 100-continue"
     async with begun(town, head) as (reader, writer):
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(WITHIN_S):
             assert await reader.readuntil(b"\r\n\r\n") == (
                 b"HTTP/1.1 100 Continue\r\n\r\n"
             )
@@ -453,34 +431,6 @@ async def test_one_list_at_a_time(town: Town) -> None:
     assert (second, document["code"]) == (429, "MA-3106")
     assert (first, other) == (200, 200)
     assert (await town.upload(content))[0] == 200
-
-
-@asynccontextmanager
-async def held(town: Town) -> AsyncIterator[None]:
-    """Let every match of H001 wait in the middle of its transaction."""
-    pool = town.months.database.pool
-    async with pool.acquire() as session, session.transaction():
-        await lock_closing(session, 1)
-        yield
-
-
-async def waiting(town: Town) -> None:
-    """Return when a match waits there."""
-    query = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event = 'advisory'"
-    )
-    await until(lambda: town.months.database.pool.fetchval(query))
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(_WITHIN_S):
-        while True:
-            found = holds()
-            if await found if asyncio.iscoroutine(found) else found:
-                return
-            await asyncio.sleep(_POLL_S)
 
 
 def children() -> list[int]:
@@ -534,7 +484,7 @@ async def test_process_that_takes_too_long_is_ended(town: Town) -> None:
     """503, and no process is left behind."""
     gateway = town.months.house.gateway
     gateway.reconciliation.lists = ListRunner(within_s=0.5)
-    async with held(town), asyncio.timeout(_WITHIN_S):
+    async with held(town), asyncio.timeout(WITHIN_S):
         status, document = await (await begin_upload(town))
         assert children() == []
 
@@ -564,7 +514,7 @@ async def test_process_ends_with_the_worker(town: Town, tmp_path: Path) -> None:
         async with held(town):
             await waiting(town)
             process.stdin.close()
-            async with asyncio.timeout(_WITHIN_S):
+            async with asyncio.timeout(WITHIN_S):
                 status = await process.wait()
 
     assert status == 1

@@ -10,8 +10,12 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+from settlement.domain.hospital_list import ListRefusedError
+
 _Item = TypeVar("_Item")
 _FEW = 2
+#: Items with one key are held together, so there are no more of them than this.
+MOST_ALIKE = 50_000
 
 
 class Stream(Generic[_Item]):
@@ -27,8 +31,14 @@ class Stream(Generic[_Item]):
         self._is_at_end = False
 
     async def fill(self) -> Any | None:
-        """Read ahead; the key below which all is here, `None` where all is."""
+        """Read ahead; the key below which all is here, `None` where all is.
+
+        Raises `ListRefusedError` (MA-6310) for more than `MOST_ALIKE` of one key: only
+        lines of a list can be so many.
+        """
         while not self._is_at_end and not self._has_two_keys():
+            if len(self._held) > MOST_ALIKE:
+                raise ListRefusedError("MA-6310", f"more than {MOST_ALIKE} of one name")
             piece = await anext(self._pieces, None)
             if piece is None:
                 self._is_at_end = True
