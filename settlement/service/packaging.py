@@ -209,7 +209,7 @@ async def open_month_books(database: Database, month: int) -> MonthBooks:
         cut, earlier = await _cut(connection, month)
         previous = await _previous(connection, earlier)
         kept = await packaging.kept_package(connection, month)
-        statements = await _statements(connection, cut)
+        statements = await _statements(connection, cut, is_first=kept is None)
         return MonthBooks(
             database,
             cut,
@@ -259,12 +259,15 @@ async def _previous(session: Session, cut: OpenedMonth | None) -> Previous | Non
     return Previous(cut, kept)
 
 
-async def _statements(session: Session, cut: OpenedMonth) -> list[SignedStatement]:
+async def _statements(
+    session: Session, cut: OpenedMonth, *, is_first: bool
+) -> list[SignedStatement]:
     closed = {row.facility_id: row for row in await closed_months(session, cut.month)}
     lowest, beyond = ids_of_days(*days_of_month(cut.month))
     involved = await MonthSpan(cut, lowest, beyond).facilities(session)
     open_ids = [each for each in involved if each not in closed]
-    if open_ids:
+    # Who had nothing in the month may still send a list: the package stays as it is.
+    if open_ids and is_first:
         codes = [row.code for row in await facilities_of(session, open_ids)]
         raise PackagingFault(
             f"month {month_name(cut.month)} is not closed by {', '.join(codes)};"

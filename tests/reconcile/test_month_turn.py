@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 
+from settlement.service.packaging import PackagingFault, open_month_books
 from settlement.service.reconcile.working import (
     list_carried_in,
     list_differences,
@@ -16,6 +19,7 @@ from settlement.service.reconcile.working import (
     resolve,
 )
 from settlement.store.database import Database
+from settlement.store.packaging import KeptPackage, keep_package
 from tests.reconcile.months import (
     FEBRUARY,
     FIRST,
@@ -142,3 +146,28 @@ async def test_what_is_carried_over_is_named_until_it_is_resolved(
     closed = await months.close(month=FEBRUARY)
     assert json.loads(closed.statement)["carried_in"] == []
     assert await list_carried_in(months.database, FEBRUARY, None) == []
+
+
+async def test_list_that_comes_after_the_package_leaves_it_as_it_is(
+    months: Months,
+) -> None:
+    """Of a hospital that had nothing in the month: the package is made again, equal."""
+    settled = await months.settle(LAST)
+    await months.open()
+    await months.match(lines_of(settled))
+    with pytest.raises(PackagingFault, match="not closed by H001"):
+        await open_month_books(months.database, JANUARY)
+    await months.close()
+    books = await open_month_books(months.database, JANUARY)
+    hospitals = [{"facility": "H001", "name": "x", "level": 1, "subdistrict": ""}]
+    package = KeptPackage(orjson.dumps({"hospitals": hospitals}), "manifest")
+    async with months.database.pool.acquire() as session:
+        await keep_package(session, JANUARY, package, datetime.now(UTC))
+
+    await months.match([line_of(replace(settled, id=b"x" * 16))], code="H002")
+
+    again = await open_month_books(months.database, JANUARY)
+    assert [each.statement for each in again.statements] == [
+        each.statement for each in books.statements
+    ]
+    assert [each.hospital.facility for each in again.statements] == ["H001"]
