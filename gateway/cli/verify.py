@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -60,6 +61,14 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     " or .csv, for its owner alone.",
 )
 @click.option(
+    "--policy",
+    "policies",
+    type=_FILE,
+    multiple=True,
+    help="Of a month package: a policy that the bureau approved, its own copy; records"
+    " may name no other one. May be given again.",
+)
+@click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_DATA_DIR,
@@ -70,11 +79,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @json_option
 def verify(
     path: Path,
+    *,
     trust_path: Path | None,
     bureau_key: Path | None,
     proof: Path | None,
     previous: Path | None,
     details: Path | None,
+    policies: tuple[Path, ...],
     data_dir: Path,
     as_json: bool,
 ) -> None:
@@ -93,12 +104,14 @@ def verify(
             opening_key,
             previous=previous,
             details=details,
+            policies=_digests(policies),
             as_json=as_json,
         )
         return
-    if previous is not None or details is not None:
+    if previous is not None or details is not None or policies:
         raise click.ClickException(
-            f"{path} is no month package; --previous and --details go with one"
+            f"{path} is no month package; --previous, --details and --policy go with"
+            " one"
         )
     try:
         total = count_records(path)
@@ -135,6 +148,16 @@ def _read_trust(path: Path) -> Trust:
         raise click.ClickException(
             f"the trust file {path} cannot be used: {error.code} {error}"
         ) from error
+
+
+def _digests(policies: tuple[Path, ...]) -> frozenset[str] | None:
+    try:
+        found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in policies]
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename} cannot be read: {error.strerror}"
+        ) from error
+    return frozenset(found) or None
 
 
 def _read_bureau_key(path: Path) -> OpeningKey:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,6 +24,7 @@ from rich.progress import (
 
 from crypto.keys import OpeningKey
 from crypto.trust import Trust
+from gateway.month_package.chinese import both, own_words, shown
 from gateway.month_package.container import MAGIC, ContainerFault
 from gateway.month_package.outcome import Means, PackageOutcome
 from gateway.month_package.tables import csv_head, csv_lines, read_csv, write_workbook
@@ -51,6 +53,7 @@ def verify_month(
     *,
     previous: Path | None,
     details: Path | None,
+    policies: frozenset[str] | None,
     as_json: bool,
 ) -> None:
     """Verify a package, print what was found, and end with status 1 on any finding."""
@@ -60,13 +63,17 @@ def verify_month(
         raise click.ClickException("--details: give a name that ends in .xlsx or .csv")
     try:
         with _details_file(details) as listed:
-            outcome = _verify(
-                path, trust, opening_key, previous, listed, is_quiet=as_json
+            means = Means(
+                trust=trust,
+                opening_key=opening_key,
+                previous=previous,
+                policies=policies,
             )
+            outcome = _verify(path, means, listed, is_quiet=as_json)
             if details is not None and listed is not None and not outcome.findings:
                 _put_in_place(details, listed)
     except ContainerFault as fault:
-        raise click.ClickException(f"{path}: {fault}") from fault
+        raise click.ClickException(f"{path}: {both(str(fault))}") from fault
     except OSError as error:
         raise click.ClickException(
             f"{error.filename or path} cannot be read or written: {error.strerror}"
@@ -80,13 +87,7 @@ def verify_month(
 
 
 def _verify(
-    path: Path,
-    trust: Trust,
-    opening_key: OpeningKey | None,
-    previous: Path | None,
-    listed: BinaryIO | None,
-    *,
-    is_quiet: bool,
+    path: Path, means: Means, listed: BinaryIO | None, *, is_quiet: bool
 ) -> PackageOutcome:
     total = record_count(path)
     is_shown = not is_quiet and (total or 0) >= _PROGRESS_FROM
@@ -105,14 +106,12 @@ def _verify(
             if listed is not None:
                 listed.write(csv_lines(lines))
 
-        means = Means(
-            trust=trust,
-            opening_key=opening_key,
-            previous=previous,
+        watched = replace(
+            means,
             on_progress=lambda count: progress.advance(task, count),
             on_details=None if listed is None else write,
         )
-        return verify_package(path, means)
+        return verify_package(path, watched)
 
 
 @contextmanager
@@ -154,45 +153,66 @@ def _from_the_start(listed: BinaryIO) -> Iterator[list[str]]:
 
 def _print(outcome: PackageOutcome, trust: Trust, details: Path | None) -> None:
     for finding in outcome.findings[:_FINDINGS_SHOWN]:
-        click.echo(f"{finding.where}: {finding.code} {finding.sentence}", err=True)
+        said = both(finding.sentence, finding.code)
+        click.echo(f"{shown(finding.where)}: {finding.code} {said}", err=True)
     count = len(outcome.findings) + outcome.further_findings
     if count > _FINDINGS_SHOWN:
         hidden = count - _FINDINGS_SHOWN
-        click.echo(f"and {hidden:,} more; --json lists the first of them", err=True)
+        click.echo(
+            f"另有 {hidden:,} 项 and {hidden:,} more; --json lists the first of them",
+            err=True,
+        )
     for sentence in outcome.unchecked:
-        click.echo(f"not checked: {sentence}", err=True)
+        click.echo(f"未核对 not checked: {both(sentence)}", err=True)
+    for sentence in outcome.notes:
+        click.echo(f"请留意 look at: {both(sentence)}", err=True)
     if count:
         click.echo(
-            f"不平 NOT flat: {count:,} findings in {outcome.records:,} records",
+            f"不平 NOT flat: {count:,} 项问题 findings,"
+            f" {outcome.records:,} 条记录 records",
             err=True,
         )
         if details is not None:
-            click.echo(f"{details} is not written: the package does not hold", err=True)
+            click.echo(
+                f"{details} 未写出 is not written: the package does not hold", err=True
+            )
         return
     _print_flat(outcome, trust)
     if details is not None:
-        click.echo(f"  {details} lists them for staff; it names cards: keep it closed")
+        click.echo(
+            f"  {details} 含卡号, 请妥善保管 lists them for staff; it names cards:"
+            " keep it closed"
+        )
 
 
 def _print_flat(outcome: PackageOutcome, trust: Trust) -> None:
     total = outcome.tally.total()
+    if outcome.sandbox:
+        click.echo("沙箱 SANDBOX: 不付款 no money moves on this package")
     click.echo(
         f"平 flat: {outcome.month}, {outcome.records:,} records of"
         f" {outcome.hospitals:,} hospitals, in log {trust.origin} of"
         f" {outcome.tree_size:,} entries"
     )
     for name, figures in (
-        ("settled", total.settled),
-        ("reversed", total.reversed),
-        ("to be paid", total.net),
+        ("结算 settled", total.settled),
+        ("冲正 reversed", total.reversed),
+        ("应付 to be paid", total.net),
     ):
-        click.echo(f"  {name:<12} {figures.count:>10,} {yuan(figures.aid_fen):>18} CNY")
+        count, aid = f"{figures.count:,}", yuan(figures.aid_fen)
+        click.echo(f"  {name:<14} {count:>12} {aid:>18} CNY")
     if outcome.opened:
         click.echo(
-            f"  {outcome.opened:,} contents opened, every decision made once more"
+            f"  已解开并重新计算 {outcome.opened:,} contents opened, every decision"
+            " made once more"
         )
-    if outcome.sandbox:
-        click.echo("  a sandbox's package: no money moves on it")
+    if outcome.deferred:
+        click.echo(
+            f"  留待后月 {outcome.deferred:,} entries below the cut wait for their own"
+            " month's package"
+        )
+    for policy, sha256 in outcome.packs.items():
+        click.echo(f"  政策 policy {policy} {sha256}")
 
 
 def _document(outcome: PackageOutcome, trust: Trust) -> dict[str, object]:
@@ -209,10 +229,18 @@ def _document(outcome: PackageOutcome, trust: Trust) -> dict[str, object]:
         "hospitals": outcome.hospitals,
         "ledger": outcome.tally.total().document(),
         "aid_fen": outcome.tally.total().net.aid_fen,
+        "deferred": outcome.deferred,
+        "policies": outcome.packs,
         "not_checked": outcome.unchecked,
+        "notes": outcome.notes,
         "further_findings": outcome.further_findings,
         "findings": [
-            {"where": each.where, "code": each.code, "sentence": each.sentence}
+            {
+                "where": each.where,
+                "code": each.code,
+                "sentence": each.sentence,
+                "sentence_zh": own_words(each.sentence),
+            }
             for each in outcome.findings
         ],
     }
