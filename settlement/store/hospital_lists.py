@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from settlement.store.database import Session
 
 
+_NONE_UPDATED = "UPDATE 0"
+
+
 class RawLine(NamedTuple):
     """A line as the hospital wrote it, with nobody's card."""
 
@@ -79,6 +82,15 @@ async def resolve_lines(session: Session, facility: int) -> None:
     """Find what each line means; the table `period` holds what lies in the period."""
     await session.execute("ANALYZE listed")
     await session.execute(statement("resolve_listed"), facility)
+    # An id that is nobody's here was none of ours, whatever it looks like: a GUID of
+    # the hospital's. An id of another hospital's settlement goes on to name nothing.
+    told = await session.execute(
+        "UPDATE listed l SET id = NULL WHERE id IS NOT NULL AND settlement_id IS NULL"
+        " AND NOT EXISTS (SELECT FROM settlement s WHERE s.id = l.id)"
+        " AND NOT EXISTS (SELECT FROM reversal v WHERE v.id = l.id)"
+    )
+    if told != _NONE_UPDATED:
+        await session.execute(statement("resolve_listed"), facility)
     await session.execute(
         "UPDATE listed SET listed_id = '' WHERE settlement_id IS NOT NULL"
     )

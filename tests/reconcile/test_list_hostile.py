@@ -102,6 +102,21 @@ async def test_refund_of_another_day_belongs_to_the_reversals(
     assert moved["repair"]["action"] == "move_line"
 
 
+async def test_id_of_another_system_may_look_like_ours(town: Town) -> None:
+    """A GUID without dashes names nothing here, so the visit number does."""
+    settled = await town.months.settle()
+    foreign = await town.months.settle(facility=2)
+    guid = row_of(settled, id="f47ac10b58cc4372a5670e02b2c3d479")
+    taken = row_of(settled, id=foreign.id.hex())
+
+    _, found = await town.upload(text_of(guid))
+    _, mixed = await town.upload(text_of(taken))
+
+    assert (found["flat"], found["differences"]) == (True, [])
+    # Another hospital's file stays one, though its visit numbers are like ours.
+    assert mixed["kinds"] == {"missing_at_gateway": 1, "missing_at_hospital": 1}
+
+
 @contextmanager
 def full_disk(room: int) -> Iterator[None]:
     """No file grows beyond so many bytes: a write ends in the middle, then fails."""
