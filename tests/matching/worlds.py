@@ -40,7 +40,6 @@ class Bill:
         return LedgerItem(
             settlement_id(self.number),
             DAY,
-            202601,
             "outpatient",
             f"MZ{self.number}",
             f"K{self.number}",

@@ -37,8 +37,6 @@ class LedgerItem(NamedTuple):
     """16 bytes."""
     settled_on: date
     """Shanghai day of the settlement, also where only its reversal lies here."""
-    month: int
-    """YYYYMM of record: the reversal's own where only that lies here."""
     care_type: str
     visit_no: str
     key: str

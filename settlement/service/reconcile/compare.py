@@ -22,8 +22,6 @@ from settlement.store.told import ToldItem, told_of
 if TYPE_CHECKING:
     from settlement.store.database import Session
 
-_MONTHS = 100
-
 
 async def compare(
     session: Session, *, has_list: bool, bureau_of: str | None, tally: Tally
@@ -69,7 +67,6 @@ def _ledger_item(row: LedgerRow) -> LedgerItem:
     return LedgerItem(
         row.settlement_id,
         row.settled_on,
-        row.settled_on.year * _MONTHS + row.settled_on.month,
         row.care_type,
         row.visit_no,
         row.key,
