@@ -71,6 +71,11 @@ _SENTENCES = {
     "it names no earlier package, and follows one": "未指明上一包, 却不是从头开始",
     "it does not name the earlier package given": "没有指明所给的上一包",
     "it is not the one that this package follows": "不是本包所接续的那一个包",
+    "proof of two histories: the log signed two different roots of {} entries, in the"
+    " {} of the earlier package and in the {} of this one; keep both files": (
+        "历史被改写的证明: 日志对同样 {} 条记录签署了两个不同的根, 见上一包的 {}"
+        " 与本包的 {}; 请保存两个文件"
+    ),
     "its checkpoint is not the one named here": "其检查点与本包所指的不同",
     "{} has another text here": "{} 在本包中内容不同",
     "it calls itself the log's first package and holds entries of earlier months,"
@@ -188,6 +193,7 @@ _BY_CODE = {
     "MA-8302": "证明不成立",
     "MA-8303": "签署的首页或检查点格式有误",
     "MA-8304": "属于另一个日志",
+    "MA-8305": "日志有两种历史, 即历史被改写",
     "MA-8402": "签名文件有误",
     "MA-8601": "缺少部分, 或部分格式有误",
     "MA-8602": "部分与本包不符",

@@ -16,6 +16,7 @@ from crypto.errors import (
     KeyNotValidError,
     MalformedPackageError,
     PackageMismatchError,
+    TwoHistoriesError,
     UnknownKeyError,
 )
 from crypto.keys import Role
@@ -237,6 +238,7 @@ def _earlier_statement(
         manifest = manifest_of(earlier, trust)
         for finding in part_findings(earlier):
             raise PackageMismatchError(f"{finding.where} in it: {finding.sentence}")
+        _require_one_history(earlier, package, trust)
         octets = earlier.read(layout.STATEMENT)
         statement = _statement(earlier, layout.STATEMENT)
         if (manifest.month, manifest.tree_size, sha256(octets).hexdigest()) != (
@@ -254,6 +256,18 @@ def _earlier_statement(
         find(where, error)
         return None
     return statement
+
+
+def _require_one_history(earlier: Package, package: Package, trust: Trust) -> None:
+    """Raise `TwoHistoriesError` where the log has signed another past since."""
+    then = checkpoint_of(earlier, trust, layout.CHECKPOINT)
+    now = checkpoint_of(package, trust, layout.PREVIOUS_CHECKPOINT)
+    if then.size == now.size and then.root != now.root:
+        raise TwoHistoriesError(
+            f"proof of two histories: the log signed two different roots of {now.size}"
+            f" entries, in the {layout.CHECKPOINT} of the earlier package and in the"
+            f" {layout.PREVIOUS_CHECKPOINT} of this one; keep both files"
+        )
 
 
 def container_error(fault: ContainerFault) -> PackageMismatchError:

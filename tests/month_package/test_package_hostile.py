@@ -420,6 +420,23 @@ def test_what_the_month_before_has_settled_is_not_settled_again(
     assert ("records[7]", "its id stands at index 1 too") in found
 
 
+def test_a_rewritten_past_is_proved_by_two_packages(
+    two_months: TwoMonths, tmp_path: Path
+) -> None:
+    """The gateway signed January's cut once more, with another root."""
+
+    def rewrite(parts: Parts) -> None:
+        size = int(parts[layout.PREVIOUS_CHECKPOINT].split(b"\n")[1])
+        signer = CheckpointSigner(ORIGIN, two_months.bureau.signer)
+        parts[layout.PREVIOUS_CHECKPOINT] = signer.sign(size, b"\1" * 32).encode()
+
+    bureau, january = two_months.bureau, two_months.january
+    path = altered(two_months.february, tmp_path / "m.zip", bureau.signer, rewrite)
+    outcome = bureau.check(path, previous=january, with_key=False)
+
+    assert ("previous", "MA-8305") in {(e.where, e.code) for e in outcome.findings}
+
+
 def test_a_month_follows_an_earlier_month(
     two_months: TwoMonths, tmp_path: Path
 ) -> None:
