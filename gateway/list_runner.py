@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -67,36 +67,47 @@ class ListRunner:
         nobody waits for it any more: then nothing is kept.
         """
         try:
-            async with asyncio.timeout(self._within_s), self._places:
-                said = await self._run(order, is_wanted)
+            async with asyncio.timeout(self._within_s):
+                said = await _while_wanted(self._run(order), is_wanted)
         except TimeoutError:
             _log.warning("list.too_slow")
             raise RequestRefused(_BUSY) from None
         return Answer(200, await asyncio.to_thread(_answer_of, said))
 
-    async def _run(self, order: ListOrder, is_wanted: Callable[[], bool]) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            self._program,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=(order.fd,),
-        )
-        try:
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
-            talking = asyncio.create_task(_talk(process, order))
+    async def _run(self, order: ListOrder) -> bytes:
+        """Wait for a place, and let a process say what it has to say."""
+        async with self._places:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                self._program,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=(order.fd,),
+            )
             try:
-                while not talking.done():
-                    if not is_wanted():
-                        raise RequestRefused(_BUSY)
-                    await asyncio.wait({talking}, timeout=_LOOK_EVERY_S)
-                return talking.result()
+                with contextlib.suppress(ProcessLookupError):
+                    os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
+                return await _talk(process, order)
             finally:
-                talking.cancel()
-        finally:
-            await _end(process)
+                await _end(process)
+
+
+async def _while_wanted(
+    work: Coroutine[Any, Any, bytes], is_wanted: Callable[[], bool]
+) -> bytes:
+    """What the work gives; raises MA-5101 and ends it when nobody waits any more."""
+    doing = asyncio.create_task(work)
+    try:
+        while not doing.done():
+            if not is_wanted():
+                raise RequestRefused(_BUSY)
+            await asyncio.wait({doing}, timeout=_LOOK_EVERY_S)
+        return doing.result()
+    finally:
+        doing.cancel()
+        # It ends its process and gives its place back.
+        await asyncio.wait({doing})
 
 
 async def _talk(process: Process, order: ListOrder) -> bytes:

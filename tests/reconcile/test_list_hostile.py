@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import list_runner
 from settlement.service.reconcile import streams
 from settlement.store.database import Database
 from tests.hospital_lists.lists import xlsx_of, zip_of
@@ -52,6 +53,27 @@ async def test_query_ends_with_its_process(town: Town) -> None:
         await until(is_over)
 
     assert await town.kept_lists() == 0
+
+
+async def test_caller_who_leaves_the_queue_frees_its_turn(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gave up waiting for a place may send again at once."""
+    monkeypatch.setattr(list_runner, "_AT_ONCE", 1)
+    town.months.house.gateway.reconciliation.lists = list_runner.ListRunner()
+    settled = await town.months.settle()
+    await town.months.open()
+    content = text_of(row_of(settled))
+
+    async def second_is(status: int) -> bool:
+        """How a further call of H002 would be taken; its turn comes before its type."""
+        return (await town.upload(content, who="H002", kind="x/y"))[0] == status
+
+    async with held(town), begun(town, f"Content-Length: {len(content)}", content):
+        await waiting(town)
+        async with begun(town, f"Content-Length: {len(content)}", content, "H002"):
+            await until(lambda: second_is(429))
+        await until(lambda: second_is(415))
 
 
 async def test_line_repeated_without_end_is_refused(town: Town) -> None:

@@ -17,14 +17,14 @@ POLL_S = 0.02
 
 @asynccontextmanager
 async def begun(
-    town: Town, head: str, body: bytes = b""
+    town: Town, head: str, body: bytes = b"", who: str = "H001"
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """An upload by H001 that the test goes on with."""
+    """An upload that the test goes on with."""
     host, _, port = town.edge.authority.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
         f"POST /v1/reconciliation/{MONTH}/list HTTP/1.1\r\nHost: x\r\n"
-        f"Authorization: {town.bearers['H001']}\r\n"
+        f"Authorization: {town.bearers[who]}\r\n"
         f"Content-Type: text/plain\r\n{head}\r\n\r\n".encode()
         + body
     )
