@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+#: Of all declines, detectors ask about those alone: the person's aid had ended before
+#: the service, because they were struck from the roster or died.
+WATCHED_REASONS = frozenset({"MA-2102"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenClaim:
