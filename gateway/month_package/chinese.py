@@ -113,6 +113,7 @@ _SENTENCES = {
     "line {} is not what the records say": "第 {} 行与记录不符",
     "line {} is not what the clear claims say": "第 {} 行与明文要素不符",
     "it has not the sheets that it should have": "工作表不符",
+    "it is far longer than the list and the sums need": "远超明细和合计所需长度",
     "it is no spreadsheet that can be read": "不是可读的电子表格",
     "{} in it is not what the list and the sums say": "其中 {} 与明细和合计不符",
     # Parts and container.
@@ -171,6 +172,9 @@ _SENTENCES = {
     ),
     "that it brings what the package of {} deferred: give that with --previous": (
         "{} 的包留待后月的记录是否补入: 请用 --previous 给出该包"
+    ),
+    "records, sums and lists, because the parts are not those that were signed": (
+        "记录、合计与清单: 因各部分不是签署时的内容"
     ),
     "sums and lists, because not every record holds": "合计与清单: 因有记录不成立",
     "a card stands for another person than before, so its caps began anew; ask why the"

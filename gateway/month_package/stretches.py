@@ -20,6 +20,8 @@ _STRETCH_BYTES = 8 << 20
 #: From here on starting processes costs less than they save.
 _PROCESSES_FROM_BYTES = 16 << 20
 _LINE_BYTES_MAX = 1 << 20
+#: A stretch of nothing but reversals needs less; what lists more only fills memory.
+_ORIGINALS_BYTES_MAX = 64 << 20
 _DIGITS = 20
 
 
@@ -36,9 +38,11 @@ def stretches(package: Package) -> Iterator[Stretch]:
         )
         yield Stretch(at, end - at, originals_at, originals_end - originals_at)
         at, originals_at = end, originals_end
-    if originals_at < originals.end:
+    while originals_at < originals.end:
         # No record asks for them; they are looked at all the same.
-        yield Stretch(records.end, 0, originals_at, originals.end - originals_at)
+        end = _originals_end(package.file, originals_at, originals, None)
+        yield Stretch(records.end, 0, originals_at, end - originals_at)
+        originals_at = end
 
 
 def check_all(
@@ -99,7 +103,8 @@ def _originals_end(
 ) -> int:
     """Where the lines end that belong to records before the index."""
     file.seek(at)
-    while at < member.end:
+    most = at + _ORIGINALS_BYTES_MAX
+    while at < min(member.end, most):
         line = file.readline(_LINE_BYTES_MAX)
         index = _index(line[:_DIGITS])
         if next_index is not None and index is not None and index >= next_index:

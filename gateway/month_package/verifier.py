@@ -24,6 +24,7 @@ from gateway.month_package.lists import payment_findings, workbook_findings
 from gateway.month_package.opened import (
     CONTAINER,
     Package,
+    manifest_of,
     open_package,
     part_findings,
 )
@@ -69,6 +70,10 @@ def verify_package(path: Path, means: Means) -> PackageOutcome:
             outcome.find(CONTAINER, container_error(fault))
             return outcome
         outcome.add(*part_findings(package))
+        if outcome.findings:
+            # What nobody has signed is not looked into: whoever wrote it chose it.
+            _check_manifest(package, means, outcome)
+            return outcome
         head = read_head(package, means.trust, outcome.find)
         if head is None or not {layout.RECORDS, layout.ORIGINALS, layout.STAFF_CSV} <= (
             package.members.keys()
@@ -80,6 +85,16 @@ def verify_package(path: Path, means: Means) -> PackageOutcome:
         _check_statements(package, head, means, outcome)
         _check_records(package, head, means, outcome)
     return outcome
+
+
+def _check_manifest(package: Package, means: Means, outcome: PackageOutcome) -> None:
+    try:
+        manifest_of(package, means.trust)
+    except CryptoError as error:
+        outcome.find(layout.MANIFEST, error)
+    outcome.unchecked.append(
+        "records, sums and lists, because the parts are not those that were signed"
+    )
 
 
 def record_count(path: Path) -> int | None:

@@ -330,7 +330,7 @@ def test_a_sheet_that_differs_from_the_list_is_found(
 ) -> None:
     """The spreadsheet is looked into where the contents can be opened."""
     other = parts_of(two_months.january)[layout.STAFF_XLSX]
-    for octets in (other, b"no zip"):
+    for octets in (other, b"no zip", other * 30):
 
         def change(parts: Parts, octets: bytes = octets) -> None:
             parts[layout.STAFF_XLSX] = octets

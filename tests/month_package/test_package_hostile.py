@@ -20,6 +20,7 @@ from crypto.range_proof import gap_nodes
 from crypto.record import Sealer, open_record, record_hash, verify_record
 from crypto.trust import Trust, TrustedKey
 from gateway.month_package import layout
+from gateway.month_package.checking import Checker
 from gateway.month_package.container import ContainerFault, ContainerWriter
 from gateway.month_package.opened import open_package
 from tests.month_package.packages import (
@@ -494,6 +495,52 @@ def test_many_empty_lines_and_many_parts_stay_small(
         writer.finish()
     with many.open("rb") as made, pytest.raises(ContainerFault, match="more than 10"):
         open_package(many, made)
+
+
+def test_what_nobody_has_signed_is_not_looked_into(
+    alone: TwoMonths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A courier's bytes are named, and no reader is tried on them."""
+    octets = bytearray(alone.january.read_bytes())
+    with alone.january.open("rb") as file:
+        member = open_package(alone.january, file).members[layout.STAFF_XLSX]
+    octets[member.offset + 100] ^= 1
+    path = tmp_path / "m.zip"
+    path.write_bytes(octets)
+    monkeypatch.setattr("gateway.month_package.verifier.read_head", None)
+    outcome = alone.bureau.check(path)
+
+    assert {where for where, _ in told(outcome)} == {layout.STAFF_XLSX}
+    assert ["not those that were signed" in each for each in outcome.unchecked] == [
+        True
+    ]
+
+
+def test_originals_that_nobody_needs_are_read_in_pieces(
+    alone: TwoMonths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, no piece is longer than it may be."""
+
+    def many(parts: Parts) -> None:
+        parts[layout.ORIGINALS] *= 10
+
+    longest = len(parts_of(alone.january)[layout.ORIGINALS])
+    stretches = "gateway.month_package.stretches"
+    monkeypatch.setattr(f"{stretches}._ORIGINALS_BYTES_MAX", longest)
+    read: list[int] = []
+    whole = Checker._read
+
+    def counted(checker: Checker, offset: int, size: int) -> bytes:
+        read.append(size)
+        return whole(checker, offset, size)
+
+    monkeypatch.setattr(Checker, "_read", counted)
+    path = altered(alone.january, tmp_path / "m.zip", alone.bureau.signer, many)
+    found = told(alone.bureau.check(path, with_key=False))
+
+    assert any("no reversal here undoes it" in text for _, text in found)
+    size = len(parts_of(alone.january)[layout.RECORDS])
+    assert max(read) <= max(size, longest)
 
 
 def test_a_document_that_is_too_long_is_not_read(

@@ -120,8 +120,9 @@ def test_the_bureaus_own_policy_is_compared(
     assert ("不在民政局自存的政策文件之列" in result.stderr) is not is_own
 
 
+@pytest.mark.parametrize("by_name", [True, False])
 def test_nothing_of_a_package_steers_the_terminal(
-    alone: TwoMonths, tmp_path: Path
+    alone: TwoMonths, tmp_path: Path, by_name: bool
 ) -> None:
     """Else a forger writes flat over what was found; no card is shown either."""
 
@@ -129,13 +130,15 @@ def test_nothing_of_a_package_steers_the_terminal(
         hidden = "\x1b[2J\x1b[H平 flat"
         path = ("payment_total_fen",)
         parts[layout.STATEMENT] = replaced(parts[layout.STATEMENT], path, hidden)
-        parts["policies/\x1b[2J.yaml"] = b"C00000001"
+        if by_name:
+            parts["\x1b[2J.yaml"] = b"C00000001"
 
     path = altered(alone.january, tmp_path / "m.zip", alone.bureau.signer, forge)
     result = run(alone, tmp_path, path)
 
     assert result.exit_code == 1
     assert "\x1b" not in result.output
-    assert "payment_total_fen" in result.stderr
+    told = "\\x1b[2J.yaml" if by_name else "payment_total_fen"
+    assert told in result.stderr
     assert "C00000001" not in result.output
     assert "不平 NOT flat" in result.stderr
