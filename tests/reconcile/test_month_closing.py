@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ from settlement.service.reconcile.working import (
     month_state,
     resolve,
 )
+from settlement.store import closing as store
 from settlement.store.database import Database
 from tests.reconcile.months import (
     FEBRUARY,
@@ -279,3 +281,111 @@ async def test_a_note_says_something(months: Months, note: str) -> None:
     assert refused.value.reason == "MA-4214"
     (told,) = await list_differences(months.database, JANUARY, None)
     assert (told.row.state, len(told.events)) == ("open", 1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "UPDATE party_key SET revoked_at = now() WHERE key_id = $1",
+        "UPDATE party SET role = 'bureau' WHERE code = 'li' AND $1 <> ''",
+    ],
+)
+async def test_neither_a_revoked_key_nor_another_role_signs(
+    months: Months, fault: str
+) -> None:
+    """The signature itself is sound: whose key it is decides."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled))
+    await months.sign("wang")
+    await months.database.pool.execute(fault, months.officers["li"].public.kid)
+
+    with pytest.raises(MonthFault) as refused:
+        await months.sign("li")
+
+    assert refused.value.reason == "MA-4208"
+    assert await months.database.pool.fetchval("SELECT count(*) FROM closed_month") == 0
+
+
+@pytest.mark.parametrize("role", ["bureau", "auditor"])
+async def test_signature_of_who_is_no_officer_any_more_does_not_count(
+    months: Months, role: str
+) -> None:
+    """The first of two was given by somebody who has left the office since."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled))
+    await months.sign("li")
+    await months.database.pool.execute(
+        "UPDATE party SET role = $1 WHERE code = 'li'", role
+    )
+
+    signing = await months.sign("wang")
+
+    assert (signing.officers, signing.closed_at) == (("wang",), None)
+
+
+@pytest.mark.parametrize("dies_in", ["add_signature", "close_month"])
+async def test_closing_that_dies_is_done_again_to_the_same_bytes(
+    months: Months, monkeypatch: pytest.MonkeyPatch, dies_in: str
+) -> None:
+    """The database ends the session before its commit; nothing of it stands."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled))
+    await months.sign("li")
+    ready = await prepare(
+        months.database, JANUARY, "H001", origin=ORIGIN, without_list=False
+    )
+    does = getattr(store, dies_in)
+
+    async def dies(session: Any, *values: Any, **named: Any) -> None:
+        await does(session, *values, **named)
+        await session.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, dies_in, dies)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await months.sign("wang")
+    kept = await months.database.pool.fetchval(
+        "SELECT count(*) FROM statement_signature"
+    )
+    assert kept == 1
+    assert not (await month_state(months.database, JANUARY)).is_closed
+
+    closed = await months.sign("wang")
+    assert closed.statement == ready.statement
+    assert closed.officers == ("li", "wang")
+    assert closed.closed_at is not None
+
+
+async def test_match_beside_a_close_waits_or_finds_it_closed(months: Months) -> None:
+    """Whoever comes second sees what the first has done, never half of it."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled))
+    await months.sign("li")
+
+    made = await asyncio.gather(
+        months.sign("wang"), months.match([]), return_exceptions=True
+    )
+
+    closed, matched = made
+    state = (await month_state(months.database, JANUARY)).hospitals[0]
+    if isinstance(matched, BaseException):
+        assert isinstance(matched, MonthFault)
+        assert matched.reason == "MA-4204"
+        assert (state.state, state.differences) == ("closed", {})
+    else:
+        assert isinstance(closed, MonthFault)
+        assert (state.state, state.differences) == ("differences", {"open": 1})
+
+
+async def test_two_matches_at_once_tell_one_history(months: Months) -> None:
+    """A difference is found once, and its history has no number twice."""
+    await months.settle()
+    await months.open()
+    await asyncio.gather(*(months.match([]) for _ in range(3)))
+
+    (told,) = await list_differences(months.database, JANUARY, None)
+    assert [event.action for event in told.events] == ["found"]
