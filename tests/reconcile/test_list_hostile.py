@@ -81,10 +81,11 @@ async def test_line_repeated_without_end_is_refused(town: Town) -> None:
     settled = await town.months.settle()
     other = ["null", "MZ-none", "", "1.00", "1.00", "", "0"]
 
-    for row in (row_of(settled), other):
+    for row, place in ((row_of(settled), "line[1]"), (other, "line[2]")):
         rows = ([*row, str(number)] for number in range(streams.MOST_ALIKE + 1))
         status, document = await town.upload(zip_of(text_of(row_of(settled), *rows)))
         assert (status, document["code"]) == (422, "MA-6310")
+        assert [each["path"] for each in document["fields"]] == [place]
     _, found = await town.upload(text_of(row_of(settled)) * 3_000)
 
     assert found["kinds"] == {"duplicated": 1}

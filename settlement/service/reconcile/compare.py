@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+from settlement.domain.hospital_list import ListRefusedError, RefusedLine
 from settlement.domain.matching import (
     BureauItem,
     Difference,
@@ -14,7 +15,7 @@ from settlement.domain.matching import (
     Tally,
     match,
 )
-from settlement.service.reconcile.streams import Stream, pieces_of
+from settlement.service.reconcile.streams import MOST_ALIKE, Stream, pieces_of
 from settlement.store.hospital_lists import LineRow, lines_resolved, lines_unresolved
 from settlement.store.periods import LedgerRow, ledger_of_period
 from settlement.store.told import ToldItem, told_of
@@ -28,11 +29,12 @@ async def compare(
 ) -> AsyncIterator[list[Difference]]:
     """Differences of what `period`, `listed` and `told` hold, some at a time.
 
-    `bureau_of`: the hospital whose records were read; `None` where none were.
+    `bureau_of`: the hospital whose records were read; `None` where none were. Raises
+    `ListRefusedError` (MA-6310) for a list that repeats one settlement without end.
     """
     streams = (
         Stream(ledger_of_period(session), lambda row: row.settlement_id),
-        Stream(lines_resolved(session), lambda row: row.settlement_id)
+        Stream(lines_resolved(session), lambda row: row.settlement_id, _repeated)
         if has_list
         else None,
         Stream(told_of(session, bureau_of), lambda row: row.settlement_id)
@@ -52,10 +54,16 @@ async def compare(
         unresolved = Stream(
             lines_unresolved(session),
             lambda row: (row.visit_no, row.key, row.listed_id),
+            _repeated,
         )
         async for (lines,) in pieces_of((unresolved,)):
             items = map(_listed_item, lines or ())
             yield list(match((), (), None, unresolved=items, tally=tally))
+
+
+def _repeated(row: LineRow) -> ListRefusedError:
+    lines = (RefusedLine(row.line, "", "MA-6310"),)
+    return ListRefusedError("MA-6310", f"more than {MOST_ALIKE} like this one", lines)
 
 
 def _ledger_item(row: LedgerRow) -> LedgerItem:

@@ -10,8 +10,6 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from settlement.domain.hospital_list import ListRefusedError
-
 _Item = TypeVar("_Item")
 _FEW = 2
 #: Items with one key are held together, so there are no more of them than this.
@@ -22,23 +20,26 @@ class Stream(Generic[_Item]):
     """Items in the order of their keys, read ahead piece by piece."""
 
     def __init__(
-        self, pieces: AsyncIterator[list[_Item]], key: Callable[[_Item], Any]
+        self,
+        pieces: AsyncIterator[list[_Item]],
+        key: Callable[[_Item], Any],
+        too_many: Callable[[_Item], Exception] | None = None,
     ) -> None:
-        """`pieces` come in order; several items may have one key."""
+        """`pieces` come in order; several items may have one key.
+
+        `too_many`: what is raised over more than `MOST_ALIKE` of them, given one.
+        """
         self._pieces = pieces
         self._key = key
+        self._too_many = too_many
         self._held: list[_Item] = []
         self._is_at_end = False
 
     async def fill(self) -> Any | None:
-        """Read ahead; the key below which all is here, `None` where all is.
-
-        Raises `ListRefusedError` (MA-6310) for more than `MOST_ALIKE` of one key: only
-        lines of a list can be so many.
-        """
+        """Read ahead; the key below which all is here, `None` where all is."""
         while not self._is_at_end and not self._has_two_keys():
-            if len(self._held) > MOST_ALIKE:
-                raise ListRefusedError("MA-6310", f"more than {MOST_ALIKE} of one name")
+            if self._too_many is not None and len(self._held) > MOST_ALIKE:
+                raise self._too_many(self._held[0])
             piece = await anext(self._pieces, None)
             if piece is None:
                 self._is_at_end = True
