@@ -178,7 +178,8 @@ async def read_statistics(
     """
     queries = _queries(query, facility_id, bounds)
     found = await aid_rows(database, queries, within_ms=bounds.within_ms)
-    buckets = {row.bucket for row in found[-2]}
+    base = month_before(query.months.first)
+    buckets = {row.bucket for row in found[-1] if row.month != base}
     if len(buckets) * len(query.months) > bounds.most_rows:
         raise RequestRefused("MA-1102", faults=(BillFault("months", "MA-1135"),))
     names: Mapping[int, FacilityName] = {}
@@ -191,20 +192,20 @@ async def read_statistics(
 def _queries(
     query: StatisticsQuery, facility_id: int | None, bounds: Bounds
 ) -> list[AidQuery]:
-    """The whole and the month before it; the same divided, where it is."""
+    """The whole; the same divided, where it is."""
     whole = AidQuery(
         months=query.months,
         by_settled=query.by is By.SETTLED,
         facility_id=facility_id,
-        most_rows=len(query.months) + 1,
+        most_rows=len(query.months) + 2,
     )
     if query.dimension is None:
-        return [whole, _month_before(whole)]
-    # Each group has a row for each month and one for all of them at most; one more
-    # than that says that there are too many.
-    most_rows = 2 * bounds.most_rows + 1
-    divided = replace(whole, dimension=query.dimension.value, most_rows=most_rows)
-    return [whole, _month_before(whole), divided, _month_before(divided)]
+        return [whole]
+    # Each group has a row for each month, for the one before and for all of them at
+    # most: three times as many rows as are answered, and one group more says that
+    # there are too many.
+    most_rows = 3 * (bounds.most_rows + 1)
+    return [whole, replace(whole, dimension=query.dimension.value, most_rows=most_rows)]
 
 
 def _arranged(
@@ -213,18 +214,13 @@ def _arranged(
     names: Mapping[int, FacilityName],
 ) -> Statistics:
     """`found`: the rows of `_queries`."""
-    whole = _Table(query.months, *found[:2]).series("", "", None)
+    whole = _Table(query.months, found[0]).series("", "", None)
     if query.dimension is None:
         return Statistics(query, whole, None)
-    table = _Table(query.months, *found[2:])
+    table = _Table(query.months, found[1])
     groups = [_group(table, bucket, names) for bucket in table.buckets]
     groups.sort(key=lambda group: (-group.total.aid_fen, group.key))
     return Statistics(query, whole, tuple(groups))
-
-
-def _month_before(query: AidQuery) -> AidQuery:
-    before = month_before(query.months.first)
-    return replace(query, months=MonthRange(before, before))
 
 
 def _group(table: _Table, bucket: str, names: Mapping[int, FacilityName]) -> Series:
@@ -237,18 +233,13 @@ def _group(table: _Table, bucket: str, names: Mapping[int, FacilityName]) -> Ser
 class _Table:
     """The rows found by bucket and month."""
 
-    def __init__(
-        self, months: MonthRange, rows: Iterable[AidRow], before: Iterable[AidRow]
-    ) -> None:
-        """Buckets that the month before alone has are left out."""
+    def __init__(self, months: MonthRange, rows: Iterable[AidRow]) -> None:
         self._months = months
         self._found = {(row.bucket, row.month): _figures(row) for row in rows}
         self._base = month_before(months.first)
+        # A single month has no row over all of them: it would be the same again.
+        self._total = ALL_MONTHS if len(months) > 1 else months.first
         self.buckets = sorted({bucket for bucket, _ in self._found})
-        # Of the month before, its own row: the one over all its months is the same.
-        for row in before:
-            if row.month == self._base:
-                self._found[row.bucket, row.month] = _figures(row)
 
     def series(self, bucket: str, key: str, name: str | None) -> Series:
         """Every month of a bucket with its growth."""
@@ -258,7 +249,7 @@ class _Table:
             now = self._of(bucket, month)
             months.append(MonthOfAid(month, now, _growth(before, now)))
             before = now
-        return Series(key, name, self._of(bucket, ALL_MONTHS), tuple(months))
+        return Series(key, name, self._of(bucket, self._total), tuple(months))
 
     def _of(self, bucket: str, month: int) -> Figures:
         return self._found.get((bucket, month), _NOTHING)

@@ -332,6 +332,38 @@ async def test_more_groups_than_may_be_answered(database: Database) -> None:
         assert [fault.reason for fault in caught.value.faults] == ["MA-1135"]
 
 
+async def test_groups_of_the_month_before_take_nobodys_place(
+    database: Database,
+) -> None:
+    """However many it has: they are neither answered nor counted against the bound."""
+    december = date(2025, 12, 5)
+    await post(
+        database,
+        [
+            *(Posted(subdistrict=f"99010400{n}", visit_no=f"V-{n}",
+                     service_end=december) for n in range(9)),
+            Posted(subdistrict="990104009", visit_no="V-9", aid_fen=1_500),
+            Posted(subdistrict="990104009", visit_no="V-8", service_end=december),
+        ],
+    )  # fmt: skip
+    query = StatisticsQuery(
+        months=MonthRange(202_601, 202_601), dimension=Dimension.SUBDISTRICT
+    )
+    bounds = Bounds(within_ms=None, most_rows=1)
+
+    found = await read_statistics(database, query, facility_id=None, bounds=bounds)
+
+    [group] = found.groups or ()
+    assert (group.key, group.total.aid_fen) == ("990104009", 1_500)
+    assert group.months[0].growth.aid == 500
+    assert found.whole.months[0].growth.aid == -850
+    empty = replace(query, months=MonthRange(202_602, 202_602))
+    await database.pool.execute("DELETE FROM settlement WHERE service_end < $1",
+                                date(2026, 1, 1))  # fmt: skip
+    gone = await read_statistics(database, empty, facility_id=None, bounds=bounds)
+    assert (gone.groups, gone.whole.months[0].growth.aid) == ((), -1_000)
+
+
 async def test_what_takes_too_long_is_given_up(database: Database) -> None:
     """The server itself ends the statement, and the connection is good again."""
     await database.pool.execute("ALTER TABLE settlement RENAME TO settlement_table")
