@@ -398,7 +398,7 @@ def _families(making: _City) -> None:
             making.visits.append(
                 replace(first, visit_id=making.number(), person=person, dx="J06.9",
                         care_type="outpatient", start=at, end=at,
-                        total_fen=making.amount(12000), insurer_fen=3000,
+                        total_fen=making.amount(12000), insurer_fen=0,
                         prescription_days=None)
             )  # fmt: skip
 

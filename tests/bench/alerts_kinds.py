@@ -353,21 +353,33 @@ def limit_edge(soil: Soil) -> Planted:
     return Planted("limit-edge", "total", tuple(made))
 
 
-def outlier(soil: Soil) -> Planted:
-    """A hospital, or one of its operators, that claims everything once more."""
-    facility = soil.random.choice(soil.busy or soil.facilities)
-    here = [visit for visit in soil.at[facility] if not visit.is_stay]
-    variant = soil.random.choice(("facility", "operator"))
-    count = max(10, len(here) // 6)
-    operator = soil.random.choice(here).operator or "op77"
-    made, context = [], []
-    for visit in soil.random.sample(here, min(count, len(here))):
+def facility_outlier(soil: Soil) -> Planted:
+    """A hospital that claims a good part of its bills once more, days later."""
+    here = soil.at[soil.random.choice(soil.busy or soil.facilities)]
+    return _claimed_once_more(soil, "facility-outlier", here, "")
+
+
+def operator_outlier(soil: Soil) -> Planted:
+    """The same by one operator, among others of the hospital who do not."""
+    here = soil.at[soil.random.choice(soil.busy or soil.facilities)]
+    operator = soil.random.choice(here).operator
+    own = [visit for visit in here if visit.operator == operator]
+    return _claimed_once_more(soil, "operator-outlier", own, operator or "op77")
+
+
+def _claimed_once_more(
+    soil: Soil, kind: str, visits: Sequence[Visit], operator: str
+) -> Planted:
+    bills = [visit for visit in visits if not visit.is_stay]
+    share, variant = soil.random.choice(((4, "every fourth"), (6, "every sixth")))
+    chosen = soil.random.sample(bills, min(len(bills), max(10, len(bills) // share)))
+    made = []
+    for visit in chosen:
         copy = soil.moved(visit, days=soil.random.randrange(1, 5))
-        if variant == "operator":
-            copy = replace(copy, operator=operator)
-        made.append(copy)
-        context.append(visit.visit_id)
-    return Planted(f"{variant}-outlier", variant, tuple(made), tuple(context))
+        made.append(replace(copy, operator=operator) if operator else copy)
+    return Planted(
+        kind, variant, tuple(made), tuple(visit.visit_id for visit in chosen)
+    )
 
 
 def household_lockstep(soil: Soil) -> Planted:
@@ -427,8 +439,9 @@ FIRST: dict[str, Callable[[Soil], Planted]] = {
 """The ten kinds that come first."""
 LATER: dict[str, Callable[[Soil], Planted]] = {
     "limit-edge": limit_edge,
-    "outlier": outlier,
+    "facility-outlier": facility_outlier,
+    "operator-outlier": operator_outlier,
     "household-lockstep": household_lockstep,
     "impossible-travel": impossible_travel,
 }
-"""The four after them; an outlier is a hospital or an operator."""
+"""Those after them."""
