@@ -31,6 +31,7 @@ from gateway.location import json_option, location_options, open_database
 from gateway.month_package.writer import PackageMade, make_package
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import month_name
+from settlement.domain.month_lines import one_line
 from settlement.service.reconcile.closing import (
     SIGNATURES_NEEDED,
     Signing,
@@ -242,7 +243,7 @@ def sign_command(statement: Path, key_file: Path, out: Path) -> None:
         stated = json.loads(document)
         net = stated["ledger"]["net"]
         shown = (
-            f"{stated['facility']} {stated['month']} 净救助 net aid"
+            f"{one_line(stated['facility'])} {one_line(stated['month'])} 净救助 net aid"
             f" {signed_yuan(int(net['aid_fen']))}，{net['count']:,} 笔"
         )
     except (ValueError, KeyError, TypeError) as error:

@@ -97,12 +97,17 @@ async def keep_match(
     with_bureau: bool,
     tally: dict[str, Any],
 ) -> None:
-    """Keep what the latest match has compared."""
+    """Keep what the latest match has compared.
+
+    What the records say of an opened month never changes: once they were compared, a
+    later match without them takes nothing of that back.
+    """
     await session.execute(
         "INSERT INTO month_match VALUES ($1, $2, $3, $4, $5, $6, $7)"
         " ON CONFLICT (month, facility_id) DO UPDATE SET"
         " matched_at = excluded.matched_at, matched_by = excluded.matched_by,"
-        " list_no = excluded.list_no, with_bureau = excluded.with_bureau,"
+        " list_no = excluded.list_no,"
+        " with_bureau = month_match.with_bureau OR excluded.with_bureau,"
         " tally = excluded.tally",
         month,
         facility,

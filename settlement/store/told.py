@@ -32,7 +32,7 @@ class ToldItem(NamedTuple):
     settled: int
     reversed: int
     total_fen: int
-    """Of the settlement, or of what the reversal takes back; without a sign."""
+    """What all of them come to: a settlement adds, a reversal takes away."""
     aid_fen: int
 
 
@@ -84,7 +84,9 @@ async def told_of(session: Session, facility: str) -> AsyncIterator[list[ToldIte
         session,
         "SELECT settlement_id, count(*) FILTER (WHERE NOT is_reversal) AS settled,"
         " count(*) FILTER (WHERE is_reversal) AS reversed,"
-        " max(total_fen) AS total_fen, max(aid_fen) AS aid_fen"
+        " sum(CASE WHEN is_reversal THEN -total_fen ELSE total_fen END)::bigint"
+        " AS total_fen,"
+        " sum(CASE WHEN is_reversal THEN -aid_fen ELSE aid_fen END)::bigint AS aid_fen"
         " FROM told WHERE facility = $1 GROUP BY settlement_id ORDER BY settlement_id",
         facility,
     ):

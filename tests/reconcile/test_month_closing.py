@@ -307,18 +307,23 @@ async def test_neither_a_revoked_key_nor_another_role_signs(
     assert await months.database.pool.fetchval("SELECT count(*) FROM closed_month") == 0
 
 
-@pytest.mark.parametrize("role", ["bureau", "auditor"])
-async def test_signature_of_who_is_no_officer_any_more_does_not_count(
-    months: Months, role: str
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "UPDATE party SET role = 'bureau' WHERE code = 'li' AND $1 <> ''",
+        "UPDATE party_key SET revoked_at = '2026-01-01' WHERE key_id = $1",
+    ],
+    ids=["role", "revoked"],
+)
+async def test_signature_of_who_was_no_officer_does_not_count(
+    months: Months, fault: str
 ) -> None:
-    """The first of two was given by somebody who has left the office since."""
+    """The first of two was given with a key that was revoked, or is no officer's."""
     settled = await months.settle()
     await months.open()
     await months.match(lines_of(settled))
     await months.sign("li")
-    await months.database.pool.execute(
-        "UPDATE party SET role = $1 WHERE code = 'li'", role
-    )
+    await months.database.pool.execute(fault, months.officers["li"].public.kid)
 
     signing = await months.sign("wang")
 
@@ -389,3 +394,23 @@ async def test_two_matches_at_once_tell_one_history(months: Months) -> None:
 
     (told,) = await list_differences(months.database, JANUARY, None)
     assert [event.action for event in told.events] == ["found"]
+
+
+async def test_month_without_a_list_closes_only_when_that_is_said(
+    months: Months,
+) -> None:
+    """Nobody forgets a hospital's side by oversight; the statement says it too."""
+    await months.settle()
+    await months.open()
+    await months.match()
+
+    with pytest.raises(MonthFault) as refused:
+        await prepare(
+            months.database, JANUARY, "H001", origin=ORIGIN, without_list=False
+        )
+
+    assert refused.value.reason == "MA-4207"
+    assert "--without-list" in str(refused.value)
+    state = (await month_state(months.database, JANUARY)).hospitals[0]
+    assert state.state == "no list"
+    assert json.loads((await months.close()).statement)["list_sha256"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from settlement.domain.calendar import month_name, month_of_day, shanghai_day
 from settlement.domain.month_range import month_before
 from settlement.service.reconcile.faults import MonthFault
+from settlement.service.reconcile.matching import match_month
 from settlement.service.reconcile.months import open_month
 from settlement.service.reconcile.working import list_differences, resolve
 from settlement.store.database import Database
+from settlement.store.told import ToldRow, add_told, begin_told
 from tests.reconcile.months import (
     FEBRUARY,
     FIRST,
@@ -251,3 +254,47 @@ async def test_without_a_log_there_is_no_month(database: Database) -> None:
     with pytest.raises(MonthFault) as refused:
         await open_month(database, JANUARY, by="test")
     assert refused.value.reason == "MA-4220"
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        # Each a settlement (False) or a reversal (True) and what its amounts are off.
+        ([(False, 0), (True, 0)], {}),
+        ([(False, 0), (True, 1)], {"bureau_differs": 1}),
+        ([(False, 0), (False, 0), (True, 0), (True, 0)], {"bureau_differs": 1}),
+        ([(False, 0), (True, 0), (True, 0)], {"bureau_differs": 1}),
+        ([(True, 0)], {"bureau_differs": 1}),
+        ([], {}),
+    ],
+)
+async def test_records_of_a_pair_cancel_only_when_they_are_one(
+    months: Months, told: list[tuple[bool, int]], found: dict[str, int]
+) -> None:
+    """Our ledger has netted it: the records have to come to nothing by themselves."""
+    settled = await months.settle()
+    await months.reverse(settled)
+    await months.open()
+    rows = [
+        ToldRow("H001", settled.id, is_reversal, settled.total_fen + off, 0)
+        for is_reversal, off in told
+    ]
+
+    async with months.database.pool.acquire() as session:
+        await begin_told(session)
+        await add_told(session, rows)
+        matched = await match_month(
+            session, JANUARY, "H001", by="test", with_bureau=True
+        )
+
+    assert kinds_of(matched) == found
+
+
+async def test_upload_takes_nothing_back_of_a_match_three_ways(months: Months) -> None:
+    """What the records say of an opened month cannot change with a list."""
+    settled = await months.settle()
+    await months.open()
+    await months.match(lines_of(settled), with_bureau=True)
+    await months.match(lines_of(settled))
+
+    assert json.loads((await months.sign("li")).statement)["with_bureau"] is True

@@ -102,11 +102,9 @@ def _listed_item(row: LineRow) -> ListedItem:
 
 def _bureau_items(rows: list[ToldItem]) -> Iterator[BureauItem]:
     for row in rows:
-        sign, state = 1, NetState.SETTLED
-        if not row.settled:
-            sign, state = -1, NetState.REVERSED
-        elif row.reversed:
+        state = NetState.SETTLED if row.settled else NetState.REVERSED
+        is_pair = row.settled == row.reversed == 1
+        # A reversal of other amounts than its settlement's cancels nothing.
+        if is_pair and row.total_fen == row.aid_fen == 0:
             state = NetState.CANCELLED
-        yield BureauItem(
-            row.settlement_id, sign * row.total_fen, sign * row.aid_fen, state
-        )
+        yield BureauItem(row.settlement_id, row.total_fen, row.aid_fen, state)
