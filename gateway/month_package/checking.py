@@ -23,7 +23,17 @@ from crypto.record import VerifiedRecord, record_hash, verify_record
 from crypto.trust import parse_trust_file
 from gateway.month_package import layout
 from gateway.month_package.checked import Checked, Job, Stretch, note, where_of
-from gateway.month_package.spool import CARD, RECORD, TOTAL, UNDONE, Spool
+from gateway.month_package.spool import (
+    AGAIN,
+    BILL,
+    CARD,
+    RECORD,
+    SETTLED,
+    TAKEN_BACK,
+    TOTAL,
+    UNDONE,
+    Spool,
+)
 from gateway.month_package.tables import csv_lines
 from gateway.offline_verify import Finding
 from settlement.domain.calendar import month_of_day
@@ -48,7 +58,9 @@ from settlement.service.month_check import (
 )
 
 #: What reading a sealed content raises that does not have its members.
-_NO_CONTENT = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_NO_CONTENT = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError,
+)  # fmt: skip
 _SAME_IN_A_REVERSAL = (
     "total_fen", "funds_fen", "aid_fen", "patient_pays_fen", "facility", "policy",
     "policy_sha256", "sandbox",
@@ -221,6 +233,8 @@ class _Record:
             self._tell(settlement_findings(pack, result, content, self._claims))
             self._link(settlement_links(result, content))
             self._card(content)
+            again = content["bill"]["repeat_reason"] is not None
+            self._bill(content, AGAIN if again else SETTLED)
         except _NO_CONTENT:
             raise _no_content() from None
         return content
@@ -244,6 +258,7 @@ class _Record:
             self._tell(settlement_findings(pack, result, undone_content, undone_claims))
             self._tell(reversal_findings(result, content, self._claims))
             self._link(reversal_links(result, undone_content))
+            self._bill(undone_content, TAKEN_BACK)
         except _NO_CONTENT:
             raise _no_content() from None
         return undone_content
@@ -315,6 +330,15 @@ class _Record:
         lines.append(line)
         if job.with_details:
             self._checked.details.append(detailed)
+
+    def _bill(self, content: Mapping[str, Any], what: int) -> None:
+        """Which bill aid is paid on, where the hospital numbers its bills."""
+        bill, claims = content["bill"], self._claims
+        if bill["bill_no"] is None or not claims["aid_fen"]:
+            return
+        name = [claims["facility"], content["person"], bill["visit_no"]]
+        key = _digest(repr([*name, bill["bill_no"]]), 16)
+        self._checker.spool.add(key, BILL, self._index, posted_fen=what)
 
     def _card(self, content: Mapping[str, Any]) -> None:
         """Whose the card is, to be compared with what other records say."""

@@ -26,6 +26,9 @@ _SENTENCES = {
     "the named policy pack gives another decision for the sealed bill": (
         "按所称政策文件重新计算, 结果不同"
     ),
+    "the named policy pack was not in force for the sealed bill": (
+        "所称政策文件在该账单适用日期未生效"
+    ),
     "its total is not that of the sealed bill": "费用总额与密文账单不一致",
     "the sealed bill is one that cannot be": "密文账单本身不成立",
     "a running total that the decision rests on is not in it, or is none": (
@@ -43,6 +46,7 @@ _SENTENCES = {
     "the proof lacks a node of 32 bytes": "证明缺少节点",
     "it stands twice, or behind a later one": "记录重复, 或次序颠倒",
     "its id stands at index {} too": "结算 id 与序号 {} 重复",
+    "its bill is paid at index {} already": "同一账单在序号 {} 已经救助",
     "it undoes what index {} has undone already": "该结算已被序号 {} 冲正",
     "a running total is not what the entry before, {}, has left": (
         "年度累计额与上一笔 (序号 {}) 之后的余额不符"

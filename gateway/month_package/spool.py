@@ -18,8 +18,10 @@ _KEY_BYTES = 16
 _ROW = struct.Struct("<16sBQ?qq")
 _FLUSH_BYTES = 64 * 1024
 #: What a row is of: the record itself, the settlement a reversal undoes, a total, a
-#: card. A card's row has, in place of an amount, a number made from its person.
-RECORD, UNDONE, TOTAL, CARD = 0, 1, 2, 3
+#: card, a bill. A card's row has, in place of an amount, a number made from its person,
+#: a bill's what it is: settled, settled again for a reason, or taken back.
+RECORD, UNDONE, TOTAL, CARD, BILL = 0, 1, 2, 3, 4
+SETTLED, AGAIN, TAKEN_BACK = 0, 1, 2
 
 
 class Row(NamedTuple):

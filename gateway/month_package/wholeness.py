@@ -8,7 +8,17 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from gateway.month_package.spool import CARD, RECORD, TOTAL, UNDONE, Row, read_buckets
+from gateway.month_package.spool import (
+    BILL,
+    CARD,
+    RECORD,
+    SETTLED,
+    TAKEN_BACK,
+    TOTAL,
+    UNDONE,
+    Row,
+    read_buckets,
+)
 
 Runs = Sequence[tuple[int, int]]
 """First and last index of each unbroken stretch, ascending."""
@@ -91,6 +101,8 @@ def spool_findings(folder: Path, present: Runs) -> Iterator[tuple[int, str]]:
         for (kind, _key), group in groupby(rows, key=lambda row: (row.kind, row.key)):
             if kind == TOTAL:
                 yield from _chain_findings(group, run_of)
+            elif kind == BILL:
+                yield from _bill_findings(group, run_of)
             elif kind != CARD:
                 yield from _twice(group, kind)
 
@@ -117,6 +129,22 @@ def _twice(rows: Iterable[Row], kind: int) -> Iterator[tuple[int, str]]:
                 row.log_index,
                 f"it undoes what index {first.log_index} has undone already",
             )
+
+
+def _bill_findings(
+    rows: Iterable[Row], run_of: Callable[[int], int]
+) -> Iterator[tuple[int, str]]:
+    """Of one bill: whether aid is paid on it twice, without a reason being given."""
+    in_force: list[int] = []
+    for row in rows:
+        # Between two stretches it may have been taken back elsewhere.
+        in_force = [at for at in in_force if run_of(at) == run_of(row.log_index)]
+        if row.posted_fen == TAKEN_BACK:
+            in_force = in_force[1:]
+            continue
+        if row.posted_fen == SETTLED and in_force:
+            yield row.log_index, f"its bill is paid at index {in_force[0]} already"
+        in_force.append(row.log_index)
 
 
 def _chain_findings(

@@ -92,6 +92,8 @@ def settlement_findings(
     if not is_same_decision(result, content):
         yield "the named policy pack gives another decision for the sealed bill"
     bill = sealed_bill(content["bill"])
+    if not pack.covers(pack.policy_day(bill)):
+        yield "the named policy pack was not in force for the sealed bill"
     if bill.total_fen != claims["total_fen"]:
         yield "its total is not that of the sealed bill"
     if bill_faults(bill, today=date.fromisoformat(claims["day"])):

@@ -23,6 +23,7 @@ from gateway.month_package import layout
 from gateway.month_package.checking import Checker
 from gateway.month_package.container import ContainerFault, ContainerWriter
 from gateway.month_package.opened import open_package
+from settlement.domain.bill import RepeatReason
 from tests.month_package.packages import (
     Bureau,
     Parts,
@@ -160,9 +161,21 @@ def impossible_bill(content: Json) -> None:
     content["bill"]["charity_fen"] = -5
 
 
+def before_the_policy(content: Json) -> None:
+    """A bill of a day on which the policy was not in force yet."""
+    content["bill"] |= {"service_start": "1999-12-30", "service_end": "1999-12-30"}
+
+
+def end_of_time(content: Json) -> None:
+    """An instant that no calendar in Shanghai has."""
+    content["settled_at"] = "9999-12-31T23:59:59.000Z"
+
+
 @pytest.mark.parametrize(
     ("forge", "sentence"),
     [
+        (before_the_policy, "was not in force for the sealed bill"),
+        (end_of_time, "the sealed content lacks a member, or one is wrong"),
         (without_totals, "a running total that the decision rests on"),
         (renamed_total, "a running total that the decision rests on"),
         (negative_total, "a running total that the decision rests on"),
@@ -212,6 +225,35 @@ def test_another_person_behind_a_card_is_noted(
     notes = alone.bureau.check(path).notes
     assert any("another person" in note and "index 1, 2" in note for note in notes)
     assert alone.bureau.check(alone.january).notes == []
+
+
+def test_one_bill_is_paid_once(alone: TwoMonths, tmp_path: Path) -> None:
+    """Again only for a reason, or when the first was taken back."""
+    bureau = alone.bureau
+    records = parts_of(alone.january)[layout.RECORDS].splitlines()
+    contents = [
+        json.loads(open_record(verify_record(line.split(b" ")[1], bureau.trust), key))
+        for key in [bureau.opening]
+        for line in records[:4]
+    ]
+    first, last = contents[0]["bill"], contents[2]["bill"]
+    assert contents[3]["claims"]["ref"] == contents[0]["claims"]["sid"]
+
+    def check(at: int, numbers: Json, reason: str | None) -> list[tuple[str, str]]:
+        def forge(content: Json) -> None:
+            content["bill"] |= {"visit_no": numbers["visit_no"]}
+            content["bill"] |= {"repeat_reason": reason}
+
+        change = partial(forged, bureau, at=at, forge=forge)
+        return told(bureau.check(altered(
+            alone.january, tmp_path / "m.zip", bureau.signer, change
+        )))  # fmt: skip
+
+    assert check(2, first, None) == [
+        ("records[2]", "its bill is paid at index 0 already")
+    ]
+    assert check(2, first, next(iter(RepeatReason)).value) == []
+    assert check(0, last, None)
 
 
 def test_a_policy_that_no_record_names_is_found(
