@@ -22,8 +22,9 @@ from settlement.service.aid_statistics import (
     StatisticsQuery,
     read_statistics,
 )
+from settlement.store import statistics as store
 from settlement.store.database import Database
-from settlement.store.statistics import StatisticsTooLongError
+from settlement.store.statistics import AidQuery, AidRow, StatisticsTooLongError
 from tests.statistics import reckoning
 from tests.statistics.ledger import Posted, post
 
@@ -362,6 +363,28 @@ async def test_groups_of_the_month_before_take_nobodys_place(
                                 date(2026, 1, 1))  # fmt: skip
     gone = await read_statistics(database, empty, facility_id=None, bounds=bounds)
     assert (gone.groups, gone.whole.months[0].growth.aid) == ((), -1_000)
+
+
+async def test_whole_and_groups_are_of_one_instant(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What commits between the two counts is in neither, and no other core is taken."""
+    await post(database, [Posted()])
+    rows = store._rows
+    shown: list[str] = []
+
+    async def rows_then_another_bill(session: Any, query: AidQuery) -> list[AidRow]:
+        shown.append(await session.fetchval("SHOW transaction_read_only"))
+        shown.append(await session.fetchval("SHOW max_parallel_workers_per_gather"))
+        found = await rows(session, query)
+        await database.pool.execute("UPDATE settlement SET care_type = 'emergency'")
+        return found
+
+    monkeypatch.setattr(store, "_rows", rows_then_another_bill)
+    found = await read(database, 202_601, 202_601, dimension=Dimension.CARE_TYPE)
+
+    assert [group.key for group in found.groups or ()] == ["outpatient"]
+    assert shown == ["on", "0"] * 2
 
 
 async def test_what_takes_too_long_is_given_up(database: Database) -> None:
