@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -247,6 +248,15 @@ async def test_opening_twice_changes_nothing(months: Months) -> None:
     cut = await months.open()
     await months.settle()
     assert await months.open() == cut
+
+
+async def test_openings_at_once_are_one(months: Months) -> None:
+    """Whoever comes second is told the first one's cut, and is no fault."""
+    await months.settle()
+    cuts = await asyncio.gather(*(months.open() for _ in range(4)))
+    assert set(cuts) == {1}
+    rows = await months.database.pool.fetch("SELECT month FROM opened_month")
+    assert [row["month"] for row in rows] == [JANUARY]
 
 
 async def test_without_a_log_there_is_no_month(database: Database) -> None:
