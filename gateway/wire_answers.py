@@ -5,18 +5,12 @@ The renderer writes these members as bytes; a test holds the two together.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-
-def _say(zh: str, en: str, **more: Any) -> Any:
-    return Field(description=en, json_schema_extra={"x-zh": zh}, **more)
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+from gateway.wire_described import Answer as _Answer
+from gateway.wire_described import say as _say
 
 Fen = int
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

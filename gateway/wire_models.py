@@ -6,10 +6,11 @@ English; its Chinese text stands beside it under `x-zh`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.wire_described import say as _say
 from settlement.domain.bill import (
     MAX_AMOUNT_FEN,
     CardKind,
@@ -58,10 +59,6 @@ MAX_SUM_FEN = MAX_COUNT * MAX_AMOUNT_FEN
 Count = Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)]
 SumFen = Annotated[int, Field(ge=-MAX_SUM_FEN, le=MAX_SUM_FEN)]
 Diagnosis = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+*/_-]{1,40}$")]
-
-
-def _say(zh: str, en: str, **more: Any) -> Any:
-    return Field(description=en, json_schema_extra={"x-zh": zh}, **more)
 
 
 class Strict(BaseModel):

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
 
 from gateway.wire_answers import Day, Fen, Instant, TextOut
-
-
-def _say(zh: str, en: str, **more: Any) -> Any:
-    return Field(description=en, json_schema_extra={"x-zh": zh}, **more)
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+from gateway.wire_described import Answer as _Answer
+from gateway.wire_described import say as _say
 
 
 class SumsOut(_Answer):
