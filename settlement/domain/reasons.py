@@ -5,8 +5,8 @@ wire format: `gateway.problems` maps codes to HTTP, other adapters to theirs.
 
 Ranges: 1xxx the request is malformed or impossible; 2xxx decided by rule; 3xxx
 who may ask; 4xxx keys, identities and state; 5xxx not now; 6xxx roster files
-and hospitals' lists; 7xxx policy packs; 8xxx records and proofs; 9xxx commands
-and settings.
+and hospitals' lists; 7xxx policy packs and alert rules; 8xxx records and
+proofs; 9xxx commands and settings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from settlement.domain.decision import Text
 from settlement.domain.file_reasons import FILE_REASONS
 from settlement.domain.month_reasons import MONTH_REASONS
 from settlement.domain.reason import Reason
+from settlement.domain.rule_reasons import RULE_REASONS
 
 __all__ = ["REASONS", "Reason", "reason"]
 
@@ -317,6 +318,7 @@ REASONS = _reasons(
                 " the gateway's staff on duty."),
            retry_allowed=True, same_key=True),
     *FILE_REASONS,
+    *RULE_REASONS,
 )  # fmt: skip
 
 

@@ -1,0 +1,194 @@
+"""too-soon: the same illness billed again, or a long prescription not yet used up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import combinations
+from typing import ClassVar
+
+from settlement.domain.decision import Text
+from settlement.domain.money import WHOLE_PPM
+from settlement.domain.watch.detector import Detector, Facts
+from settlement.domain.watch.history import History, first_diagnosis, is_near
+from settlement.domain.watch.numbers import Numbers
+from settlement.domain.watch.seen import SeenClaim
+from settlement.domain.watch.signal import Signal, SubjectKind
+from settlement.domain.watch.windows import day_of, united
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooSoon(Detector):
+    """Visits with the same main diagnosis, on different days, one soon after another.
+
+    Guaranteed: every claim of a signal has the same main diagnosis and one of these
+    with another claim of the signal: at another hospital within `other_hospital` days;
+    at the same hospital within `same_hospital` days with amounts that differ by no
+    more than `near`; or both prescribe, the first for `long` days or more of which
+    less than `used` have passed. Days of a course of treatment (`course` days or more
+    with this diagnosis at this hospital within `course_within` days of the claim) are
+    no repeats of each other. Stays do not count. 20 points where a prescription is
+    not used up, 10 where hospitals differ.
+    """
+
+    name: ClassVar = "too-soon"
+    kind: ClassVar = SubjectKind.PERSON
+    title: ClassVar = Text("同病或长期处方过早重复", "The same again too soon")
+
+    other_hospital_days: int
+    same_hospital_days: int
+    near_ppm: int
+    course: int
+    course_within_days: int
+    long_days: int
+    used_ppm: int
+
+    @classmethod
+    def read(cls, score: int, numbers: Numbers) -> TooSoon:
+        """The numbers named above."""
+        return cls(
+            score=score,
+            other_hospital_days=numbers.days("other_hospital"),
+            same_hospital_days=numbers.days("same_hospital"),
+            near_ppm=numbers.percent("near"),
+            course=numbers.count("course", "天", at_least=3),
+            course_within_days=numbers.days("course_within"),
+            long_days=numbers.days("long"),
+            used_ppm=numbers.percent("used"),
+        )
+
+    @property
+    def reach(self) -> timedelta:
+        """The longest prescription that national rules allow, 12 weeks, or more."""
+        near = max(self.other_hospital_days, self.same_hospital_days)
+        return timedelta(days=max(_LONGEST_DAYS, near + self.course_within_days))
+
+    def could(self, claim: SeenClaim, others: Sequence[SeenClaim]) -> bool:
+        """Only where another claim has its main diagnosis."""
+        if not claim.diagnoses:
+            return False
+        diagnosis = claim.diagnoses[0]
+        for other in others:
+            if other.diagnoses and other.diagnoses[0] == diagnosis:
+                return True
+        return False
+
+    def find(self, history: History) -> Iterator[Signal]:
+        """One signal for each run of repeats of one diagnosis."""
+        by_diagnosis: defaultdict[str, list[SeenClaim]] = defaultdict(list)
+        for visit in history.visits():
+            if visit.diagnoses:
+                by_diagnosis[visit.diagnoses[0]].append(visit)
+        for visits in by_diagnosis.values():
+            if len(visits) > 1:
+                for claims in united(self._pairs(visits)):
+                    yield self._found(history, claims)
+
+    def _pairs(self, visits: list[SeenClaim]) -> Iterator[tuple[SeenClaim, SeenClaim]]:
+        days_at: defaultdict[int, set[int]] = defaultdict(set)
+        for visit in visits:
+            days_at[visit.facility].add(day_of(visit))
+        near = max(self.other_hospital_days, self.same_hospital_days)
+        for position, first in enumerate(visits):
+            furthest = max(near, self._given(first))
+            for again in visits[position + 1 :]:
+                days = day_of(again) - day_of(first)
+                if days > furthest:
+                    break
+                if self._is_soon(first, again, days, days_at[first.facility]):
+                    yield first, again
+
+    def _is_soon(
+        self, first: SeenClaim, again: SeenClaim, days: int, days_here: set[int]
+    ) -> bool:
+        if days == 0:
+            return False
+        if self._is_unused(first, again, days):
+            return True
+        if first.facility != again.facility:
+            return days <= self.other_hospital_days
+        return (
+            days <= self.same_hospital_days
+            and is_near(first.total_fen, again.total_fen, self.near_ppm)
+            and not self._is_course(day_of(first), days_here)
+            and not self._is_course(day_of(again), days_here)
+        )
+
+    def _given(self, claim: SeenClaim) -> int:
+        """Days of a long prescription; 0 without one."""
+        days = claim.prescription_days or 0
+        return min(days, _LONGEST_DAYS) if days >= self.long_days else 0
+
+    def _is_unused(self, first: SeenClaim, again: SeenClaim, days: int) -> bool:
+        given = self._given(first)
+        return bool(again.prescription_days) and (
+            days * WHOLE_PPM < given * self.used_ppm
+        )
+
+    def _is_course(self, day: int, days_here: set[int]) -> bool:
+        within = [d for d in days_here if abs(d - day) <= self.course_within_days]
+        return len(within) >= self.course
+
+    def _found(self, history: History, claims: list[SeenClaim]) -> Signal:
+        gaps = [
+            (day_of(again) - day_of(first), first, again)
+            for first, again in combinations(claims, 2)
+            if day_of(again) > day_of(first)
+        ]
+        days = min(gap for gap, _, _ in gaps)
+        unused = [
+            self._given(first)
+            for gap, first, again in gaps
+            if self._is_unused(first, again, gap)
+        ]
+        hospitals = len({claim.facility for claim in claims})
+        facts: Facts = {
+            "visits": len(claims),
+            "diagnosis": first_diagnosis(claims[0]),
+            "days": days,
+            "hospitals": hospitals,
+            "prescribed": max(unused, default=0),
+            "from": claims[0].service_start.isoformat(),
+            "to": claims[-1].service_start.isoformat(),
+        }
+        added = 20 * bool(unused) + 10 * (hospitals > 1)
+        return self.signal(history.subject, claims, added, facts)
+
+    @staticmethod
+    def sentence(facts: Facts) -> Text:
+        """The diagnosis, how soon, and the prescription where there is one."""
+        zh = (
+            f"{facts['from']} 至 {facts['to']} 因同一诊断 {facts['diagnosis']} 结算 "
+            f"{facts['visits']} 次，最短相隔 {facts['days']} 天，"
+            f"涉及 {facts['hospitals']} 家医疗机构"
+        )
+        en = (
+            f"{facts['visits']} visits for {facts['diagnosis']} from {facts['from']} "
+            f"to {facts['to']}, as little as {facts['days']} days apart, at "
+            f"{facts['hospitals']} hospitals"
+        )
+        if facts["prescribed"]:
+            zh += f"；前一张处方为 {facts['prescribed']} 天，尚未用完"
+            en += f"; {facts['prescribed']} days were prescribed and not used up"
+        return Text(f"{zh}。", f"{en}.")
+
+    @staticmethod
+    def desk_sentence(facts: Facts) -> Text:
+        """That it was soon; nothing of the other visit."""
+        if facts["prescribed"]:
+            return Text(
+                "该患者前一张长期处方尚未用完，请核对是否需要再次开药。",
+                "An earlier long prescription of this patient is not used up: "
+                "check whether more is needed.",
+            )
+        return Text(
+            "该患者不久前因同一诊断结算过，请核对是否重复。",
+            "This patient settled for the same diagnosis not long ago: "
+            "check whether it is charged twice.",
+        )
+
+
+#: 12 weeks. A prescription for longer is taken as one of these, so that `reach` ends.
+_LONGEST_DAYS = 84
