@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 
 from tests.bench.alerts_visits import Visit
 
@@ -168,6 +169,7 @@ def city(seed: int, persons: int = 20_000) -> list[Visit]:
             _rehabilitation(making, person)
         if making.chance(0.07):
             _stay(making, person)
+    _in_turn(making)
     _couples(making)
     _families(making)
     at_desks = _at_desks(making)
@@ -364,6 +366,23 @@ def _stay(making: _City, person: _Person) -> None:
             making.visit(person, person.near, later, dx, making.amount(15000))
 
 
+def _in_turn(making: _City) -> None:
+    """Nobody is at two places at once: the visits of a day follow one another."""
+    by_day: defaultdict[tuple[str, date], list[Visit]] = defaultdict(list)
+    for visit in making.visits:
+        by_day[visit.person, visit.day].append(visit)
+    starts: dict[str, datetime] = {}
+    for visits in by_day.values():
+        visits.sort(key=lambda one: (one.start, one.visit_id))
+        for before, visit in pairwise(visits):
+            free = starts.get(before.visit_id, before.start)
+            way = (5, 60) if visit.facility == before.facility else (50, 150)
+            least = free + timedelta(minutes=making.random.randrange(*way))
+            if visit.start < least and least.date() == visit.day:
+                starts[visit.visit_id] = least
+    making.visits = [_moved(visit, starts) for visit in making.visits]
+
+
 def _couples(making: _City) -> None:
     """Two old people of one household fetch their drugs on the same way."""
     by_household: defaultdict[str, dict[str, list[Visit]]] = defaultdict(dict)
@@ -405,7 +424,9 @@ def _families(making: _City) -> None:
 
 def _moved(visit: Visit, starts: dict[str, datetime]) -> Visit:
     at = starts.get(visit.visit_id)
-    return visit if at is None else replace(visit, start=at, end=at)
+    if at is None:
+        return visit
+    return replace(visit, start=at, end=at if not visit.is_stay else visit.end)
 
 
 def _at_desks(making: _City) -> list[Visit]:

@@ -142,7 +142,7 @@ def same_day_hospitals(soil: Soil) -> Planted:
     bill = soil.bill()
     variant = soil.random.choices(
         ("same bill", "same diagnosis", "other bill", "three hospitals"),
-        (35, 30, 15, 20),
+        (40, 30, 10, 20),
     )[0]
     count = soil.random.choice((2, 2, 3)) if variant == "three hospitals" else 1
     made = []
@@ -153,7 +153,7 @@ def same_day_hospitals(soil: Soil) -> Planted:
         copy = soil.elsewhere(copy, bill.facility)
         if variant == "same diagnosis":
             copy = soil.priced(copy, soil.near(bill.total_fen, 0.4))
-        elif variant == "other bill" or soil.random.random() < 0.3:
+        elif variant == "other bill" or (count > 1 and soil.random.random() < 0.5):
             copy = soil.fresh(copy)
         made.append(copy)
     return Planted("same-day-hospitals", variant, tuple(made), (bill.visit_id,))
@@ -370,7 +370,9 @@ def operator_outlier(soil: Soil) -> Planted:
 def _claimed_once_more(
     soil: Soil, kind: str, visits: Sequence[Visit], operator: str
 ) -> Planted:
-    bills = [visit for visit in visits if not visit.is_stay]
+    first = soil.random.choice(visits).start
+    until = first + timedelta(days=90)
+    bills = [v for v in visits if first <= v.start < until and not v.is_stay]
     share, variant = soil.random.choice(((4, "every fourth"), (6, "every sixth")))
     chosen = soil.random.sample(bills, min(len(bills), max(10, len(bills) // share)))
     made = []
@@ -412,16 +414,21 @@ def household_lockstep(soil: Soil) -> Planted:
 def impossible_travel(soil: Soil) -> Planted:
     """Two sub-districts within minutes."""
     bill = soil.bill()
-    minutes = soil.random.randrange(2, 16)
-    at = bill.start + timedelta(minutes=minutes)
-    if at.date() != bill.day:
-        at = bill.start - timedelta(minutes=minutes)
-    first = () if bill.timed else (replace(soil.on_day(bill, bill.start), timed=True),)
+    context: tuple[str, ...] = ()
+    made = []
+    at = bill.start
+    if bill.timed:
+        context = (bill.visit_id,)
+    else:  # the file knows the day alone: both times are planted
+        at += timedelta(minutes=soil.random.randrange(3, 400))
+        made.append(replace(soil.fresh(soil.on_day(bill, at)), timed=True))
+    step = timedelta(minutes=soil.random.randrange(2, 16))
+    at = at + step if (at + step).date() == bill.day else at - step
     there = replace(soil.fresh(soil.on_day(bill, at)), timed=True)
     here = subdistrict_of(bill.facility)
     while subdistrict_of(there.facility) == here:
         there = soil.elsewhere(there, bill.facility)
-    return Planted("impossible-travel", "minutes", (*first, there), (bill.visit_id,))
+    return Planted("impossible-travel", "minutes", (*made, there), context)
 
 
 FIRST: dict[str, Callable[[Soil], Planted]] = {

@@ -37,6 +37,7 @@ _OPENING = time(9)
 _TODAY = date(2100, 1, 1)
 _WHOLE_PPM = 1_000_000
 _NO_OPERATOR = "replay"
+NOT_ON_ROSTER = "MA-2101"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +173,11 @@ class _Desk:
     ) -> SeenClaim | None:
         """The claim that stands in the books; `None` where the row is refused."""
         bill = _bill(visit)
-        category = self.rule.category_of(visit.person)
-        if category is None or bill_faults(bill, today=_TODAY):
+        if bill_faults(bill, today=_TODAY):
             return None
+        category = self.rule.category_of(visit.person)
+        if category is None:
+            return self._seen(visit, bill, "", None, NOT_ON_ROSTER)
         if ended_on is not None and visit.end.date() > ended_on:
             return self._seen(visit, bill, household, None, "MA-2102")
         # Only what stands blocks the same bill: a reversed one may be claimed again.
@@ -201,9 +204,10 @@ class _Desk:
     ) -> SeenClaim:
         posted = result.postings[0] if result and result.postings else None
         used = self.used[visit.person]
+        is_stranger = reason == NOT_ON_ROSTER
         return SeenClaim(
             id=claim_id(visit),
-            person=token_of("person", visit.person),
+            person=None if is_stranger else token_of("person", visit.person),
             household=token_of("household", household) if household else None,
             facility=self.numbers[visit.facility],
             place=subdistrict_of(visit.facility),
@@ -257,7 +261,7 @@ def settled(
 ) -> dict[str, SeenClaim]:
     """Each row's claim by its visit id, as a replay of the file would leave them.
 
-    Rows that are refused, or whose person is on no roster, are not there.
+    Rows that are refused are not there; who is on no roster is declined.
     """
     rows = list(visits)
     pack = compile_pack(policies.read(_PACK))
