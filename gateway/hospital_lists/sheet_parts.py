@@ -18,6 +18,10 @@ _ROW = re.compile(r"[0-9]{1,7}")
 _LETTERS = 26
 _ENCODING = "utf-8"
 _CONTENT = frozenset({"v", "is", "f"})
+#: The parser keeps every element that is open, and a tag until its end has come: a
+#: megabyte of zip could make it take gigabytes. Real parts are a dozen elements deep.
+_DEEPEST = 100
+_LONGEST_TAG = 1 << 20
 
 
 class Measured:
@@ -39,6 +43,7 @@ class Part:
         """Begin a part."""
         self._measured = measured
         self._row = self._column = 0
+        self._depth = self._unread_bytes = 0
         self._first: tuple[int, int] | None = None
         self._last = (0, 0)
         self._is_shared_string = False
@@ -57,10 +62,13 @@ class Part:
 
     def feed(self, block: bytes, *, is_last: bool = False) -> None:
         """Parse the next bytes; the last block may be empty."""
+        self._unread_bytes += len(block)
         try:
             self._parser.Parse(block, is_last)
         except expat.ExpatError as error:
             raise ListRefusedError("MA-6313", "a part is no proper XML") from error
+        if self._unread_bytes > _LONGEST_TAG:
+            raise ListRefusedError("MA-6313", "a tag without end")
         if is_last and self._first is not None:
             height = self._last[0] - self._first[0] + 1
             width = self._last[1] - self._first[1] + 1
@@ -69,6 +77,10 @@ class Part:
                 raise ListRefusedError("MA-6314", "the cells span too wide a range")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._unread_bytes = 0
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ListRefusedError("MA-6313", "elements within elements without end")
         name = name.rpartition(":")[2]
         if name == "c":
             self._begin_cell(attributes)
@@ -80,6 +92,8 @@ class Part:
             self._string_length = 0
 
     def _end(self, name: str) -> None:
+        self._unread_bytes = 0
+        self._depth -= 1
         name = name.rpartition(":")[2]
         if name == "v" and self._index is not None:
             self._refer(self._index)
@@ -89,6 +103,7 @@ class Part:
             self._string_length = -1
 
     def _characters(self, text: str) -> None:
+        self._unread_bytes = 0
         if self._index is not None:
             self._index += text
         elif self._string_length >= 0:

@@ -367,6 +367,7 @@ def test_number_that_lost_digits_has_one_sign() -> None:
         (b"<a><row r='x'/></a>", "not where they say"),
         (b"<a><row><c r='A0x'/></row></a>", "not where they say"),
         (b"<a><c t='s'><v>0</v></c></a>", "a text that is not there"),
+        (b"<a>" * 101 + b"</a>" * 101, "within elements"),
     ],
 )
 def test_part_is_refused_before_it_reaches_the_reader(
@@ -376,6 +377,30 @@ def test_part_is_refused_before_it_reaches_the_reader(
     with pytest.raises(ListRefusedError, match=detail) as raised:
         Part(Measured(Limits())).feed(content, is_last=True)
     assert raised.value.reason == "MA-6313"
+
+
+def test_tag_without_end_is_refused_on_its_way() -> None:
+    """Its parser would keep it all, and read it again with every block."""
+    part = Part(Measured(Limits()))
+    part.feed(b"<a ")
+
+    def feed_mebibyte() -> None:
+        for _ in range(16):
+            part.feed(b" " * (1 << 16))
+
+    with pytest.raises(ListRefusedError, match="a tag without end") as raised:
+        feed_mebibyte()
+
+    assert raised.value.reason == "MA-6313"
+
+
+def test_long_part_of_short_tags_is_read() -> None:
+    """What counts is the tag, not the part."""
+    part = Part(Measured(Limits()))
+    part.feed(b"<a>")
+    for _ in range(40):
+        part.feed(b"<b c='d'>e</b>" * 4_000)
+    part.feed(b"</a>", is_last=True)
 
 
 def test_shared_strings_are_measured_before_the_sheets() -> None:
