@@ -21,6 +21,7 @@ from crypto.cosignature import (
 from crypto.trust import Trust
 from gateway.crash_dumps import forbid_crash_dumps
 from gateway.location import json_option
+from gateway.month_package.chinese import both
 from gateway.wiring import wall_clock
 from gateway.witness.checking import CheckReport, Given, check_note
 from gateway.witness.cosigning import HistoryBroken, cosign_latest
@@ -117,17 +118,20 @@ async def _told(stop: asyncio.Event, within_s: int) -> bool:
 
 
 def _say_broken(broken: HistoryBroken) -> None:
-    click.echo(f"Error: {broken.sentence}; nothing was countersigned", err=True)
+    told = "日志历史被改写" if broken.is_proof else "日志变短, 须查问"
+    click.echo(
+        f"{told}, 未副署 Error: {broken.sentence}; nothing was countersigned", err=True
+    )
     if broken.kept_at is None:
-        click.echo("the evidence was not kept: its folder is full", err=True)
+        click.echo("证据未保存 the evidence was not kept: its folder is full", err=True)
     elif broken.is_proof:
         click.echo(
-            f"proof: {broken.kept_at}; with the log's public key anybody can check it:"
-            f" medaid witness check {broken.kept_at} --trust TRUST.json",
+            f"证据 proof: {broken.kept_at}; with the log's public key anybody can check"
+            f" it: medaid witness check {broken.kept_at} --trust TRUST.json",
             err=True,
         )
     else:
-        click.echo(f"both signed checkpoints: {broken.kept_at}", err=True)
+        click.echo(f"两份检查点 both signed checkpoints: {broken.kept_at}", err=True)
 
 
 def _say_cosigned(done: Cosigned, out: Path | None) -> None:
@@ -247,21 +251,26 @@ def _given(path: Path) -> Given:
 
 def _print(report: CheckReport, trust: Trust) -> None:
     for finding in report.findings:
-        click.echo(f"{finding.where}: {finding.code} {finding.sentence}", err=True)
+        said = both(finding.sentence, finding.code)
+        click.echo(f"{finding.where}: {finding.code} {said}", err=True)
     checkpoint = report.checkpoint
     if checkpoint is None:
         return
-    click.echo(f"{checkpoint.size:,} entries of {trust.origin}, signed by the log")
+    click.echo(
+        f"日志已签署 {checkpoint.size:,} entries of {trust.origin}, signed by the log"
+    )
     for each in report.cosignatures:
-        click.echo(f"countersigned by {each.witness.name} at {_instant(each.time)}")
+        click.echo(
+            f"已副署 countersigned by {each.witness.name} at {_instant(each.time)}"
+        )
     if not report.cosignatures:
-        click.echo("not checked: cosignatures (name a witness with --witness)")
+        click.echo("未核对 not checked: cosignatures (name a witness with --witness)")
     for name in report.agreeing:
-        click.echo(f"{name}: the same history")
+        click.echo(f"{name}: 历史相同 the same history")
     for name, size in report.not_compared:
         click.echo(
-            f"{name}: {size:,} entries; only the log can show whether one extends the"
-            " other (medaid witness cosign asks it)"
+            f"{name}: {size:,} entries 无法单独比较; only the log can show whether one"
+            " extends the other (medaid witness cosign asks it)"
         )
 
 

@@ -32,7 +32,7 @@ from tests.month_package.packages import (
     parts_of,
     told,
 )
-from tests.month_package.test_package_altered import forged, nothing
+from tests.month_package.test_package_altered import forged
 from tests.settlement.house import ORIGIN
 
 Json = Any
@@ -410,35 +410,6 @@ def forged_february(
         ).line()
         for each in map(layout.parse_original, parts[layout.ORIGINALS].splitlines())
     )
-
-
-def less_before(content: Json) -> None:
-    """Begin the year anew."""
-    for total in content["accumulators_before"]:
-        total["used_fen"] = 0
-
-
-def test_totals_go_on_from_the_month_before(
-    two_months: TwoMonths, tmp_path: Path
-) -> None:
-    """A cap that began anew with the month is found where both are at hand."""
-    bureau = two_months.bureau
-
-    def check(forge: Callable[[Json], None]) -> list[tuple[str, str]]:
-        path = altered(
-            two_months.february,
-            tmp_path / "m.zip",
-            bureau.signer,
-            lambda parts: forged_february(two_months, parts, 7, forge),
-        )
-        return told(bureau.check(path, previous=two_months.january))
-
-    assert check(nothing) == []
-    found = check(less_before)
-    assert any(
-        where == "records[7]" and "a running total is not what" in text
-        for where, text in found
-    ), found
 
 
 def test_what_the_month_before_has_settled_is_not_settled_again(
