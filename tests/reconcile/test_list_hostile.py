@@ -125,6 +125,24 @@ async def test_refund_of_another_day_belongs_to_the_reversals(
     assert moved["repair"]["action"] == "move_line"
 
 
+async def test_key_is_not_passed_over_for_the_visit(town: Town) -> None:
+    """A second bill of a visit whose request was lost: it is missing, by its key."""
+    first = await town.months.settle()
+    amounts = f"{first.total_fen},{first.aid_fen}"
+    table = (
+        "idempotency_key,visit_no,total_fen,aid_fen\n"
+        f"{first.key},{first.visit_no},{amounts}\n"
+        f"k-lost,{first.visit_no},{amounts}\n"
+    )
+
+    _, found = await town.upload(table.encode(), kind="text/csv")
+
+    [lost] = found["differences"]
+    assert (lost["kind"], lost["lines"]) == ("missing_at_gateway", [3])
+    assert lost["idempotency_key"] == "k-lost"
+    assert lost["repair"]["action"] == "settle_again"
+
+
 async def test_id_of_another_system_may_look_like_ours(town: Town) -> None:
     """A GUID without dashes names nothing here, so the visit number does."""
     settled = await town.months.settle()
