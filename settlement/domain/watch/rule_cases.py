@@ -112,6 +112,7 @@ def _read_claim(row: Section) -> SeenClaim:
         row.choice("reversed", _REVERSALS, "mistake") if row.has("reversed") else None
     )
     total_fen = _fen(row, "total", _DEFAULT_FEN)
+    funds_fen = _fen(row, "funds", 0)
     approved = reason == _APPROVED
     claim = SeenClaim(
         id=row.text("id", _NAME).encode(),
@@ -131,8 +132,8 @@ def _read_claim(row: Section) -> SeenClaim:
         if row.has("days")
         else None,
         total_fen=total_fen,
-        funds_fen=0,
-        base_fen=total_fen,
+        funds_fen=funds_fen,
+        base_fen=max(0, total_fen - funds_fen),
         aid_fen=_fen(row, "aid", total_fen) if approved else 0,
         reason=reason,
         is_approved=approved,

@@ -17,12 +17,14 @@ from settlement.domain.watch.signal import Signal, SubjectKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuringStay(Detector):
-    """Visits that begin and end inside a stay, apart from its first and last day.
+    """Visits on a day inside a stay, apart from its first and last.
 
-    Guaranteed: a signal holds one stay and every visit inside it; a visit on the day
-    of admission or discharge is none. The latest visit completes it, for it is the
-    visit that is doubtful, not the stay. 15 points where it was at another hospital,
-    5 for each visit above one.
+    Guaranteed: a signal holds one stay of at most `longest` days and every visit of
+    one day inside it that left something for aid; a visit on the day of admission or
+    discharge is none, neither is a bill over several days, of which nobody knows on
+    which of them care was given. The latest visit completes it, for it is the visit
+    that is doubtful, not the stay. 15 points where it was at another hospital, 5 for
+    each visit above one.
     """
 
     name: ClassVar = "during-stay"
@@ -30,11 +32,11 @@ class DuringStay(Detector):
     title: ClassVar = Text("住院期间门诊结算", "Outpatient bill during a stay")
 
     longest_days: int
-    """Stays are taken to have begun no earlier than this before their end."""
+    """Longer stays have leave and specialists elsewhere."""
 
     @classmethod
     def read(cls, score: int, numbers: Numbers) -> DuringStay:
-        """`longest`: days of the longest stay that is looked back for."""
+        """`longest`: how many days a stay may have."""
         return cls(score=score, longest_days=numbers.days("longest"))
 
     @property
@@ -46,11 +48,11 @@ class DuringStay(Detector):
         """Only where a stay and a visit lie one in the other."""
         if claim.care_type == INPATIENT:
             for other in others:
-                if other.care_type != INPATIENT and _is_inside(other, claim):
+                if other.care_type != INPATIENT and self._is_during(other, claim):
                     return True
             return False
         for other in others:
-            if other.care_type == INPATIENT and _is_inside(claim, other):
+            if other.care_type == INPATIENT and self._is_during(claim, other):
                 return True
         return False
 
@@ -78,12 +80,15 @@ class DuringStay(Detector):
                 )
 
     def _is_during(self, visit: SeenClaim, stay: SeenClaim) -> bool:
-        if not _is_inside(visit, stay):
+        day = visit.service_start
+        if not stay.service_start < day < stay.service_end:
             return False
-        # Both ends must lie within reach, or whether it is found depended on who asks.
-        to_end = stay.service_end.toordinal() - visit.service_start.toordinal()
-        from_start = visit.service_start.toordinal() - stay.service_start.toordinal()
-        return to_end <= self.longest_days and from_start <= self.longest_days
+        length = stay.service_end.toordinal() - stay.service_start.toordinal()
+        return (
+            visit.service_end == day
+            and visit.total_fen > visit.funds_fen
+            and length <= self.longest_days
+        )
 
     @staticmethod
     def sentence(facts: Facts) -> Text:
@@ -104,10 +109,3 @@ class DuringStay(Detector):
             "An outpatient bill of this patient lies within a stay in hospital: "
             "check who it is and the days.",
         )
-
-
-def _is_inside(visit: SeenClaim, stay: SeenClaim) -> bool:
-    return (
-        stay.service_start < visit.service_start
-        and visit.service_end < stay.service_end
-    )

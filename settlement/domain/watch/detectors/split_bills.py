@@ -76,12 +76,16 @@ class SplitBills(Detector):
         return timedelta(days=4 * longest)
 
     def could(self, claim: SeenClaim, others: Sequence[SeenClaim]) -> bool:
-        """Only beside another bill of the hospital within the longest window."""
-        count = 1
-        for other in others:
-            if other.facility == claim.facility:
-                count += 1
-        return any(count >= limit.bills for limit in self.limits)
+        """Only beside enough bills of the hospital within a window around it."""
+        here = [other for other in others if other.facility == claim.facility]
+        if not here:
+            return False
+        day = day_of(claim)
+        gaps = [abs(day_of(other) - day) for other in here]
+        for limit in self.limits:
+            if sum(gap < limit.within_days for gap in gaps) + 1 >= limit.bills:
+                return True
+        return False
 
     def find(self, history: History) -> Iterator[Signal]:
         """Patterns at each hospital, of all limits."""

@@ -68,10 +68,15 @@ class TooFrequent(Detector):
         return timedelta(days=2 * longest)
 
     def could(self, claim: SeenClaim, others: Sequence[SeenClaim]) -> bool:
-        """Only where there are as many claims at all."""
-        del claim
+        """Only where there are as many claims within a window around it."""
         count = len(others) + 1
-        return any(count >= limit.visits for limit in self.limits)
+        for limit in self.limits:
+            if count >= limit.visits:
+                day = day_of(claim)
+                near = [o for o in others if abs(day_of(o) - day) < limit.within_days]
+                if len(near) + 1 >= limit.visits:
+                    return True
+        return False
 
     def find(self, history: History) -> Iterator[Signal]:
         """Patterns of all limits, those that share claims put together."""

@@ -66,13 +66,17 @@ class TooSoon(Detector):
         return timedelta(days=max(_LONGEST_DAYS, near + self.course_within_days))
 
     def could(self, claim: SeenClaim, others: Sequence[SeenClaim]) -> bool:
-        """Only where another claim has its main diagnosis."""
+        """Only where another claim with its main diagnosis is near, or prescribes."""
         if not claim.diagnoses:
             return False
         diagnosis = claim.diagnoses[0]
         for other in others:
             if other.diagnoses and other.diagnoses[0] == diagnosis:
-                return True
+                days = abs(day_of(other) - day_of(claim))
+                if days <= max(self.other_hospital_days, self.same_hospital_days):
+                    return True
+                if other.prescription_days and claim.prescription_days:
+                    return True
         return False
 
     def find(self, history: History) -> Iterator[Signal]:
