@@ -141,6 +141,9 @@ async def test_what_is_carried_over_is_named_until_it_is_resolved(
         "aid_fen": {"hospital": None, "gateway": missing.aid_fen, "bureau": None},
     }  # fmt: skip
 
+    others = await months.sign("li", month=FEBRUARY, code="H002")
+    assert json.loads(others.statement)["carried_in"] == []
+
     # Whoever signs next, signs what is true then.
     await _carry_over(months, told.row.id, resolved=True)
     closed = await months.close(month=FEBRUARY)
