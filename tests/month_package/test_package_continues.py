@@ -1,4 +1,4 @@
-"""Running totals go on from one month's package to the next."""
+"""What goes on from month to month and from stretch to stretch of a package."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.month_package.checked import FINDINGS_MAX, Checked
+from gateway.offline_verify import Finding
 from settlement.store.database import Database
 from tests.month_package.packages import (
     TwoMonths,
@@ -66,3 +68,12 @@ async def test_totals_go_on_from_the_month_before(
             "a running total is not what the entry before, 0, has left",
         )
     ]
+
+
+def test_a_stretch_keeps_no_more_findings_than_are_shown() -> None:
+    """Eight million empty lines are one stretch."""
+    checked = Checked()
+    for _ in range(FINDINGS_MAX + 3):
+        checked.find(Finding("records", "MA-8601", "a line of it has no index"))
+
+    assert (len(checked.findings), checked.further_findings) == (FINDINGS_MAX, 3)
