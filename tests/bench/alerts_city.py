@@ -71,6 +71,8 @@ class _City:
         self.by_level: defaultdict[int, list[Facility]] = defaultdict(list)
         for one in facilities():
             self.by_level[one.level].append(one)
+        self.elsewhere_in_stay: set[str] = set()
+        """Examinations that only another hospital can make, during a stay."""
         self._serial = 0
 
     def number(self) -> str:
@@ -169,6 +171,7 @@ def city(seed: int, persons: int = 20_000) -> list[Visit]:
             _rehabilitation(making, person)
         if making.chance(0.07):
             _stay(making, person)
+    _absent_while_in_hospital(making)
     _in_turn(making)
     _couples(making)
     _families(making)
@@ -360,10 +363,28 @@ def _stay(making: _City, person: _Person) -> None:
         inside = day + timedelta(making.random.randrange(1, max(2, days)))
         making.visit(person, making.elsewhere(person.near), inside, dx,
                      making.amount(60000))  # fmt: skip
+        making.elsewhere_in_stay.add(making.visits[-1].visit_id)
     if making.chance(0.10):  # and the checks after it
         for week in (2, 4, 8):
             later = out + timedelta(7 * week)
             making.visit(person, person.near, later, dx, making.amount(15000))
+
+
+def _absent_while_in_hospital(making: _City) -> None:
+    """Who lies in hospital misses what was planned elsewhere."""
+    stays: defaultdict[str, list[Visit]] = defaultdict(list)
+    for visit in making.visits:
+        if visit.is_stay:
+            stays[visit.person].append(visit)
+    making.visits = [
+        visit
+        for visit in making.visits
+        if visit.is_stay
+        or visit.visit_id in making.elsewhere_in_stay
+        or not any(
+            stay.day < visit.day < stay.end.date() for stay in stays[visit.person]
+        )
+    ]
 
 
 def _in_turn(making: _City) -> None:

@@ -17,6 +17,10 @@ from gateway.replay.persons import subdistrict_of
 from tests.bench.alerts_visits import Visit, later
 
 
+#: A bill that somebody might split.
+_LARGE_FEN = 150_000
+
+
 @dataclass(frozen=True, slots=True)
 class Planted:
     """One piece of misuse: what was added, and which honest visits it leans on."""
@@ -45,6 +49,7 @@ class Soil:
         ]
         self.bills = [visit for visit in self.standing if not visit.is_stay]
         self.stays = [visit for visit in self.standing if visit.is_stay]
+        self.large = [v for v in self.bills if v.total_fen >= _LARGE_FEN]
         self.long_stays = [v for v in self.stays if (v.end - v.start).days >= 3]
         self.prescribed = [v for v in self.bills if (v.prescription_days or 0) >= 14]
         self.facilities = sorted({visit.facility for visit in self.standing})
@@ -167,7 +172,7 @@ def too_frequent(soil: Soil) -> Planted:
     )[0]
     if variant == "stays":
         bill = soil.random.choice(soil.stays)
-    counts = {"day": (4, 7), "week": (7, 12), "month": (20, 35),
+    counts = {"day": (4, 7), "week": (6, 12), "month": (20, 35),
               "emergencies": (4, 7), "stays": (3, 5)}  # fmt: skip
     spans = {"day": 1, "week": 7, "month": 30, "emergencies": 7, "stays": 30}
     count = soil.random.randint(*counts[variant])
@@ -196,7 +201,8 @@ def too_frequent(soil: Soil) -> Planted:
 def too_soon(soil: Soil) -> Planted:
     """The same diagnosis, or a prescription that is not used up, again."""
     variant = soil.random.choices(
-        ("diagnosis", "diagnosis elsewhere", "prescription"), (45, 20, 35)
+        ("diagnosis", "diagnosis elsewhere", "other amount", "prescription"),
+        (40, 20, 10, 30),
     )[0]
     bill = soil.bill()
     while not bill.dx:
@@ -209,6 +215,8 @@ def too_soon(soil: Soil) -> Planted:
     else:
         bill_days = soil.random.randrange(1, 6)
     copy = soil.priced(soil.moved(bill, days=bill_days), soil.near(bill.total_fen, 0.2))
+    if variant == "other amount":
+        copy = replace(soil.fresh(copy), dx=bill.dx)
     if variant == "diagnosis elsewhere":
         copy = soil.elsewhere(copy, bill.facility)
     return Planted("too-soon", variant, (copy,), (bill.visit_id,))
@@ -217,7 +225,9 @@ def too_soon(soil: Soil) -> Planted:
 def during_stay(soil: Soil) -> Planted:
     """An outpatient bill while the person lies in hospital."""
     stay = soil.random.choice(soil.long_stays)
-    variant = soil.random.choices(("elsewhere", "same hospital"), (60, 40))[0]
+    variant = soil.random.choices(
+        ("elsewhere", "same hospital", "row copied"), (45, 35, 20)
+    )[0]
     made = []
     nights = (stay.end - stay.start).days
     for _ in range(soil.random.choice((1, 1, 2))):
@@ -233,6 +243,10 @@ def during_stay(soil: Soil) -> Planted:
         )
         if variant == "elsewhere":
             bill = soil.elsewhere(bill, stay.facility)
+        if variant == "row copied":  # with the days that it spans, if it spans some
+            length = model.end - model.start
+            bill = soil.elsewhere(bill, stay.facility)
+            bill = replace(bill, end=bill.start + length)
         made.append(bill)
     return Planted("during-stay", variant, tuple(made), (stay.visit_id,))
 
@@ -257,10 +271,13 @@ def overlapping_stays(soil: Soil) -> Planted:
 
 def split_bills(soil: Soil) -> Planted:
     """One large bill in parts, each below a limit that they pass together."""
-    bill = soil.bill()
     variant = soil.random.choices(
-        ("equal parts", "uneven parts", "over some days"), (40, 35, 25)
+        ("equal parts", "uneven parts", "over some days", "a real bill"),
+        (25, 25, 20, 30),
     )[0]
+    if variant == "a real bill":
+        return _a_real_bill_split(soil)
+    bill = soil.bill()
     limit = soil.random.choice((50_000, 100_000, 200_000))
     count = soil.random.randrange(2, 6)
     made = []
@@ -273,6 +290,21 @@ def split_bills(soil: Soil) -> Planted:
             replace(part, total_fen=total, insurer_fen=total * 4 // 10, other_fen=0)
         )
     return Planted("split-bills", variant, tuple(made))
+
+
+def _a_real_bill_split(soil: Soil) -> Planted:
+    """A large bill of the file, come again some weeks later in three to six parts."""
+    bill = soil.random.choice(soil.large)
+    count = soil.random.randrange(3, 7)
+    weights = [soil.random.uniform(1, 3) for _ in range(count)]
+    days = soil.random.randrange(20, 60)
+    parts = []
+    for number, weight in enumerate(weights):
+        total = int(bill.total_fen * weight / sum(weights)) // 1000 * 1000
+        minutes = number * 4 if bill.timed else 0
+        part = soil.moved(bill, days=days, minutes=minutes)
+        parts.append(soil.priced(part, max(1000, total)))
+    return Planted("split-bills", "a real bill", tuple(parts))
 
 
 def reversal_loop(soil: Soil) -> Planted:
