@@ -279,7 +279,7 @@ def _sessions(making: _City, person: _Person, _: Facility, day: date, dx: str) -
 _BRINGS = (
     (0.014, _laboratory),
     (0.011, _second_department),
-    (0.0095, _referral),
+    (0.0125, _referral),
     (0.005, _infusions),
     (0.003, _dressings),
     (0.020, _check),

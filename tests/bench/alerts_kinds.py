@@ -16,7 +16,6 @@ from datetime import datetime, time, timedelta
 from gateway.replay.persons import subdistrict_of
 from tests.bench.alerts_visits import Visit, later
 
-
 #: A bill that somebody might split.
 _LARGE_FEN = 150_000
 
