@@ -18,6 +18,8 @@ from tests.bench.alerts_visits import Visit, later
 
 #: A bill that somebody might split.
 _LARGE_FEN = 150_000
+#: Half of what is planted is copied with its amounts, most of the rest nearly so.
+_SAME_AMOUNT, _NEAR_AMOUNT = 0.5, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,15 @@ class Soil:
         other = visit.other_fen * total_fen // visit.total_fen
         return replace(visit, total_fen=total_fen, insurer_fen=insurer, other_fen=other)
 
+    def repriced(self, visit: Visit) -> Visit:
+        """With the same amounts, about the same, or any other: as people plant."""
+        way = self.random.random()
+        if way < _SAME_AMOUNT:
+            return visit
+        if way < _NEAR_AMOUNT:
+            return self.priced(visit, self.near(visit.total_fen, 0.3))
+        return replace(self.fresh(visit), dx=visit.dx)
+
     def fresh(self, visit: Visit) -> Visit:
         """Another patient's diagnosis and amounts on this visit."""
         model = self.bill()
@@ -156,7 +167,7 @@ def same_day_hospitals(soil: Soil) -> Planted:
             copy = soil.again(bill)
         copy = soil.elsewhere(copy, bill.facility)
         if variant == "same diagnosis":
-            copy = soil.priced(copy, soil.near(bill.total_fen, 0.4))
+            copy = soil.repriced(copy)
         elif variant == "other bill" or (count > 1 and soil.random.random() < 0.5):
             copy = soil.fresh(copy)
         made.append(copy)
@@ -200,24 +211,22 @@ def too_frequent(soil: Soil) -> Planted:
 def too_soon(soil: Soil) -> Planted:
     """The same diagnosis, or a prescription that is not used up, again."""
     variant = soil.random.choices(
-        ("diagnosis", "diagnosis elsewhere", "other amount", "prescription"),
-        (40, 20, 10, 30),
+        ("within days", "elsewhere", "within weeks", "prescription"), (40, 20, 15, 25)
     )[0]
     bill = soil.bill()
     while not bill.dx:
         bill = soil.bill()
-    if variant == "prescription":
-        if soil.prescribed:
-            bill = soil.random.choice(soil.prescribed)
-        days = bill.prescription_days or 30
-        bill_days = soil.random.randrange(2, days // 2)
-    else:
-        bill_days = soil.random.randrange(1, 6)
-    copy = soil.priced(soil.moved(bill, days=bill_days), soil.near(bill.total_fen, 0.2))
-    if variant == "other amount":
-        copy = replace(soil.fresh(copy), dx=bill.dx)
-    if variant == "diagnosis elsewhere":
+    days = soil.random.randrange(1, 6)
+    if variant == "within weeks":
+        days = soil.random.randrange(6, 13)
+    if variant == "prescription" and soil.prescribed:
+        bill = soil.random.choice(soil.prescribed)
+        days = soil.random.randrange(2, (bill.prescription_days or 30) // 2)
+    copy = soil.repriced(soil.moved(bill, days=days))
+    if variant == "elsewhere":
         copy = soil.elsewhere(copy, bill.facility)
+    if variant == "prescription":
+        copy = replace(copy, prescription_days=bill.prescription_days)
     return Planted("too-soon", variant, (copy,), (bill.visit_id,))
 
 
@@ -264,7 +273,8 @@ def overlapping_stays(soil: Soil) -> Planted:
     copy = soil.again(stay, start=start, end=end)
     if variant != "same hospital":
         copy = soil.elsewhere(copy, stay.facility)
-    copy = soil.priced(copy, soil.near(stay.total_fen, 0.5))
+    if soil.random.random() < 0.5:
+        copy = soil.priced(copy, soil.near(stay.total_fen, 0.5))
     return Planted("overlapping-stays", variant, (copy,), (stay.visit_id,))
 
 
@@ -295,7 +305,7 @@ def _a_real_bill_split(soil: Soil) -> Planted:
     """A large bill of the file, come again some weeks later in three to six parts."""
     bill = soil.random.choice(soil.large)
     count = soil.random.randrange(3, 7)
-    weights = [soil.random.uniform(1, 3) for _ in range(count)]
+    weights = [soil.random.uniform(1, 4) for _ in range(count)]
     days = soil.random.randrange(20, 60)
     parts = []
     for number, weight in enumerate(weights):
