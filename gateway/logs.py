@@ -31,8 +31,8 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 class JsonLines(logging.Formatter):
     """One JSON object for each log record."""
 
-    def __init__(self, worker: int | None = None) -> None:
-        """`worker` is the number of this process among the workers."""
+    def __init__(self, worker: int | str | None = None) -> None:
+        """`worker`: number of this process among the workers, or what else it does."""
         super().__init__()
         self._worker = worker
 
@@ -97,7 +97,7 @@ class Repeats(logging.Filter):
 REPEATS = Repeats()
 
 
-def configure_logs(level: str = "info", worker: int | None = None) -> None:
+def configure_logs(level: str = "info", worker: int | str | None = None) -> None:
     """Send every logger of this process to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(worker))

@@ -19,6 +19,7 @@ from gateway.location import open_database, server_dsn
 from gateway.metrics import Metrics, supervisor_metrics
 from gateway.protocol import parser_is_compiled
 from gateway.supervisor import Supervisor
+from gateway.watch_process import watching
 from gateway.worker import Place, run_worker
 from gateway.worker_process import until_told
 
@@ -75,8 +76,12 @@ async def _serve_alone(
     url = url_of(settings.scheme, settings.host, port_of(bound))
     metrics = Metrics()
     beside = supervisor_metrics(workers=1)
-    async with _metrics_listener(
-        settings, lambda: metrics.exposition() + beside.exposition(), say
+    async with (
+        server_dsn(place.data_dir, place.dsn) as dsn,
+        _metrics_listener(
+            settings, lambda: metrics.exposition() + beside.exposition(), say
+        ),
+        watching(Place(data_dir=place.data_dir, dsn=dsn), settings),
     ):
         await run_worker(
             settings,

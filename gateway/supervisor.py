@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
 import shutil
 import signal
-import sys
-from collections.abc import Callable
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
 from eligibility_cache.environment import CacheFolder
+from gateway.child import Child, spawn
 from gateway.config import ServeSettings
 from gateway.endings import NotStartedFault
 from gateway.metrics import DIRECTORY_VARIABLE, merged, supervisor_metrics
+from gateway.watch_process import WATCH, spawn_watch
 from gateway.worker import Place
-from gateway.worker_process import FAILED, READY
 
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
-#: A worker that lived so long was well; the next one need not wait.
-_WELL_AFTER_S = 60.0
 _MEMORY_SIGNALS = frozenset({signal.SIGBUS, signal.SIGSEGV})
 #: After the drain itself, for closing connections and the pool.
 _END_WITHIN_S = 15.0
@@ -55,7 +51,15 @@ class Supervisor:
         Raises `NotStartedFault` with the first sentence of a worker that cannot start;
         a worker that dies later is replaced.
         """
-        workers = [_Worker(self, n + 1) for n in range(self._settings.workers)]
+        workers = [
+            self._child(number, partial(self._spawn, number))
+            for number in range(1, self._settings.workers + 1)
+        ]
+        workers.append(
+            self._child(
+                WATCH, partial(spawn_watch, self._place, self._settings.log_level)
+            )
+        )
         try:
             async with asyncio.TaskGroup() as starting:
                 for worker in workers:
@@ -75,121 +79,43 @@ class Supervisor:
         await asyncio.gather(*keeping, return_exceptions=True)
         await self._end(workers)
 
-    async def _end(self, workers: list[_Worker]) -> None:
+    async def _end(self, workers: list[Child]) -> None:
         self._stopping = True
         within_s = self._settings.drain_s + _END_WITHIN_S
         await asyncio.gather(*(worker.end(within_s) for worker in workers))
 
-    async def spawn(self, worker: int) -> asyncio.subprocess.Process:
-        """A worker process that has been told what to do."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gateway.worker_process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=os.environ | {DIRECTORY_VARIABLE: str(self.metrics_folder)},
-            # A terminal's Ctrl-C reaches the supervisor alone, which then drains.
-            start_new_session=True,
+    def _child(self, name: int | str, start: Callable[[], Awaitable[Process]]) -> Child:
+        return Child(
+            name, start, on_death=self._note_death, is_stopping=lambda: self._stopping
         )
-        if process.stdin is not None:
-            order = json.dumps(self._order | {"worker": worker})
-            process.stdin.write(order.encode() + b"\n")
-            await process.stdin.drain()
-        return process
+
+    async def _spawn(self, worker: int) -> Process:
+        """A worker process that has been told what to do."""
+        return await spawn(
+            "gateway.worker_process",
+            self._order | {"worker": worker},
+            {DIRECTORY_VARIABLE: str(self.metrics_folder)},
+        )
 
     def exposition(self) -> bytes:
         """The metrics of all workers and of this process."""
         self._metrics.total("medaid_worker_deaths_total", self._deaths)
         return merged(self.metrics_folder) + self._metrics.exposition()
 
-    def note_death(self, status: int) -> None:
-        """A worker ended without being told to.
+    def _note_death(self, pid: int, status: int) -> None:
+        """A process ended; where nobody told it to, that counts.
 
-        One that was ended for reading memory that is not there may have read a damaged
-        map, and so would the next: the cache is built anew.
+        Its gauges no longer count; its counters stay. One that was ended for reading
+        memory that is not there may have read a damaged map, and so would the next:
+        the cache is built anew.
         """
+        mark_process_dead(pid, str(self.metrics_folder))  # type: ignore[no-untyped-call]
+        if self._stopping:
+            return
         self._deaths += 1
         if -status in _MEMORY_SIGNALS:
             _log.warning("roster.cache_suspected", extra={"status": status})
             CacheFolder(self._place.data_dir / "cache").suspect()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether dead workers are not to be replaced any more."""
-        return self._stopping
-
-
-class _Worker:
-    """One place for a worker, filled by one process after another."""
-
-    def __init__(self, supervisor: Supervisor, number: int) -> None:
-        self._supervisor = supervisor
-        self._number = number
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start a process and wait until it answers; raises `NotStartedFault`."""
-        self._process = process = await self._supervisor.spawn(self._number)
-        line = ""
-        if process.stdout is not None:
-            line = (await process.stdout.readline()).decode().rstrip("\n")
-        if line == READY:
-            _log.info(
-                "worker.started", extra={"worker": self._number, "pid": process.pid}
-            )
-            return
-        status = await process.wait()
-        raise NotStartedFault(
-            line.removeprefix(FAILED) or "a worker ended before it could serve", status
-        )
-
-    async def keep(self) -> None:
-        """Replace the process each time it dies, ever more slowly if it cannot live."""
-        loop = asyncio.get_running_loop()
-        pause_s = _FIRST_PAUSE_S
-        while self._process is not None:
-            began = loop.time()
-            status = await self._process.wait()
-            self._forget_metrics(self._process.pid)
-            if self._supervisor.stopping:
-                return
-            if loop.time() - began >= _WELL_AFTER_S:
-                pause_s = _FIRST_PAUSE_S
-            self._supervisor.note_death(status)
-            about = {"worker": self._number, "pid": self._process.pid}
-            _log.error(
-                "worker.died", extra={**about, "status": status, "pause_s": pause_s}
-            )
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            try:
-                await self.start()
-            except NotStartedFault as fault:
-                _log.error(
-                    "worker.not_started",
-                    extra={"worker": self._number, "reason": str(fault)},
-                )
-
-    async def end(self, within_s: float) -> None:
-        """Let the process drain, and end it for sure."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            async with asyncio.timeout(within_s):
-                await process.wait()
-        except TimeoutError:
-            _log.error(
-                "worker.not_drained", extra={"worker": self._number, "pid": process.pid}
-            )
-            process.kill()
-            await process.wait()
-
-    def _forget_metrics(self, pid: int) -> None:
-        """Gauges of a dead process no longer count; its counters stay."""
-        mark_process_dead(pid, str(self._supervisor.metrics_folder))  # type: ignore[no-untyped-call]
 
 
 def _empty_folder(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from settlement.domain.bill import (
     MAX_AMOUNT_FEN,
     CardKind,
     CareType,
+    ConfirmReason,
     Place,
     RepeatReason,
 )
@@ -201,6 +202,11 @@ class BillIn(Strict):
     expected_aid_fen: Fen | None = _say(
         "已告知患者的救助金额；不同则拒绝并请确认",
         "the aid that the patient was told; when it differs, declined to be confirmed",
+        default=None,
+    )
+    confirm_reason: ConfirmReason | None = _say(
+        "核对后确认的原因，用于被提醒规则挂起的结算（MA-2209）",
+        "why the cashier lets a claim through that an alert rule held (MA-2209)",
         default=None,
     )
 

@@ -37,6 +37,7 @@ from settlement.service.quote import Quote
 from settlement.service.reverse import Reverse
 from settlement.service.sequencer import Sequencer, SequencerLimits, running
 from settlement.service.settle import Settle
+from settlement.service.watch.shelf import follow_rules, read_rules_shelf
 from settlement.store.errors import (
     BatchConflictError,
     BatchRefusedError,
@@ -222,6 +223,7 @@ async def open_gateway(
         await publisher.begin(nodes, origin)
         shelf = PolicyShelf(await read_packs(database), sandbox=sandbox)
         await months.ensure(_this_month_and_next(wall_clock()))
+        alert_rules = await read_rules_shelf(database)
     cache = EligibilityCache(data_dir / "cache", tokenizer)
     desk = Desk(
         renderer=renderer,
@@ -230,6 +232,7 @@ async def open_gateway(
         random=os.urandom,
         guard=publisher.guard,
         tombstones_per_day=TOMBSTONES_PER_DAY,
+        alert_rules=alert_rules,
     )
     line = Line(database, check_log)
     sequencer = Sequencer(desk, line, publisher, months, limits or SequencerLimits())
@@ -283,6 +286,9 @@ async def open_gateway(
             running_beside(follower.run(), name="follower", on_fault=on_fault),
             running_beside(
                 follow_packs(shelf, database), name="packs", on_fault=on_fault
+            ),
+            running_beside(
+                follow_rules(alert_rules, database), name="rules", on_fault=on_fault
             ),
             running_beside(_keep_months(months), name="months"),
             running_beside(

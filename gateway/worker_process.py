@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from gateway.child import FAILED, READY
 from gateway.config import ServeSettings
 from gateway.crash_dumps import forbid_crash_dumps
 from gateway.endings import FORESEEN, MAY_PASS, sentence_of, status_of
@@ -24,9 +25,6 @@ from gateway.logs import configure_logs
 from gateway.metrics import Metrics
 from gateway.worker import Place, run_worker
 
-READY = "ready"
-FAILED = "failed "
-
 
 async def until_told(stop: asyncio.Event) -> None:
     """Set `stop` at SIGTERM or SIGINT."""
@@ -35,7 +33,7 @@ async def until_told(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop.set)
 
 
-async def _until_alone(stop: asyncio.Event) -> None:
+async def until_alone(stop: asyncio.Event) -> None:
     """Set `stop` when standard input ends: the supervisor is gone."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
@@ -53,7 +51,7 @@ async def _run(order: dict[str, object]) -> None:
     )
     stop = asyncio.Event()
     await until_told(stop)
-    lonely = asyncio.create_task(_until_alone(stop), name="supervisor")
+    lonely = asyncio.create_task(until_alone(stop), name="supervisor")
     bound = bound_socket(settings.host, settings.port, shared=True)
     try:
         await run_worker(
@@ -61,14 +59,15 @@ async def _run(order: dict[str, object]) -> None:
             place,
             bound,
             metrics=Metrics(),
-            on_ready=lambda: _say(READY),
+            on_ready=lambda: say(READY),
             stop=stop,
         )
     finally:
         lonely.cancel()
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell the parent, at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -82,10 +81,10 @@ def main() -> None:
     try:
         uvloop.run(_run(order))
     except FORESEEN as fault:
-        _say(FAILED + sentence_of(fault))
+        say(FAILED + sentence_of(fault))
         raise SystemExit(status_of(fault)) from None
     except Exception as bug:  # noqa: BLE001  # the last resort of the process
-        _say(FAILED + sentence_of_bug(bug))
+        say(FAILED + sentence_of_bug(bug))
         raise SystemExit(MAY_PASS) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import datetime, time
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,17 +25,20 @@ from gateway.keyfiles import (
 )
 from gateway.location import location_options, open_database
 from gateway.wiring import wall_clock
-from settlement.domain.calendar import shanghai_day
+from settlement import alert_rules
+from settlement.domain.calendar import SHANGHAI, shanghai_day
 from settlement.domain.errors import FatalError
 from settlement.domain.policy import PolicyError, compile_pack
+from settlement.domain.watch.rules import read_rules
 from settlement.service.parties import register_bureau_key
 from settlement.service.policy_approvals import needs_approval
+from settlement.store.alert_rules import put_rules, read_rules_rows
 from settlement.store.policies import install, read_packs, stage
 
 if TYPE_CHECKING:
     from crypto.key_files import PublicKey
     from crypto.keys import SealingKey, SigningKey
-    from settlement.store.database import Database
+    from settlement.store.database import Database, Session
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _DEMO_PACK = "policies/demo-district.yaml"
@@ -169,8 +173,21 @@ async def _prepare_database(
                     await stage(connection, document, pack)
                 else:
                     await install(connection, document)
+            await _put_alert_rules(connection)
         standing = await read_packs(database, staged=True)
     return [f"{row.id}@{row.version}" for row in standing if not row.active]
+
+
+async def _put_alert_rules(session: Session) -> None:
+    """The rules that come with the program, unless there are any."""
+    if await read_rules_rows(session):
+        return
+    for name in alert_rules.names():
+        document = alert_rules.read(name)
+        rules = read_rules(document)
+        async with session.transaction():
+            known_since = datetime.combine(rules.known_since, time(), tzinfo=SHANGHAI)
+            await put_rules(session, rules, document, known_since, "medaid")
 
 
 async def _register_bureau(database: Database, roster: SigningKey) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "reconcile": "gateway.cli.reconcile:reconcile",
     "witness": "gateway.cli.witness:witness",
     "keys": "gateway.cli.keys:keys",
+    "alerts": "gateway.cli.alerts:alerts",
     "check-books": "gateway.cli.check_books:check_books",
 }
 

@@ -54,6 +54,7 @@ from settlement.service.reconcile.working import (
     resolve,
 )
 from settlement.store.closing import closed_months, facilities_of
+from settlement.store.priority import give_way
 from settlement.store.told import end_told
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def match_(
             open_database(data_dir, dsn, max_size=2) as database,
             database.pool.acquire() as session,
         ):
+            await give_way(session)
             cut = await require_opened(session, month)
             codes = await _codes(session, month, facility)
             if view is not None:

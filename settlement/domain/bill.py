@@ -42,6 +42,16 @@ class RepeatReason(StrEnum):
     CORRECTION = "correction"
 
 
+class ConfirmReason(StrEnum):
+    """Why the cashier lets a claim through that a detector has held."""
+
+    PATIENT_PRESENT = "patient_present"
+    ONGOING_TREATMENT = "ongoing_treatment"
+    EMERGENCY = "emergency"
+    REFERRED = "referred"
+    OTHER_CONDITION = "other_condition"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """The card as read at the desk. Personal data: never logged, never in errors."""
@@ -85,6 +95,7 @@ class Bill:
     place: Place = Place.LOCAL
     repeat_reason: RepeatReason | None = None
     expected_aid_fen: int | None = None
+    confirm_reason: ConfirmReason | None = None
 
     @property
     def funds_fen(self) -> int:

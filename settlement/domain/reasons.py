@@ -234,6 +234,18 @@ REASONS = _reasons(
              Text("先按医保结算收费，请患者保留票据，到街道（乡镇）受理中心咨询补办。",
                   "Collect after insurance; the patient keeps the bill and asks at the"
                   " reception centre about a late claim.")),
+    _decided("MA-2208", "与此前的结算重复或冲突，按民政部门规定不予即时救助。",
+             "It repeats or contradicts an earlier claim; the bureau's rules give no aid"
+             " at the desk.",
+             Text("先按医保结算收费，请患者保留票据，到街道（乡镇）受理中心核对。",
+                  "Collect after insurance; the patient keeps the bill and asks at the"
+                  " reception centre.")),
+    _decided("MA-2209", "与此前的结算相近，需要核对后确认。",
+             "It resembles an earlier claim and has to be confirmed.",
+             Text("请核对患者本人和病历，属实的填写确认原因（confirm_reason）后新开一笔。",
+                  "Check the patient and the chart; where it is right, settle under a new"
+                  " key with confirm_reason."),
+             retry=True),
     # 3xxx: who may ask
     Reason("MA-3101", Text("没有登录，或登录已过期。", "There is no valid access token."),
            Text("请重新登录，再按原单重试。",
@@ -282,6 +294,12 @@ REASONS = _reasons(
            Text("未冲正。请按原单重试结算，或通知本院信息科联系结算网关值班人员。",
                 "Nothing was reversed. Retry the settlement under its own key, or have"
                 " the IT department ask the gateway's staff on duty.")),
+    Reason("MA-4108", Text("没有这个案件。", "There is no such case."),
+           Text("请用 medaid alerts list 核对案件编号。",
+                "Look its id up with medaid alerts list.")),
+    Reason("MA-4109", Text("案件已办结，不能再改。",
+                           "The case is closed and changes no more."),
+           Text("新的提醒会归入新的案件。", "New alerts gather in a new case.")),
     # 42xx: months
     *MONTH_REASONS,
     # 5xxx: not now

@@ -60,6 +60,7 @@ class Batch:
                 settling.accumulators() | reversing.accumulators()
             )
         )
+        await settling.recall(reversing.originals())
         began = perf_counter()
         leaves = reversing.undo(totals) + settling.adjudicate(totals)
         self.sealing_s = perf_counter() - began
@@ -130,6 +131,8 @@ class Batch:
                 head=page.head,
             )
         )
+        if watched := settling.watched_declines():
+            await ledger.post_watched_declines(watched)
         if reversals := reversing.rows(index_of.__getitem__):
             await ledger.post_reversals(reversals)
         await _sort_visits(ledger, settling, reversing)

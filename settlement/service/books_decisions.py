@@ -14,7 +14,15 @@ import orjson
 
 from crypto.keys import OpeningKey
 from crypto.record import VerifiedRecord, check_sealed_copies, open_record
-from settlement.domain.bill import Bill, Card, CardKind, CareType, Place, RepeatReason
+from settlement.domain.bill import (
+    Bill,
+    Card,
+    CardKind,
+    CareType,
+    ConfirmReason,
+    Place,
+    RepeatReason,
+)
 from settlement.domain.calendar import rfc3339, shanghai_day
 from settlement.domain.decision import AccumulatorKey, Adjudication
 from settlement.domain.policy import CompiledPack
@@ -29,6 +37,8 @@ def sealed_bill(values: Mapping[str, Any]) -> Bill:
     plain = dict(values)
     card = plain["card"]
     occurred, repeat = plain["occurred_at"], plain["repeat_reason"]
+    # Records that were sealed before claims could be held do not have it.
+    confirm = plain.get("confirm_reason")
     return Bill(
         **plain
         | {
@@ -40,6 +50,7 @@ def sealed_bill(values: Mapping[str, Any]) -> Bill:
             "service_end": date.fromisoformat(plain["service_end"]),
             "occurred_at": datetime.fromisoformat(occurred) if occurred else None,
             "repeat_reason": RepeatReason(repeat) if repeat else None,
+            "confirm_reason": ConfirmReason(confirm) if confirm else None,
         }
     )
 

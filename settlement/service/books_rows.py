@@ -86,6 +86,8 @@ class RowChecker:
                 datetime.fromisoformat(occurred) if occurred else row["settled_at"]
             ),
             "repeat_reason": request["repeat_reason"],
+            # Requests that were stored before claims could be held do not have it.
+            "confirm_reason": request.get("confirm_reason"),
             "total_fen": request["total_fen"],
             "funds_fen": funds,
             "month": month_number(row["settled_at"]),
@@ -126,12 +128,21 @@ class RowChecker:
         return expected
 
     def _diagnoses(self, book: BookAnswer, request: Mapping[str, Any]) -> Iterator[str]:
-        digest, codes = request["diagnoses"], book.diagnoses
-        if bool(digest) != (codes is not None):
+        digest, days = request["diagnoses"], request["prescription_days"]
+        codes = book.diagnoses
+        # A prescription alone has a row only since the days stand there.
+        may_be = bool(digest) or days is not None
+        if (digest and codes is None) or (codes is not None and not may_be):
             yield "clinical.diagnosis.settlement_id"
-        elif codes is not None and self._tokenizer is not None:
+        elif codes is not None:
+            # Rows that were made before the days stood beside the codes have none.
+            if book.prescription_days not in {None, days}:
+                yield "clinical.diagnosis.prescription_days"
             text = " ".join(codes)
-            if self._tokenizer.digest("diagnoses", text).hex() != digest:
+            if self._tokenizer is not None and (
+                (self._tokenizer.digest("diagnoses", text).hex() if text else "")
+                != digest
+            ):
                 yield "clinical.diagnosis.codes"
 
     def settlement_record(

@@ -9,6 +9,7 @@ from typing import Protocol
 from settlement.service.claims import Claim
 from settlement.service.logbook import Logbook
 from settlement.service.outcome import Renderer
+from settlement.service.watch.shelf import RulesShelf
 from settlement.store.rows import LogHead
 
 
@@ -37,6 +38,8 @@ class Desk:
     """Raises `FatalError` for a head behind what this machine has seen."""
     tombstones_per_day: int
     """How many keys a facility may stop on a day before they arrive."""
+    alert_rules: RulesShelf | None = None
+    """What detectors say at the desk; without it, nothing."""
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ BILL_FIELDS = (
     "serious_illness_fen", "other_funds_fen", "medical_aid_fen",
     "personal_account_fen", "deductible_fen", "commercial_fen", "charity_fen",
     "prescription_days", "med_type", "place", "repeat_reason", "expected_aid_fen",
+    "confirm_reason",
 )  # fmt: skip
 #: The values that tell two bills of one visit apart: dates and amounts.
 _SAME_BILL = slice(BILL_FIELDS.index("total_fen"), BILL_FIELDS.index("charity_fen") + 1)
@@ -80,6 +81,7 @@ def bill_values(bill: Bill, card_token: bytes, tokenizer: Tokenizer) -> list[Any
         bill.place,
         bill.repeat_reason,
         bill.expected_aid_fen,
+        bill.confirm_reason,
     ]
 
 

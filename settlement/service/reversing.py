@@ -210,6 +210,10 @@ class Reversing:
             for row in posted
         }
 
+    def originals(self) -> frozenset[bytes]:
+        """Ids of the settlements that this batch undoes."""
+        return frozenset(undo.original.id for undo in self._undos)
+
     def undo(self, totals: Totals) -> list[Leaf]:
         """Take back what was posted, and make each reversal's record."""
         leaves = []

@@ -27,7 +27,7 @@ from settlement.service.sequencer import Sequencer
 from settlement.service.settling import known_key
 from settlement.store.database import Database
 from settlement.store.errors import BatchConflictError, StoreUnavailableError
-from settlement.store.ledger import known_settlement
+from settlement.store.known_keys import known_settlement
 
 
 class Settle:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from settlement.domain.bill import BillFault
@@ -11,6 +11,7 @@ from settlement.domain.decision import AccumulatorKey, Adjudication, Text
 from settlement.domain.decline import decline
 from settlement.domain.eligibility import Window, refusal
 from settlement.domain.errors import RequestRefused
+from settlement.domain.watch.seen import WATCHED_REASONS
 from settlement.service import content
 from settlement.service.claims import Claim, SettleClaim
 from settlement.service.desk import ClaimFailedError, Desk, Leaf
@@ -27,7 +28,9 @@ from settlement.service.request import (
     same_bill,
     visit_identity,
 )
+from settlement.service.settlement_row import settlement_row
 from settlement.service.totals import AccumulatorId, Totals
+from settlement.service.watch.at_desk import AtDesk
 from settlement.store import rows
 from settlement.store.ledger import Ledger
 
@@ -69,6 +72,7 @@ class Settling:
         """Nothing is decided yet."""
         self._desk = desk
         self._ledger = ledger
+        self._watch = AtDesk(desk.alert_rules)
         self._first: list[SettleClaim] = list(claims)
         self._undecided: list[_Undecided] = []
         self._decided: list[_Decided] = []
@@ -208,10 +212,11 @@ class Settling:
         claim: SettleClaim,
         result: Adjudication,
         duplicate: DuplicateOf | None = None,
+        alerts: tuple[Alert, ...] = (),
     ) -> None:
         """A claim without a leaf: its answer is complete now."""
         body = without_receipt(
-            self._desk.renderer.decision(_outcome(claim, result, (), duplicate))
+            self._desk.renderer.decision(_outcome(claim, result, alerts, duplicate))
         )
         window = content.used_window(claim, result.category)
         self._decided.append(_Decided(claim, result, None, window))
@@ -229,6 +234,11 @@ class Settling:
             if undecided.claim.person is not None
             for key in undecided.keys
         }
+
+    async def recall(self, undone: Collection[bytes]) -> None:
+        """Read what the persons had settled before; without those `undone` here."""
+        claims = [undecided.claim for undecided in self._undecided]
+        await self._watch.recall(self._ledger, claims, undone)
 
     def adjudicate(self, totals: Totals) -> list[Leaf]:
         """Apply the policy in order of arrival; seal what is approved."""
@@ -250,23 +260,9 @@ class Settling:
         if person is None:
             raise ValueError("an undecided claim has no person")
         used = totals.used(person.token, undecided.keys)
-        result = claim.pack.pack.adjudicate(
-            claim.bill,
-            undecided.categories,
-            used,
-            claim.caller.facility_level,
-            settled_on=shanghai_day(claim.when.settled_at),
-        )
-        expected = claim.bill.expected_aid_fen
-        if result.approved and expected is not None and expected != result.aid_fen:
-            result = decline(
-                claim.bill,
-                "MA-2204",
-                category=result.category,
-                coded=result.coded,
-            )
+        result = self._decide(undecided, used)
         if not result.approved:
-            self._conclude(claim, result)
+            self._conclude(claim, result, alerts=undecided.alerts)
             return None
         for posting in result.postings:
             totals.post(claim.id, person.token, posting)
@@ -284,14 +280,54 @@ class Settling:
         )
         return Leaf(claim, record, body)
 
+    def _decide(
+        self, undecided: _Undecided, used: dict[AccumulatorKey, int]
+    ) -> Adjudication:
+        """What the policy gives, the patient was told, and the detectors say."""
+        claim = undecided.claim
+        result = claim.pack.pack.adjudicate(
+            claim.bill,
+            undecided.categories,
+            used,
+            claim.caller.facility_level,
+            settled_on=shanghai_day(claim.when.settled_at),
+        )
+        expected = claim.bill.expected_aid_fen
+        if result.approved and expected is not None and expected != result.aid_fen:
+            return _declined(claim, result, "MA-2204")
+        if result.approved:
+            verdict = self._watch.judge(claim, result)
+            undecided.alerts += verdict.alerts
+            if verdict.refusal is not None:
+                return _declined(claim, result, verdict.refusal)
+        return result
+
     def _note_diagnoses(self, claim: SettleClaim) -> None:
-        if claim.bill.diagnoses:
-            codes = list(claim.bill.diagnoses)
-            self.diagnoses.append(rows.DiagnosisRow(claim.id, codes))
+        codes, days = list(claim.bill.diagnoses), claim.bill.prescription_days
+        if codes or days is not None:
+            self.diagnoses.append(rows.DiagnosisRow(claim.id, codes, days))
+
+    def watched_declines(self) -> list[bytes]:
+        """Declines of persons of the roster that a detector asks about, in order."""
+        return [
+            decided.claim.id
+            for decided in self._decided
+            if decided.claim.person is not None
+            and decided.result.reason in WATCHED_REASONS
+        ]
 
     def rows(self, index_of: Callable[[bytes], int | None]) -> list[rows.SettlementRow]:
         """One row for each decided claim, declines included."""
-        return [_row(decided, index_of(decided.claim.id)) for decided in self._decided]
+        return [
+            settlement_row(
+                decided.claim,
+                decided.result,
+                decided.identity,
+                decided.window,
+                index_of(decided.claim.id),
+            )
+            for decided in self._decided
+        ]
 
 
 def _categories(claim: SettleClaim) -> tuple[str, ...]:
@@ -299,6 +335,11 @@ def _categories(claim: SettleClaim) -> tuple[str, ...]:
         return ()
     windows = claim.pack.pack.identity_windows(claim.person, claim.bill)
     return tuple([window.category for window in windows])
+
+
+def _declined(claim: SettleClaim, result: Adjudication, reason: str) -> Adjudication:
+    """Approved by the policy, and declined for another reason."""
+    return decline(claim.bill, reason, category=result.category, coded=result.coded)
 
 
 def _outcome(
@@ -336,39 +377,3 @@ def known_key(
             faults = tuple(BillFault(name, "MA-4103") for name in fields)
             return RequestRefused("MA-4103", faults=faults)
     return Answer(201, stored.body, replayed=True)
-
-
-def _row(decided: _Decided, log_index: int | None) -> rows.SettlementRow:
-    claim, result, window = decided.claim, decided.result, decided.window
-    bill, when = claim.bill, claim.when
-    tilt = sum(part.amount_fen for part in result.aid if part.kind == "tilt")
-    return rows.SettlementRow(
-        id=claim.id,
-        month=claim.month,
-        facility_id=claim.caller.party_id,
-        key=claim.key,
-        state=b"d" if log_index is None else b"s",
-        person=claim.person.token if claim.person else None,
-        visit_no=bill.visit_no,
-        visit_identity=decided.identity,
-        care_type=bill.care_type.value,
-        service_start=bill.service_start,
-        service_end=bill.service_end,
-        occurred_at=bill.occurred_at or when.settled_at,
-        settled_at=when.settled_at,
-        operator=claim.caller.operator,
-        sandbox=when.sandbox,
-        category=result.category,
-        subdistrict=window.subdistrict if window else "",
-        roster_version=claim.roster.version if claim.roster else 0,
-        policy_no=claim.pack.no,
-        reason=result.reason,
-        repeat_reason=bill.repeat_reason.value if bill.repeat_reason else None,
-        total_fen=bill.total_fen,
-        funds_fen=bill.funds_fen,
-        base_fen=result.base_fen,
-        aid_fen=result.aid_fen,
-        tilt_fen=tilt,
-        patient_pays_fen=result.patient_pays_fen,
-        log_index=log_index,
-    )

@@ -33,6 +33,7 @@ class BookAnswer:
     digest: bytes | None
     settlement: Row | None = None
     diagnoses: Sequence[str] | None = None
+    prescription_days: int | None = None
     is_on_roster: bool = False
     """Whether the roster has ever known the person; windows are never deleted."""
 

@@ -6,39 +6,26 @@ accumulators, head, everything posted, COMMIT. Each lock is taken sorted.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
-
-import asyncpg
+from typing import TYPE_CHECKING, Any
 
 from settlement.domain.calendar import rfc3339
 from settlement.domain.eligibility import RosterPerson, RosterVersion
 from settlement.domain.errors import FatalError
+from settlement.domain.watch.seen import SeenClaim
 from settlement.store import rows
 from settlement.store.answers import answer_digest
-from settlement.store.errors import (
-    BatchRefusedError,
-    CommitUnknownError,
-    StoreUnavailableError,
-)
+from settlement.store.known_keys import FENCE, read_settlements, stored_answer
 from settlement.store.roster import roster_of_cards
 from settlement.store.statements import statement
 from settlement.store.transaction import committed, our_errors
+from settlement.store.watching import PersonSpan, claims_of_persons
 
 if TYPE_CHECKING:
-    from settlement.store.database import Connection, Database
+    from settlement.store.database import Connection
 
 AccumulatorId = tuple[bytes, int, str]
-
-#: How long a look-up of one settle key is waited for.
-_KNOWN_WITHIN_S = 10.0
-#: Writes WAL where standbys are required, so that its commit waits for them.
-_FENCE = (
-    "SELECT pg_logical_emit_message(true, 'medaid', 'fence')"
-    " WHERE current_setting('synchronous_standby_names') <> ''"
-)
 
 
 class Ledger:
@@ -96,7 +83,7 @@ class Ledger:
             found = await self._connection.fetch(
                 statement("stored_reversals"), *_transpose(keys, 2)
             )
-        return {(row["facility_id"], row["key"]): _answer(row) for row in found}
+        return {(row["facility_id"], row["key"]): stored_answer(row) for row in found}
 
     async def release_keys(
         self,
@@ -225,6 +212,20 @@ class Ledger:
             for row in found
         ]
 
+    async def claims_of_persons(
+        self, spans: Sequence[PersonSpan]
+    ) -> dict[bytes, list[SeenClaim]]:
+        """What persons had before, for the detectors that act at the desk."""
+        with our_errors():
+            return await claims_of_persons(self._connection, spans)
+
+    async def post_watched_declines(self, ids: Sequence[bytes]) -> None:
+        """Let the watch look at declines; call it with the head locked."""
+        with our_errors():
+            await self._connection.execute(
+                statement("post_watched_declines"), list(ids)
+            )
+
     async def postings_of(self, indexes: Sequence[int]) -> list[rows.PostingRow]:
         """What the leaves at these indexes posted."""
         with our_errors():
@@ -260,7 +261,7 @@ class Ledger:
         Where none is required nothing is written (reliability H3).
         """
         with our_errors():
-            await self._connection.execute(_FENCE)
+            await self._connection.execute(FENCE)
 
     async def lock_head(self) -> rows.LogHead:
         """The log's head, locked until the transaction ends."""
@@ -310,71 +311,6 @@ def _transpose(table: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     if not table:
         return [[] for _ in range(width)]
     return [list(column) for column in zip(*table, strict=True)]
-
-
-def _answer(row: asyncpg.Record) -> rows.StoredAnswer:
-    return rows.StoredAnswer(
-        row["id"],
-        row["request"] or b"",
-        row["head"] or b"",
-        row["record"],
-        row["tail"] or b"",
-    )
-
-
-async def read_settlements(
-    connection: Any, keys: Sequence[tuple[int, str]]
-) -> dict[tuple[int, str], rows.StoredKey]:
-    """What stands under settle keys, on any connection."""
-    found = await connection.fetch(
-        statement("stored_settlements"), *_transpose(keys, 2)
-    )
-    return {
-        (row["facility_id"], row["key"]): rows.StoredKey(
-            row["key_id"],
-            row["tombstone"],
-            row["has_late_original"],
-            _answer(row),
-        )
-        for row in found
-    }
-
-
-async def known_settlement(
-    database: Database, facility_id: int, key: str
-) -> rows.StoredKey | None:
-    """What stands under one settle key; raises `StoreUnavailableError`, also when late.
-
-    A late look-up is left to end by itself: its COMMIT is never cancelled.
-    """
-    looking = asyncio.ensure_future(_known_settlement(database, facility_id, key))
-    looking.add_done_callback(_take_outcome)
-    done, _ = await asyncio.wait({looking}, timeout=_KNOWN_WITHIN_S)
-    if not done:
-        raise StoreUnavailableError("no answer in time")
-    return looking.result()
-
-
-def _take_outcome(looking: asyncio.Future[Any]) -> None:
-    """So that a fault nobody waits for any more is not reported as never retrieved."""
-    if not looking.cancelled():
-        looking.exception()
-
-
-async def _known_settlement(
-    database: Database, facility_id: int, key: str
-) -> rows.StoredKey | None:
-    try:
-        with our_errors():
-            async with database.pool.acquire() as connection:
-                found = await read_settlements(connection, [(facility_id, key)])
-                async with committed(cast("Connection", connection)):
-                    await connection.execute(_FENCE)
-    except (CommitUnknownError, BatchRefusedError) as cut:
-        # A look-up that is refused, in whatever state it met its connection, has told
-        # nothing: the next one may.
-        raise StoreUnavailableError("not known to be lasting") from cut
-    return found.get((facility_id, key))
 
 
 @contextlib.asynccontextmanager

@@ -133,6 +133,7 @@ class SettlementRow(NamedTuple):
     tilt_fen: int
     patient_pays_fen: int
     log_index: int | None
+    confirm_reason: str | None
 
 
 class ReversalRow(NamedTuple):
@@ -185,6 +186,7 @@ class DiagnosisRow(NamedTuple):
 
     settlement_id: bytes
     codes: list[str]
+    prescription_days: int | None
 
 
 class KeyRow(NamedTuple):

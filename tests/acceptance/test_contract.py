@@ -369,7 +369,8 @@ async def test_repeat_reason(desk: Desk, sandbox: Sandbox) -> None:
     document = await settled(desk, sent | {"repeat_reason": "second_bill"})
 
     assert document["aid_fen"] == 5_760
-    assert len(document["alerts"]) == 1
+    told = [alert["code"] for alert in document["alerts"]]
+    assert told == ["repeat-bill", "exact-repeat"]
 
 
 async def test_person_not_card_and_facility_tell(

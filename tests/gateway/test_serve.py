@@ -88,7 +88,7 @@ async def test_workers_share_a_port_and_are_replaced(sandbox: list[str]) -> None
         metrics = await line(process, "metrics ")
         url = await line(process, "ready ")
         before = children_of(process.pid)
-        assert len(before) == 2
+        assert len(before) == 3, "two workers and the watch"
 
         os.kill(min(before), signal.SIGKILL)
         after = await eventually(
@@ -103,7 +103,7 @@ async def test_workers_share_a_port_and_are_replaced(sandbox: list[str]) -> None
         process.send_signal(signal.SIGTERM)
 
         assert await asyncio.wait_for(process.wait(), 30) == 0
-        assert len(after) == 2
+        assert len(after) == 3
         assert 'call="keys"' in counted
         assert not any(Path(f"/proc/{pid}").exists() for pid in after)
 

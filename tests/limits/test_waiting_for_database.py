@@ -13,7 +13,7 @@ from gateway.in_time import in_time
 from settlement.domain.errors import RequestRefused
 from settlement.service import eligibility
 from settlement.service.eligibility import QuotaReader
-from settlement.store import ledger, pool
+from settlement.store import known_keys, pool
 from settlement.store.database import Database
 from settlement.store.errors import StoreBusyError, StoreUnavailableError
 from tests.gateway import bodies
@@ -31,7 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "WAIT_S", 0.3)
     monkeypatch.setattr(pool, "MOST_WAITING", 5)
     monkeypatch.setattr(eligibility, "_QUOTA_WITHIN_S", 0.3)
-    monkeypatch.setattr(ledger, "_KNOWN_WITHIN_S", 0.3)
+    monkeypatch.setattr(known_keys, "_KNOWN_WITHIN_S", 0.3)
     monkeypatch.setattr("gateway.app.in_time", functools.partial(in_time, within_s=0.5))
     monkeypatch.setattr(
         "gateway.access.in_time", functools.partial(in_time, within_s=0.5)

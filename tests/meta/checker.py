@@ -20,7 +20,7 @@ from settlement.domain.bill import Bill
 from settlement.domain.errors import RequestRefused
 from settlement.service.books import Means, check_books
 from settlement.store import statements
-from settlement.store.ledger import known_settlement
+from settlement.store.known_keys import known_settlement
 from tests.settlement.house import House
 
 

@@ -417,3 +417,13 @@ async def _post_reversals(
         if row.settlement_id is not None:
             await tx.insert("reversal_of", row.settlement_id, row.id)
     return marked
+
+
+@does(statement("post_watched_declines"), "post_watched_declines")
+async def _post_watched_declines(
+    backend: Backend, tx: Transaction, args: tuple[Any, ...]
+) -> str:
+    (ids,) = args
+    for id_ in ids:
+        await tx.insert("watched_decline", id_, id_)
+    return f"INSERT 0 {len(ids)}"

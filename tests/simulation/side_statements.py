@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from settlement.store import ledger, line
+from settlement.store import known_keys, line
 from settlement.store import rows as r
 from settlement.store.statements import statement
 from tests.simulation.registry import Record, Row, does
@@ -31,7 +31,7 @@ _NODES = (
 # -- around a batch ------------------------------------------------------------------
 
 
-@does(ledger._FENCE, "fence")
+@does(known_keys.FENCE, "fence")
 @does(line._FENCE, "resolve_fence")
 async def _fence(backend: Backend, tx: Transaction, args: tuple[Any, ...]) -> str:
     return "SELECT 1"

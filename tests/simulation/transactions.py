@@ -23,7 +23,7 @@ Place = tuple[str, Key]
 TABLES = (
     "settle_key", "reversal_key", "settlement", "reversal", "reversal_of", "visit",
     "diagnosis", "accumulator", "posting", "sealed_record", "answer", "log_leaf",
-    "log_node", "log_head", "month",
+    "log_node", "log_head", "month", "watched_decline",
 )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ from crypto.receipt import parse_receipt, verify_receipt
 from crypto.trust import Trust
 from settlement.service.books import check_books
 from settlement.store.database import Database
-from settlement.store.ledger import Ledger, read_settlements
+from settlement.store.known_keys import read_settlements
+from settlement.store.ledger import Ledger
 from tests.acceptance.gateway_process import PROJECT, command_line, environment
 from tests.settlement.house import House
 from tests.settlement.replaying import replay_log

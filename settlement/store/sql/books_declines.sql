@@ -1,6 +1,6 @@
 -- Settlements without a leaf, in the order of their ids, each with its answer.
 SELECT s.id, a.request, a.head, a.tail, a.digest, s AS settlement,
-       d.codes AS diagnoses,
+       d.codes AS diagnoses, d.prescription_days,
        EXISTS (SELECT FROM roster_window w WHERE w.person = s.person) AS is_on_roster
 FROM settlement s
 LEFT JOIN LATERAL (

@@ -1,6 +1,6 @@
 -- Leaves in order, each with its record, its answer and the rows that it vouches for.
 SELECT l.log_index, l.entry, l.id, r.record, a.request, a.head, a.tail, a.digest,
-       s AS settlement, v AS reversal, o AS original, d.codes AS diagnoses,
+       s AS settlement, v AS reversal, o AS original, d.codes AS diagnoses, d.prescription_days,
        p.code AS facility,
        EXISTS (SELECT FROM roster_window w
                WHERE w.person = coalesce(s.person, v.person)) AS is_on_roster

@@ -1,0 +1,114 @@
+"""The watch as a process of its own: `python -m gateway.watch_process`.
+
+Detectors never share a processor's turn with a request: the process has a lower
+priority, and one on each machine is enough. It is told what to do as a worker is, and
+ends as a worker does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvloop
+
+from gateway.background import running_beside
+from gateway.child import FAILED, READY, Child, spawn
+from gateway.config import ServeSettings
+from gateway.crash_dumps import forbid_crash_dumps
+from gateway.endings import FORESEEN, MAY_PASS, sentence_of, status_of
+from gateway.last_words import sentence_of_bug, speak_without_traceback
+from gateway.location import open_database
+from gateway.logs import configure_logs
+from gateway.wiring import wall_clock
+from gateway.worker import Place
+from gateway.worker_process import say, until_alone, until_told
+from settlement.service.watch.shelf import follow_rules, read_rules_shelf
+from settlement.service.watch.watcher import watch
+
+#: Its name among the workers.
+WATCH = "watch"
+#: Below the workers, above matches and packages.
+_NICE = 5
+#: One look under way takes tens of milliseconds.
+_END_WITHIN_S = 15.0
+
+
+async def spawn_watch(place: Place, log_level: str) -> Process:
+    """Start the process and tell it what to do."""
+    order = {
+        "data_dir": str(place.data_dir),
+        "dsn": place.dsn,
+        "log_level": log_level,
+    }
+    return await spawn("gateway.watch_process", order, {})
+
+
+@asynccontextmanager
+async def watching(place: Place, settings: ServeSettings) -> AsyncIterator[None]:
+    """Keep the process as long as the block; raises `NotStartedFault`."""
+    stopping = asyncio.Event()
+    child = Child(
+        WATCH,
+        lambda: spawn_watch(place, settings.log_level),
+        on_death=lambda _pid, _status: None,
+        is_stopping=stopping.is_set,
+    )
+    try:
+        await child.start()
+        keeping = asyncio.create_task(child.keep(), name=WATCH)
+        yield
+        stopping.set()
+        keeping.cancel()
+    finally:
+        stopping.set()
+        await child.end(_END_WITHIN_S)
+
+
+async def _run(order: dict[str, str | None]) -> None:
+    stop = asyncio.Event()
+    await until_told(stop)
+    lonely = asyncio.create_task(until_alone(stop), name="parent")
+    data_dir = Path(str(order["data_dir"]))
+    try:
+        async with open_database(data_dir, order["dsn"], max_size=3) as database:
+            shelf = await read_rules_shelf(database)
+            async with (
+                running_beside(
+                    follow_rules(shelf, database), name="rules", on_fault=stop.set
+                ),
+                running_beside(
+                    watch(database, shelf, wall_clock), name="alerts", on_fault=stop.set
+                ),
+            ):
+                say(READY)
+                await stop.wait()
+    finally:
+        lonely.cancel()
+
+
+def main() -> None:
+    """Watch until told to stop; where it ends otherwise, a sentence and its status."""
+    forbid_crash_dumps()
+    speak_without_traceback()
+    os.nice(_NICE)
+    order = json.loads(sys.stdin.readline())
+    configure_logs(order["log_level"], WATCH)
+    try:
+        uvloop.run(_run(order))
+    except FORESEEN as fault:
+        say(FAILED + sentence_of(fault))
+        raise SystemExit(status_of(fault)) from None
+    except Exception as bug:  # noqa: BLE001  # the last resort of the process
+        say(FAILED + sentence_of_bug(bug))
+        raise SystemExit(MAY_PASS) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What the person detectors say while the patient is still at the desk.
+
+Within the settle transaction, after the running totals are locked: the person's
+earlier claims, those of this batch included, and the new one. Detectors tell the
+cashier, hold the claim until it is confirmed, or deny it, as the rules in force say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from settlement.domain.calendar import shanghai_day
+from settlement.domain.decision import Adjudication
+from settlement.domain.watch.detecting import reach_days, signals_about
+from settlement.domain.watch.rules import Action
+from settlement.domain.watch.seen import SeenClaim
+from settlement.domain.watch.signal import Signal, SubjectKind
+from settlement.domain.watch.wording import desk_text_of
+from settlement.service.claims import SettleClaim
+from settlement.service.outcome import Alert
+from settlement.service.watch.shelf import RulesInUse, RulesShelf
+from settlement.store.ledger import Ledger
+from settlement.store.watching import PersonSpan
+
+#: A stay that began so long before the days that a detector asks for is seen, too.
+LONGEST_STAY = timedelta(days=92)
+DENIED = "MA-2208"
+HELD = "MA-2209"
+
+
+class Verdict(NamedTuple):
+    """What the cashier is told, and the reason where the claim does not go through."""
+
+    alerts: tuple[Alert, ...] = ()
+    refusal: str | None = None
+
+
+class AtDesk:
+    """The claims that one batch may compare with. Without rules it says nothing."""
+
+    def __init__(self, shelf: RulesShelf | None) -> None:
+        """Nothing is recalled yet."""
+        self._shelf = shelf
+        self._history: dict[bytes, list[SeenClaim]] = {}
+
+    async def recall(
+        self, ledger: Ledger, claims: Sequence[SettleClaim], undone: Collection[bytes]
+    ) -> None:
+        """Read what these claims' persons had before; without those `undone` here."""
+        spans = [span for claim in claims if (span := self._span(claim)) is not None]
+        if spans:
+            found = await ledger.claims_of_persons(_joined(spans))
+            self._history = {
+                person: [each for each in history if each.id not in undone]
+                for person, history in found.items()
+            }
+
+    def _span(self, claim: SettleClaim) -> PersonSpan | None:
+        in_use = self._rules(claim)
+        if in_use is None or claim.person is None:
+            return None
+        reach = timedelta(days=reach_days(SubjectKind.PERSON, in_use.rules))
+        return PersonSpan(
+            claim.person.token,
+            claim.bill.service_start - reach - LONGEST_STAY,
+            claim.bill.service_end + reach,
+        )
+
+    def _rules(self, claim: SettleClaim) -> RulesInUse | None:
+        if self._shelf is None:
+            return None
+        settled_at = claim.when.settled_at
+        return self._shelf.in_force(shanghai_day(settled_at), settled_at)
+
+    def judge(self, claim: SettleClaim, result: Adjudication) -> Verdict:
+        """What the detectors say of an approved claim, and remember it."""
+        in_use = self._rules(claim)
+        if self._shelf is None or in_use is None or claim.person is None:
+            return Verdict()
+        seen = seen_claim(claim, result)
+        history = self._history.setdefault(claim.person.token, [])
+        signals = [
+            signal
+            for signal in signals_about(seen, history, in_use.rules)
+            if not self._shelf.is_muted(signal)
+        ]
+        verdict = _verdict(claim, signals, in_use)
+        if verdict.refusal is None:
+            history.append(seen)
+        return verdict
+
+
+def _verdict(
+    claim: SettleClaim, signals: Sequence[Signal], in_use: RulesInUse
+) -> Verdict:
+    if not signals:
+        return Verdict()
+    actions = {in_use.rules.detectors[signal.detector].action for signal in signals}
+    refusal = None
+    if Action.DENY in actions:
+        refusal = DENIED
+    elif Action.HOLD in actions and claim.bill.confirm_reason is None:
+        refusal = HELD
+    told = tuple(Alert(signal.detector, desk_text_of(signal)) for signal in signals)
+    return Verdict(told, refusal)
+
+
+def _joined(spans: Sequence[PersonSpan]) -> list[PersonSpan]:
+    """One span for each person."""
+    joined: dict[bytes, PersonSpan] = {}
+    for span in spans:
+        held = joined.get(span.person, span)
+        joined[span.person] = PersonSpan(
+            span.person, min(span.since, held.since), max(span.until, held.until)
+        )
+    return sorted(joined.values())
+
+
+def seen_claim(claim: SettleClaim, result: Adjudication) -> SeenClaim:
+    """An approved claim as detectors see it."""
+    bill = claim.bill
+    return SeenClaim(
+        id=claim.id,
+        person=claim.person.token if claim.person else None,
+        facility=claim.caller.party_id,
+        place=claim.caller.subdistrict,
+        operator=claim.caller.operator,
+        care_type=bill.care_type.value,
+        service_start=bill.service_start,
+        service_end=bill.service_end,
+        occurred_at=bill.occurred_at or claim.when.settled_at,
+        diagnoses=bill.diagnoses,
+        prescription_days=bill.prescription_days,
+        total_fen=bill.total_fen,
+        funds_fen=bill.funds_fen,
+        base_fen=result.base_fen,
+        aid_fen=result.aid_fen,
+        reason=result.reason,
+        is_approved=True,
+        repeat_reason=bill.repeat_reason.value if bill.repeat_reason else None,
+    )

@@ -1,0 +1,50 @@
+"""Long work that gives way: a server process on this machine with the lowest priority.
+
+A match or a package works for a minute in one server process. On a machine that
+serves cashiers too, that process would take a whole processor from settling.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from settlement.store.database import Session
+
+_LOWEST = 19
+#: Process, user and group of the other side (unix(7), SO_PEERCRED).
+_PEER = struct.Struct("3i")
+
+
+async def give_way(session: Session) -> bool:
+    """Let the system serve everybody else before this session's server process.
+
+    True where it was done: the server is on this machine, reached by its socket, and
+    this user may. Elsewhere nothing happens: the server has processors of its own.
+    Helpers are switched off, because they would start with the usual priority.
+    """
+    await session.execute("SET max_parallel_workers_per_gather = 0")
+    process = session.get_server_pid()
+    transport = session._transport  # type: ignore[union-attr]  # noqa: SLF001
+    link = transport.get_extra_info("socket")
+    if link is None or link.family != socket.AF_UNIX:
+        return False
+    server, _, _ = _PEER.unpack(
+        link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    )
+    with suppress(OSError):
+        if _parent(process) == server:
+            os.setpriority(os.PRIO_PROCESS, process, _LOWEST)
+            return True
+    return False
+
+
+def _parent(process: int) -> int:
+    """The parent of a process; a number alone could be another machine's."""
+    about = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    return int(about.rsplit(")", 1)[1].split()[1])

@@ -1,0 +1,202 @@
+"""What the watch reads: new leaves and declines, and what subjects claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from settlement.domain.watch.seen import SeenClaim
+from settlement.store.statements import statement
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from settlement.store.database import Session
+
+
+class Cursor(NamedTuple):
+    """How far the watch has come."""
+
+    log_index: int
+    """The next leaf to look at."""
+    decline_seq: int
+    """The last decline that was looked at."""
+
+
+class NewClaim(NamedTuple):
+    """A claim that the watch has not seen, or that was undone since."""
+
+    id: bytes
+    person: bytes | None
+    facility: int
+    operator: str
+    service_start: date
+    service_end: date
+    occurred_at: datetime
+    settled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has come since the cursor, and where it stands then."""
+
+    claims: tuple[NewClaim, ...]
+    cursor: Cursor
+
+
+class PersonSpan(NamedTuple):
+    """One person's claims that began between two days, ends included."""
+
+    person: bytes
+    since: date
+    until: date
+
+
+class OperatorSpan(NamedTuple):
+    """One operator's claims made between two instants, ends included."""
+
+    facility: int
+    operator: str
+    since: datetime
+    until: datetime
+
+
+async def lock_cursor(session: Session) -> Cursor | None:
+    """Lock the cursor until the transaction ends; `None` while somebody else has it."""
+    row = await session.fetchrow(
+        "SELECT log_index, decline_seq FROM watch_cursor FOR UPDATE SKIP LOCKED"
+    )
+    return None if row is None else Cursor(*row.values())
+
+
+async def wait_for_cursor(session: Session) -> Cursor:
+    """The same, waiting for whoever has it."""
+    (row,) = await session.fetch(
+        "SELECT log_index, decline_seq FROM watch_cursor FOR UPDATE"
+    )
+    return Cursor(*row.values())
+
+
+async def move_cursor(session: Session, cursor: Cursor) -> None:
+    """What lies before it was looked at, once this transaction commits."""
+    await session.execute(
+        "UPDATE watch_cursor SET log_index = $1, decline_seq = $2", *cursor
+    )
+
+
+async def read_news(session: Session, cursor: Cursor, limit: int) -> News:
+    """At most so many leaves and as many declines since the cursor.
+
+    Leaves are committed in the order of their indexes, because whoever adds one holds
+    the log's head; so nothing is passed over.
+    """
+    leaves = await session.fetch(statement("watch_leaves"), cursor.log_index, limit)
+    declines = await session.fetch(
+        statement("watch_declines"), cursor.decline_seq, limit
+    )
+    claims = [_new(row) for row in leaves if row["id"] is not None]
+    claims += [_new(row) for row in declines]
+    after = Cursor(
+        leaves[-1]["log_index"] + 1 if leaves else cursor.log_index,
+        declines[-1]["seq"] if declines else cursor.decline_seq,
+    )
+    return News(tuple(claims), after)
+
+
+async def behind(session: Session) -> int:
+    """How many leaves and watched declines have not been looked at yet."""
+    count: int = await session.fetchval(
+        "SELECT (SELECT size FROM log_head) - log_index"
+        " + (SELECT count(*) FROM watched_decline w WHERE w.seq > c.decline_seq)"
+        " FROM watch_cursor c"
+    )
+    return count
+
+
+async def claims_of_persons(
+    session: Session, spans: Sequence[PersonSpan]
+) -> dict[bytes, list[SeenClaim]]:
+    """What each person claimed, by token."""
+    found = await session.fetch(
+        statement("watch_persons"),
+        [span.person for span in spans],
+        [span.since for span in spans],
+        [span.until for span in spans],
+    )
+    claims: dict[bytes, list[SeenClaim]] = {}
+    for row in found:
+        claims.setdefault(row["person"], []).append(_seen(row))
+    return claims
+
+
+async def claims_of_operators(
+    session: Session, spans: Sequence[OperatorSpan]
+) -> dict[tuple[int, str], list[SeenClaim]]:
+    """What each operator settled, by facility and operator; without diagnoses."""
+    found = await session.fetch(
+        statement("watch_operators"),
+        [span.facility for span in spans],
+        [span.operator for span in spans],
+        [span.since for span in spans],
+        [span.until for span in spans],
+    )
+    claims: dict[tuple[int, str], list[SeenClaim]] = {}
+    for row in found:
+        desk = (row["facility_id"], row["operator"])
+        claims.setdefault(desk, []).append(_seen(row))
+    return claims
+
+
+async def claims_of_households(
+    session: Session, persons: Sequence[bytes], since: date, until: date
+) -> dict[bytes, list[SeenClaim]]:
+    """What the households of these persons claimed, by household; no diagnoses."""
+    found = await session.fetch(
+        statement("watch_households"), list(persons), since, until
+    )
+    claims: dict[bytes, list[SeenClaim]] = {}
+    for row in found:
+        claim = _seen(row, household=row["household"])
+        claims.setdefault(row["household"], []).append(claim)
+    return claims
+
+
+def _new(row: asyncpg.Record) -> NewClaim:
+    return NewClaim(
+        row["id"],
+        row["person"],
+        row["facility_id"],
+        row["operator"],
+        row["service_start"],
+        row["service_end"],
+        row["occurred_at"],
+        row["settled_at"],
+    )
+
+
+def _seen(row: asyncpg.Record, household: bytes | None = None) -> SeenClaim:
+    return SeenClaim(
+        id=row["id"],
+        person=row["person"],
+        household=household,
+        facility=row["facility_id"],
+        place=row["place"] or "",
+        operator=row["operator"],
+        care_type=row["care_type"],
+        service_start=row["service_start"],
+        service_end=row["service_end"],
+        occurred_at=row["occurred_at"],
+        diagnoses=tuple(row["codes"] or ()),
+        prescription_days=row["prescription_days"],
+        total_fen=row["total_fen"],
+        funds_fen=row["funds_fen"],
+        base_fen=row["base_fen"],
+        aid_fen=row["aid_fen"],
+        reason=row["reason"],
+        is_approved=not row["declined"],
+        repeat_reason=row["repeat_reason"],
+        reversed_at=row["reversed_at"],
+        reversal_reason=row["reversal_reason"],
+    )
