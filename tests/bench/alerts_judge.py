@@ -8,7 +8,7 @@ alert lists whether it was planted or belongs to the planted pattern.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -116,6 +116,32 @@ class _Patterns:
         for visit in alert.visits:
             belongs |= self._with.get(visit, set())
         return belongs
+
+
+def alerts_in(document: object, known: Collection[str]) -> list[Alert]:
+    """The alerts of `medaid alerts list --json`: which visits each of them lists.
+
+    Whatever the names of the members: a visit number anywhere in an alert is listed.
+    """
+    alerts = document
+    if isinstance(document, dict):
+        alerts = next(each for each in document.values() if isinstance(each, list))
+    assert isinstance(alerts, list)
+    return [
+        Alert(str(alert["detector"]), frozenset(_texts(alert)) & frozenset(known))
+        for alert in alerts
+    ]
+
+
+def _texts(node: object) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for each in node.values():
+            yield from _texts(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _texts(each)
 
 
 def missed(

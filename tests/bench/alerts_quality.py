@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -24,10 +25,16 @@ from settlement.domain.watch.rules import AlertRules, read_rules
 from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import SubjectKind
 from tests.bench.alerts_city import city
-from tests.bench.alerts_judge import Alert, Part, Verdict, judge
+from tests.bench.alerts_judge import Alert, Part, Verdict, alerts_in, judge
 from tests.bench.alerts_peers import windows
-from tests.bench.alerts_plant import KINDS, Field, half, plant, with_clock
-from tests.bench.alerts_visits import NOT_ON_ROSTER, Visit, settled, visits_of_year
+from tests.bench.alerts_plant import KINDS, NOT_IN_FILES, Field, half, plant, with_clock
+from tests.bench.alerts_visits import (
+    NOT_ON_ROSTER,
+    Visit,
+    settled,
+    visits_of_year,
+    write_visits,
+)
 from tests.bench.measures import Measure
 
 THIRD_PARTY = (
@@ -196,6 +203,30 @@ def _show_variants(console: Console, verdict: Verdict) -> None:
             console.print(f"  {kind}, {variant}: {part.some} of {part.of}")
 
 
+def _write(folder: Path, trial: Trial, seed: int) -> None:
+    """A file for `medaid replay`, of the kinds that a file can say; see `_judged`."""
+    kinds = [kind for kind in KINDS if kind not in NOT_IN_FILES]
+    field = plant(trial.visits(), seed, trial.share, kinds)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_visits(folder / "visits.csv", field.visits)
+
+
+def _judged(file: Path, trial: Trial, seed: int) -> tuple[str, Verdict]:
+    """What `medaid alerts list --json` says of the file of `_write`."""
+    kinds = [kind for kind in KINDS if kind not in NOT_IN_FILES]
+    field = plant(trial.visits(), seed, trial.share, kinds)
+    claims = settled(field.visits, eligible_ppm=trial.eligible_ppm)
+    known = {visit for visit, claim in claims.items() if claim.reason != NOT_ON_ROSTER}
+    alerts = alerts_in(orjson.loads(file.read_bytes()), known)
+    return f"{trial.name}, from {file}", judge(alerts, field.planted, known)
+
+
+def _measured(trial: Trial, seed: int) -> tuple[str, Verdict]:
+    field = plant(trial.visits(), seed, trial.share)
+    verdict = verdict_on(field, demo_rules(), trial.eligible_ppm)
+    return f"{trial.name}: {len(field.visits):,} visits", verdict
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table for each field; status 1 where a target is missed and asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -203,15 +234,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tuning", action="store_true", help="the other half")
     parser.add_argument("--only", default="", help="fields whose name contains this")
     parser.add_argument("--gate", action="store_true", help="fail below a target")
+    parser.add_argument("--write", type=Path, help="write a file for a replay instead")
+    parser.add_argument("--judge", type=Path, help="alerts of a replay of that file")
     asked = parser.parse_args(arguments)
-    console, rules, met = Console(), demo_rules(), True
+    console, met = Console(), True
     for trial in trials(asked.seed, _TUNING if asked.tuning else _HELD_OUT):
-        if asked.only in trial.name:
-            field = plant(trial.visits(), asked.seed, trial.share)
-            verdict = verdict_on(field, rules, trial.eligible_ppm)
-            _show(console, f"{trial.name}: {len(field.visits):,} visits", verdict)
-            _show_variants(console, verdict)
-            met &= all(value >= target for _, target, value in _figures(verdict))
+        if asked.only not in trial.name:
+            continue
+        if asked.write:
+            _write(asked.write, trial, asked.seed)
+            return 0
+        if asked.judge:
+            title, verdict = _judged(asked.judge, trial, asked.seed)
+        else:
+            title, verdict = _measured(trial, asked.seed)
+        _show(console, title, verdict)
+        _show_variants(console, verdict)
+        met &= all(value >= target for _, target, value in _figures(verdict))
+        if asked.judge:
+            break
     return 1 if asked.gate and not met else 0
 
 

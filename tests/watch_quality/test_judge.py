@@ -12,7 +12,7 @@ import pytest
 from gateway.replay.persons import facility_code_of
 from gateway.replay.visits import read_visits
 from tests.bench.alerts_city import city
-from tests.bench.alerts_judge import Alert, Part, Verdict, judge, missed
+from tests.bench.alerts_judge import Alert, Part, Verdict, alerts_in, judge, missed
 from tests.bench.alerts_kinds import FIRST, LATER, Planted
 from tests.bench.alerts_plant import KINDS, Field, half, plant, with_clock
 from tests.bench.alerts_visits import Visit, settled, write_visits
@@ -103,6 +103,16 @@ def test_what_was_not_settled_is_not_asked_for(field: Field) -> None:
 
     assert verdict.recall_overall == Part(0, 0)
     assert missed([], field.planted, set()) == []
+
+
+def test_alerts_of_a_gateway_are_read(field: Field) -> None:
+    """Visit numbers are found wherever an alert of `--json` holds them."""
+    known = ["V1", "V2"]
+    alert = {"detector": "x", "claims": [{"visit_no": "V1"}], "visits": ["V2", "V3"]}
+
+    plain, wrapped = alerts_in([alert], known), alerts_in({"alerts": [alert]}, known)
+
+    assert plain == wrapped == [Alert("x", frozenset(known))]
 
 
 def test_missed_visits_are_named(field: Field) -> None:
