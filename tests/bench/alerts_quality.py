@@ -8,9 +8,10 @@ with days alone and with times of day. Each is judged on persons whom nobody tun
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import SubjectKind
 from tests.bench.alerts_city import city
 from tests.bench.alerts_judge import Alert, Part, Verdict, alerts_in, judge
+from tests.bench.alerts_kinds import FIRST
 from tests.bench.alerts_peers import windows
 from tests.bench.alerts_plant import KINDS, NOT_IN_FILES, Field, half, plant, with_clock
 from tests.bench.alerts_visits import (
@@ -103,6 +105,12 @@ class Trial:
     share: float = _SHARE
     """Of the honest visits, planted of each kind."""
     eligible_ppm: int = 1_000_000
+    kinds: Collection[str] = KINDS
+
+    def field(self, seed: int, but: Collection[str] = ()) -> Field:
+        """Plant it, all kinds `but` some."""
+        kinds = [kind for kind in self.kinds if kind not in but]
+        return plant(self.visits(), seed, self.share, kinds)
 
 
 @cache
@@ -128,7 +136,11 @@ def trials(seed: int, which: int) -> list[Trial]:
     def times() -> Sequence[Visit]:
         return half(_third_party_timed(), which)
 
-    made = [Trial("city", people), Trial("city, all kinds 0.5 %", people, together)]
+    made = [
+        Trial("city", people),
+        Trial("city, first ten kinds", people, kinds=tuple(FIRST)),
+        Trial("city, all kinds 0.5 %", people, together),
+    ]
     if THIRD_PARTY.is_file():
         made += [
             Trial("2009", days),
@@ -147,7 +159,7 @@ def measure(seeds: Iterable[int] = (1, 2)) -> list[Measure]:
         for trial in trials(seed, _HELD_OUT):
             if trial.share < _SHARE:
                 continue
-            field = plant(trial.visits(), seed, trial.share)
+            field = trial.field(seed)
             verdict = verdict_on(field, rules, trial.eligible_ppm)
             for name, target, value in _figures(verdict):
                 key = f"alerts_{name}_{_slug(trial.name)}"
@@ -158,7 +170,7 @@ def measure(seeds: Iterable[int] = (1, 2)) -> list[Measure]:
 
 
 def _slug(name: str) -> str:
-    return "_".join(word for word in name.replace("%", "").split() if word.isalnum())
+    return "_".join(re.findall(r"[a-z0-9]+", name))
 
 
 def _figures(verdict: Verdict) -> Iterator[tuple[str, float, float]]:
@@ -205,16 +217,14 @@ def _show_variants(console: Console, verdict: Verdict) -> None:
 
 def _write(folder: Path, trial: Trial, seed: int) -> None:
     """A file for `medaid replay`, of the kinds that a file can say; see `_judged`."""
-    kinds = [kind for kind in KINDS if kind not in NOT_IN_FILES]
-    field = plant(trial.visits(), seed, trial.share, kinds)
+    field = trial.field(seed, but=NOT_IN_FILES)
     folder.mkdir(parents=True, exist_ok=True)
     write_visits(folder / "visits.csv", field.visits)
 
 
 def _judged(file: Path, trial: Trial, seed: int) -> tuple[str, Verdict]:
     """What `medaid alerts list --json` says of the file of `_write`."""
-    kinds = [kind for kind in KINDS if kind not in NOT_IN_FILES]
-    field = plant(trial.visits(), seed, trial.share, kinds)
+    field = trial.field(seed, but=NOT_IN_FILES)
     claims = settled(field.visits, eligible_ppm=trial.eligible_ppm)
     known = {visit for visit, claim in claims.items() if claim.reason != NOT_ON_ROSTER}
     alerts = alerts_in(orjson.loads(file.read_bytes()), known)
@@ -222,7 +232,7 @@ def _judged(file: Path, trial: Trial, seed: int) -> tuple[str, Verdict]:
 
 
 def _measured(trial: Trial, seed: int) -> tuple[str, Verdict]:
-    field = plant(trial.visits(), seed, trial.share)
+    field = trial.field(seed)
     verdict = verdict_on(field, demo_rules(), trial.eligible_ppm)
     return f"{trial.name}: {len(field.visits):,} visits", verdict
 

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from gateway.location import open_database
 from settlement.store.database import Database
-from tests.bench import month_package
+from tests.bench import alerts_quality, month_package
 from tests.bench.closing import settle_p99_while_closing
 from tests.bench.measures import Measure, write
 
@@ -78,6 +78,7 @@ def main(*, settlements: tuple[int, ...], gate: bool) -> None:
     beside = settle_p99_while_closing(Path("var/bench"), _LEDGER, min(settlements))
     measures += uvloop.run(beside)
     measures += month_package.measure(Path("var/bench"), min(settlements), rounds=3)
+    measures += alerts_quality.measure()
     table = Table("figure", "ratio", "target", "note")
     for each in measures:
         sign = ">=" if each.at_least else "<="
