@@ -20,11 +20,10 @@ class DuringStay(Detector):
     """Visits on a day inside a stay, apart from its first and last.
 
     Guaranteed: a signal holds one stay of at most `longest` days and every visit of
-    one day inside it that left something for aid; a visit on the day of admission or
-    discharge is none, neither is a bill over several days, of which nobody knows on
-    which of them care was given. The latest visit completes it, for it is the visit
-    that is doubtful, not the stay. 15 points where it was at another hospital, 5 for
-    each visit above one.
+    one day inside it; a visit on the day of admission or discharge is none, neither
+    is a bill over several days, of which nobody knows on which of them care was
+    given. The latest visit completes it, for it is the visit that is doubtful, not
+    the stay. 15 points where it was at another hospital, 5 for each visit above one.
     """
 
     name: ClassVar = "during-stay"
@@ -84,11 +83,7 @@ class DuringStay(Detector):
         if not stay.service_start < day < stay.service_end:
             return False
         length = stay.service_end.toordinal() - stay.service_start.toordinal()
-        return (
-            visit.service_end == day
-            and visit.total_fen > visit.funds_fen
-            and length <= self.longest_days
-        )
+        return visit.service_end == day and length <= self.longest_days
 
     @staticmethod
     def sentence(facts: Facts) -> Text:

@@ -14,6 +14,7 @@ from settlement.domain.watch.detectors.split_bills import (
     AMOUNT_TITLES,
     AMOUNT_WORDS,
     AMOUNTS,
+    CARES,
 )
 from settlement.domain.watch.history import History
 from settlement.domain.watch.numbers import Numbers
@@ -40,7 +41,7 @@ class EdgeLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitEdge(Detector):
-    """Visits of one person with an amount just under a limit.
+    """Visits of one person, of some kinds of `care`, with an amount just under a limit.
 
     Guaranteed: every claim of a signal lies less than `edge` under one limit, never
     on it (a bill that a cap cut off lies on it), in a window of at most `within` days
@@ -52,11 +53,12 @@ class LimitEdge(Detector):
     kind: ClassVar = SubjectKind.PERSON
     title: ClassVar = Text("金额反复贴近限额", "Amounts at the edge of a limit")
 
+    care: frozenset[str]
     limits: tuple[EdgeLimit, ...]
 
     @classmethod
     def read(cls, score: int, numbers: Numbers) -> LimitEdge:
-        """`limits`: a table of `of`, `limit`, `edge`, `within`, `times`."""
+        """`care`, and `limits`: a table of `of`, `limit`, `edge`, `within`, `times`."""
         limits = tuple(
             EdgeLimit(
                 of=row.word("of", AMOUNT_WORDS, "aid"),
@@ -67,7 +69,8 @@ class LimitEdge(Detector):
             )
             for row in numbers.rows("limits")
         )
-        return cls(score=score, limits=limits)
+        care = frozenset(numbers.words("care", CARES))
+        return cls(score=score, care=care, limits=limits)
 
     @property
     def reach(self) -> timedelta:
@@ -85,7 +88,7 @@ class LimitEdge(Detector):
     def find(self, history: History) -> Iterator[Signal]:
         """Patterns of all limits, those that share claims put together."""
         found = []
-        visits = history.visits()
+        visits = [visit for visit in history.counted if visit.care_type in self.care]
         for limit in self.limits:
             at_edge = [visit for visit in visits if limit.is_edge(visit)]
             if len(at_edge) >= limit.times:

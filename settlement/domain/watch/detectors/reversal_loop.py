@@ -25,9 +25,9 @@ class ReversalLoop(Detector):
 
     Not netted: it is about the cancelled pairs. Guaranteed: every claim of a signal
     was approved and lies in a window of at most `within` days at one hospital with
-    `reversals` or more undone ones that another claim follows. One correction is
-    honest. What a machine undid because no answer came does not count. 15 points for
-    each reversal above the least.
+    `reversals` or more undone ones, so that at least one fewer was made anew. A
+    correction or two are honest. What a machine undid because no answer came does not
+    count. 15 points for each reversal above the least.
     """
 
     name: ClassVar = "reversal-loop"
@@ -104,19 +104,17 @@ class ReversalLoop(Detector):
 
 
 class _Undone:
-    """Counts the undone ones that another claim of the window follows."""
+    """Counts the undone ones."""
 
     def __init__(self, many: int) -> None:
         self._many = many
         self._undone = 0
-        self._newest_undone = False
 
     def add(self, claim: SeenClaim) -> None:
-        self._newest_undone = claim.reversed_at is not None
-        self._undone += self._newest_undone
+        self._undone += claim.reversed_at is not None
 
     def drop(self, claim: SeenClaim) -> None:
         self._undone -= claim.reversed_at is not None
 
     def is_many(self) -> bool:
-        return self._undone - self._newest_undone >= self._many
+        return self._undone >= self._many

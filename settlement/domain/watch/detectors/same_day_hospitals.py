@@ -24,9 +24,11 @@ class SameDayHospitals(Detector):
     Guaranteed: every claim of a signal began on one day, at two hospitals or more,
     none of them a stay (a patient may be sent on and admitted). From `hospitals` on,
     all visits of the day are in the signal; below, only those that resemble one at
-    another hospital: the same main diagnosis, or amounts that differ by no more than
-    `near`, both at least `near_from`. 15 points for each hospital above two, 10 where
-    a diagnosis is the same.
+    another hospital: the same main diagnosis and amounts that differ by no more than
+    `near_same` (the same amount where neither has one), or amounts of at least
+    `near_from` that differ by no more than `near`. Who is sent on to a larger hospital
+    has the same diagnosis and a larger bill. 15 points for each hospital above two, 10
+    where a diagnosis is the same.
 
     Honest patients are at two hospitals on one day in 1.7 % of visits, so two alone
     prove nothing.
@@ -37,15 +39,17 @@ class SameDayHospitals(Detector):
     title: ClassVar = Text("同日多家医疗机构", "Several hospitals on one day")
 
     hospitals: int
+    near_same_ppm: int
     near_ppm: int
     near_from_fen: int
 
     @classmethod
     def read(cls, score: int, numbers: Numbers) -> SameDayHospitals:
-        """`hospitals`, `near`, `near_from`."""
+        """The numbers named above."""
         return cls(
             score=score,
             hospitals=numbers.count("hospitals", "家", at_least=2),
+            near_same_ppm=numbers.percent("near_same"),
             near_ppm=numbers.percent("near"),
             near_from_fen=numbers.yuan("near_from"),
         )
@@ -87,8 +91,11 @@ class SameDayHospitals(Detector):
 
     def _resembles(self, one: SeenClaim, other: SeenClaim) -> bool:
         diagnosis = first_diagnosis(one)
-        if diagnosis and diagnosis == first_diagnosis(other):
-            return True
+        if diagnosis == first_diagnosis(other):
+            # Without any, only the very same amount says as much.
+            near_ppm = self.near_same_ppm if diagnosis else 0
+            if is_near(one.total_fen, other.total_fen, near_ppm):
+                return True
         return min(one.total_fen, other.total_fen) >= self.near_from_fen and is_near(
             one.total_fen, other.total_fen, self.near_ppm
         )

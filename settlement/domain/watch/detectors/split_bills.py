@@ -9,8 +9,9 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import ClassVar
 
+from settlement.domain.bill import CareType
 from settlement.domain.decision import Text
-from settlement.domain.money import yuan_text
+from settlement.domain.money import share, yuan_text
 from settlement.domain.watch.detector import Detector, Facts
 from settlement.domain.watch.history import History
 from settlement.domain.watch.numbers import Numbers
@@ -25,6 +26,7 @@ AMOUNTS: Mapping[str, Callable[[SeenClaim], int]] = {
     "total": attrgetter("total_fen"),
 }
 AMOUNT_WORDS = {name: name for name in AMOUNTS}
+CARES = tuple(care.value for care in CareType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,40 +36,50 @@ class SplitLimit:
     of: str
     """`aid`, `base` or `total`."""
     limit_fen: int
+    least_fen: int
+    """What each bill has at least: smaller ones are by-products of a visit."""
     within_days: int
     bills: int
+
+    def is_part(self, amount_fen: int) -> bool:
+        """Whether a bill of this amount may be a part of one that was split."""
+        return self.least_fen <= amount_fen < self.limit_fen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitBills(Detector):
     """Visits of one person at one hospital in a day or few days.
 
-    Guaranteed: every claim of a signal is under a limit, above 0, and lies in a window
-    of at most `within` days that holds `bills` or more of them, which together reach
-    the limit. Windows that share a claim, of whatever limit, are one signal; stays do
-    not count, for hospitals bill them in parts. 10 points for each bill above the
-    least.
+    Guaranteed: every claim of a signal is under a limit, at least `share` of it and
+    above 0, and lies in a window of at most `within` days that holds `bills` or more
+    of them, which together reach the limit. Windows that share a claim, of whatever
+    limit, are one signal. Only `care` counts whose visits have limits: stays are
+    billed in parts, and treatments of a course are many. 10 points for each bill
+    above the least.
     """
 
     name: ClassVar = "split-bills"
     kind: ClassVar = SubjectKind.PERSON
     title: ClassVar = Text("拆分账单", "Split bills")
 
+    care: frozenset[str]
     limits: tuple[SplitLimit, ...]
 
     @classmethod
     def read(cls, score: int, numbers: Numbers) -> SplitBills:
-        """`limits`: a table of `of`, `limit`, `within`, `bills`."""
+        """`care`; `limits`: rows of `of`, `limit`, `share`, `within`, `bills`."""
         limits = tuple(
             SplitLimit(
                 of=row.word("of", AMOUNT_WORDS, "aid"),
-                limit_fen=row.yuan("limit"),
+                limit_fen=(limit_fen := row.yuan("limit")),
+                least_fen=max(1, share(limit_fen, row.percent("share"))),
                 within_days=max(1, row.days("within")),
                 bills=row.count("bills", "张", at_least=2),
             )
             for row in numbers.rows("limits")
         )
-        return cls(score=score, limits=limits)
+        care = frozenset(numbers.words("care", CARES))
+        return cls(score=score, care=care, limits=limits)
 
     @property
     def reach(self) -> timedelta:
@@ -90,13 +102,14 @@ class SplitBills(Detector):
     def find(self, history: History) -> Iterator[Signal]:
         """Patterns at each hospital, of all limits."""
         at: defaultdict[int, list[SeenClaim]] = defaultdict(list)
-        for visit in history.visits():
-            at[visit.facility].append(visit)
+        for visit in history.counted:
+            if visit.care_type in self.care:
+                at[visit.facility].append(visit)
         for visits in at.values():
             found = []
             for limit in self.limits:
                 amount = AMOUNTS[limit.of]
-                under = [v for v in visits if 0 < amount(v) < limit.limit_fen]
+                under = [v for v in visits if limit.is_part(amount(v))]
                 if len(under) >= limit.bills:
                     tally = Amounts(limit.bills, amount, limit.limit_fen)
                     runs = patterns(under, day_of, limit.within_days, tally)

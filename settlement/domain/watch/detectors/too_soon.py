@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import ClassVar
 
 from settlement.domain.decision import Text
@@ -18,30 +18,42 @@ from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import Signal, SubjectKind
 from settlement.domain.watch.windows import day_of, united
 
+_PLACES = {"same": True, "other": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How near a second visit lies that is a repeat of the first."""
+
+    same_hospital: bool
+    within_days: int
+    near_ppm: int
+    """Share of the larger amount by which the two may differ."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TooSoon(Detector):
     """Visits with the same main diagnosis, on different days, one soon after another.
 
     Guaranteed: every claim of a signal has the same main diagnosis and one of these
-    with another claim of the signal: at another hospital within `other_hospital` days;
-    at the same hospital within `same_hospital` days with amounts that differ by no
-    more than `near`; or both prescribe, the first for `long` days or more of which
-    less than `used` have passed. Days of a course of treatment (`course` days or more
-    with this diagnosis at this hospital within `course_within` days of the claim) are
-    no repeats of each other. Stays do not count. 20 points where a prescription is
-    not used up, 10 where hospitals differ.
+    with another claim of the signal: a row of `again` (at the `same` or at an `other`
+    hospital, `within` so many days, with amounts that differ by no more than `near`);
+    or both prescribe, the first for `long` days or more of which less than `used` have
+    passed. Days of a course of treatment (`course` days or more with this diagnosis at
+    this hospital within `course_within` days of the claim) are no repeats of each
+    other, unless amounts that differ by no more than `course_near` come in half the
+    usual days or less. Stays do not count. 20 points where a prescription is not used
+    up, 10 where hospitals differ.
     """
 
     name: ClassVar = "too-soon"
     kind: ClassVar = SubjectKind.PERSON
     title: ClassVar = Text("同病或长期处方过早重复", "The same again too soon")
 
-    other_hospital_days: int
-    same_hospital_days: int
-    near_ppm: int
+    again: tuple[Again, ...]
     course: int
     course_within_days: int
+    course_near_ppm: int
     long_days: int
     used_ppm: int
 
@@ -50,11 +62,17 @@ class TooSoon(Detector):
         """The numbers named above."""
         return cls(
             score=score,
-            other_hospital_days=numbers.days("other_hospital"),
-            same_hospital_days=numbers.days("same_hospital"),
-            near_ppm=numbers.percent("near"),
+            again=tuple(
+                Again(
+                    same_hospital=row.word("hospital", _PLACES, default=True),
+                    within_days=row.days("within"),
+                    near_ppm=row.percent("near"),
+                )
+                for row in numbers.rows("again")
+            ),
             course=numbers.count("course", "天", at_least=3),
             course_within_days=numbers.days("course_within"),
+            course_near_ppm=numbers.percent("course_near"),
             long_days=numbers.days("long"),
             used_ppm=numbers.percent("used"),
         )
@@ -62,8 +80,12 @@ class TooSoon(Detector):
     @property
     def reach(self) -> timedelta:
         """The longest prescription that national rules allow, 12 weeks, or more."""
-        near = max(self.other_hospital_days, self.same_hospital_days)
-        return timedelta(days=max(_LONGEST_DAYS, near + self.course_within_days))
+        near = self._near_days + self.course_within_days
+        return timedelta(days=max(_LONGEST_DAYS, near))
+
+    @property
+    def _near_days(self) -> int:
+        return max((again.within_days for again in self.again), default=0)
 
     def could(self, claim: SeenClaim, others: Sequence[SeenClaim]) -> bool:
         """Only where another claim with its main diagnosis is near, or prescribes."""
@@ -73,7 +95,7 @@ class TooSoon(Detector):
         for other in others:
             if other.diagnoses and other.diagnoses[0] == diagnosis:
                 days = abs(day_of(other) - day_of(claim))
-                if days <= max(self.other_hospital_days, self.same_hospital_days):
+                if days <= self._near_days:
                     return True
                 if other.prescription_days and claim.prescription_days:
                     return True
@@ -94,7 +116,7 @@ class TooSoon(Detector):
         days_at: defaultdict[int, set[int]] = defaultdict(set)
         for visit in visits:
             days_at[visit.facility].add(day_of(visit))
-        near = max(self.other_hospital_days, self.same_hospital_days)
+        near = self._near_days
         for position, first in enumerate(visits):
             furthest = max(near, self._given(first))
             for again in visits[position + 1 :]:
@@ -111,13 +133,20 @@ class TooSoon(Detector):
             return False
         if self._is_unused(first, again, days):
             return True
-        if first.facility != again.facility:
-            return days <= self.other_hospital_days
-        return (
-            days <= self.same_hospital_days
-            and is_near(first.total_fen, again.total_fen, self.near_ppm)
-            and not self._is_course(day_of(first), days_here)
-            and not self._is_course(day_of(again), days_here)
+        same = first.facility == again.facility
+        if not any(
+            row.same_hospital is same
+            and days <= row.within_days
+            and is_near(first.total_fen, again.total_fen, row.near_ppm)
+            for row in self.again
+        ):
+            return False
+        if not same:
+            return True
+        rhythm = self._rhythm(first, days_here) or self._rhythm(again, days_here)
+        return rhythm == 0 or (
+            days * 2 <= rhythm
+            and is_near(first.total_fen, again.total_fen, self.course_near_ppm)
         )
 
     def _given(self, claim: SeenClaim) -> int:
@@ -131,9 +160,14 @@ class TooSoon(Detector):
             days * WHOLE_PPM < given * self.used_ppm
         )
 
-    def _is_course(self, day: int, days_here: set[int]) -> bool:
-        within = [d for d in days_here if abs(d - day) <= self.course_within_days]
-        return len(within) >= self.course
+    def _rhythm(self, claim: SeenClaim, days_here: set[int]) -> int:
+        """The usual days between the visits of a course; 0 where it is none."""
+        day = day_of(claim)
+        near = sorted(d for d in days_here if abs(d - day) <= self.course_within_days)
+        if len(near) < self.course:
+            return 0
+        gaps = sorted(later - earlier for earlier, later in pairwise(near))
+        return gaps[len(gaps) // 2]
 
     def _found(self, history: History, claims: list[SeenClaim]) -> Signal:
         gaps = [
