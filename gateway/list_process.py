@@ -47,9 +47,6 @@ from settlement.store.periods import opened_month
 _AWAY = "MA-5105"
 _AWAY_FOR_S = 2
 _GONE_STATUS = 1
-#: Else a query goes on to its end when this process is no more, at a priority that is
-#: not ours, and the hospital's next list waits behind it.
-_SESSION = {"client_connection_check_interval": "1s"}
 
 
 def main() -> None:
@@ -106,7 +103,7 @@ def list_faults(lines: tuple[RefusedLine, ...]) -> list[tuple[str, str]]:
 async def _matched(order: ListOrder) -> dict[str, Any]:
     today = date.fromisoformat(order.today)
     period = parse_period(order.period, today=today)
-    database = await Database.open(order.dsn, max_size=2, settings=_SESSION)
+    database = await Database.open(order.dsn, max_size=2, gives_way=True)
     try:
         with reading_faults(), os.fdopen(order.fd, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

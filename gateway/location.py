@@ -84,17 +84,25 @@ async def server_dsn(data_dir: Path, dsn: str | None) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def open_database(
-    data_dir: Path, dsn: str | None, *, may_migrate: bool = False, max_size: int = 8
+    data_dir: Path,
+    dsn: str | None,
+    *,
+    may_migrate: bool = False,
+    max_size: int = 8,
+    gives_way: bool = False,
 ) -> AsyncIterator[Database]:
     """Give the database, its schema as this program knows it.
 
     A schema that lacks something is brought up to date with `may_migrate` (`init`
-    does so) and refused without. Raises `click.ClickException` with what to do.
+    does so) and refused without. `gives_way`: for long work beside settling. Raises
+    `click.ClickException` with what to do.
     """
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(server_dsn(data_dir, dsn))
         try:
-            database = await Database.open(address, max_size=max_size)
+            database = await Database.open(
+                address, max_size=max_size, gives_way=gives_way
+            )
             stack.push_async_callback(database.close)
             connection = await database.connect()
             try:

@@ -54,7 +54,6 @@ from settlement.service.reconcile.working import (
     resolve,
 )
 from settlement.store.closing import closed_months, facilities_of
-from settlement.store.priority import give_way
 from settlement.store.told import end_told
 
 if TYPE_CHECKING:
@@ -149,10 +148,9 @@ def match_(
 
     async def work() -> list[Matched]:
         async with (
-            open_database(data_dir, dsn, max_size=2) as database,
+            open_database(data_dir, dsn, max_size=2, gives_way=True) as database,
             database.pool.acquire() as session,
         ):
-            await give_way(session)
             cut = await require_opened(session, month)
             codes = await _codes(session, month, facility)
             if view is not None:

@@ -278,7 +278,7 @@ def package_command(
     yield_to_settling()
 
     async def work() -> PackageMade:
-        async with open_database(data_dir, dsn, max_size=2) as database:
+        async with open_database(data_dir, dsn, max_size=2, gives_way=True) as database:
             with counting("月度包 records", is_shown=not as_json) as progress:
                 return await make_package(
                     database,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import asyncpg
 from settlement.domain.errors import FatalError
 from settlement.store.errors import StoreUnavailableError
 from settlement.store.pool import BoundedPool
+from settlement.store.priority import give_way
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -38,6 +38,12 @@ _SESSION_SETTINGS = {
     "timezone": "UTC",
     "jit": "off",
     "default_transaction_isolation": "read committed",
+}
+#: Else a query goes on to its end when its caller is no more; and helpers would begin
+#: with the usual priority.
+_LONG_WORK = _SESSION_SETTINGS | {
+    "client_connection_check_interval": "1s",
+    "max_parallel_workers_per_gather": "0",
 }
 
 
@@ -70,6 +76,11 @@ async def check_durable(connection: Connection) -> None:
     if found["in_recovery"] != "false":
         raise UnfitServerError("this PostgreSQL server is a standby in recovery")
     _notice_silence(connection)
+
+
+async def _check_and_give_way(connection: Connection) -> None:
+    await check_durable(connection)
+    give_way(connection)
 
 
 def _notice_silence(connection: Connection) -> None:
@@ -113,13 +124,13 @@ class Database:
         *,
         min_size: int = 1,
         max_size: int = 8,
-        settings: Mapping[str, str] | None = None,
+        gives_way: bool = False,
     ) -> Database:
         """Connect, check durability settings, and keep `min_size` connections.
 
         No command time-out: a time-out cancels the wait for a synchronous standby
-        while the row stays committed (reliability H2). `settings`: further ones of
-        each session, for work that is not on the money path.
+        while the row stays committed (reliability H2). `gives_way`: for long work off
+        the money path, served after all others, and ended when we are gone.
         Raises `StoreUnavailableError` saying why the server lets nobody in, and
         `FatalError` where it could lose what it acknowledged.
         """
@@ -128,10 +139,10 @@ class Database:
                 dsn,
                 min_size=min_size,
                 max_size=max_size,
-                init=check_durable,
+                init=_check_and_give_way if gives_way else check_durable,
                 command_timeout=None,
                 timeout=CONNECT_TIMEOUT_S,
-                server_settings={**_SESSION_SETTINGS, **(settings or {})},
+                server_settings=_LONG_WORK if gives_way else _SESSION_SETTINGS,
             )
         except UnfitServerError:
             raise

@@ -21,14 +21,12 @@ _LOWEST = 19
 _PEER = struct.Struct("3i")
 
 
-async def give_way(session: Session) -> bool:
-    """Let the system serve everybody else before this session's server process.
+def give_way(session: Session) -> bool:
+    """Let the server serve all others before this session's process.
 
     True where it was done: the server is on this machine, reached by its socket, and
     this user may. Elsewhere nothing happens: the server has processors of its own.
-    Helpers are switched off, because they would start with the usual priority.
     """
-    await session.execute("SET max_parallel_workers_per_gather = 0")
     process = session.get_server_pid()
     transport = session._transport  # type: ignore[union-attr]  # noqa: SLF001
     link = transport.get_extra_info("socket")
