@@ -79,15 +79,12 @@ def find_outliers(summaries: Sequence[PeerSummary], rules: AlertRules) -> list[S
 
 
 def _subject(kind: SubjectKind, claim: SeenClaim) -> Subject:
-    match kind:
-        case SubjectKind.PERSON:
-            return Subject(kind, token=claim.person)
-        case SubjectKind.HOUSEHOLD:
-            return Subject(kind, token=claim.household)
-        case SubjectKind.FACILITY:
-            return Subject(kind, facility=claim.facility)
-        case SubjectKind.OPERATOR:
-            return Subject(kind, facility=claim.facility, operator=claim.operator)
+    if kind is SubjectKind.PERSON:
+        return Subject(kind, token=claim.person)
+    if kind is SubjectKind.HOUSEHOLD:
+        return Subject(kind, token=claim.household)
+    operator = claim.operator if kind is SubjectKind.OPERATOR else None
+    return Subject(kind, facility=claim.facility, operator=operator)
 
 
 def _order(signal: Signal) -> tuple[str, int, str, tuple[bytes, ...]]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from settlement.domain.decision import Text
 from settlement.domain.money import WHOLE_PPM, parse_percent, parse_yuan
 from settlement.domain.policy.section import Section, Wrong
+from settlement.domain.policy.tree import ListNode
 
 T = TypeVar("T")
 
@@ -132,23 +133,18 @@ class Numbers:
         return self._take(key, parse_tenths, 10, WRONG_TIMES)
 
     def word(self, key: str, allowed: Mapping[str, T], default: T) -> T:
-        """One word of a closed list."""
-        if self._is_row:
-            return self.section.choice(key, allowed, default)
-        cell = self.section.section(key)
-        value = cell.choice("value", allowed, default)
-        self._close(cell)
-        return value
+        """One word of a closed list, in a row."""
+        return self.section.choice(key, allowed, default)
 
     def words(self, key: str, allowed: Collection[str] | None) -> tuple[str, ...]:
         """A list of words of a closed list, or of reason codes; at least one."""
         cell = self.section if self._is_row else self.section.section(key)
         field = key if self._is_row else "value"
         words = cell.texts(field)
-        known = "、".join(allowed or ("MA-2102",))
-        for word in words or [""]:
-            is_known = _CODE.fullmatch(word) if allowed is None else word in allowed
-            if not is_known and cell.has(field):
+        if isinstance(cell.node.entries.get(field), ListNode):
+            wrong = [word for word in words or [""] if not _is_word(word, allowed)]
+            for word in wrong:
+                known = "、".join(allowed or ("MA-2102",))
                 cell.fault(
                     "MA-7009", field,
                     zh=f"“{word}”不可用；写成列表，至少一项：{known}。",
@@ -200,6 +196,12 @@ class Numbers:
     def _close(self, cell: Section) -> None:
         self._sources.cite(cell)
         cell.close()
+
+
+def _is_word(word: str, allowed: Collection[str] | None) -> bool:
+    if allowed is None:
+        return _CODE.fullmatch(word) is not None
+    return word in allowed
 
 
 def parse_days(text: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
@@ -18,7 +19,6 @@ from settlement.domain.watch.signal import SubjectKind
 _NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 _PLACE = re.compile(r"[0-9]{9}")
-_OPERATOR = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _REASON = re.compile(r"MA-[0-9]{4}")
 _COUNT = re.compile(r"(0|[1-9][0-9]{0,6})笔")
 _APPROVED = "MA-2000"
@@ -42,6 +42,7 @@ _WRONG_CLOCK: Wrong = (
     "write a time as '10:05' or '10:05:30'.",
 )
 _DEFAULT_FEN = 10_000
+_NO_TIME = time(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +106,19 @@ def _read_case(section: Section, kind: SubjectKind, *, peers: bool) -> RuleCase:
 def _read_claim(row: Section) -> SeenClaim:
     begins = row.day("on")
     ends = row.day("to") if row.has("to") else begins
+    made = datetime.combine(begins, _read_time(row), SHANGHAI).astimezone(UTC)
     reason = row.text("reason", _REASON) if row.has("reason") else _APPROVED
-    at = row.parsed("at", _clock, time(9), _WRONG_CLOCK) if row.has("at") else time(9)
-    made = datetime.combine(begins, at, SHANGHAI).astimezone(UTC)
-    reversal = (
-        row.choice("reversed", _REVERSALS, "mistake") if row.has("reversed") else None
-    )
-    total_fen = _fen(row, "total", _DEFAULT_FEN)
-    funds_fen = _fen(row, "funds", 0)
-    approved = reason == _APPROVED
+    total_fen, funds_fen = _fen(row, "total", _DEFAULT_FEN), _fen(row, "funds", 0)
+    reversal = _optional(row, "reversed", _REVERSALS)
+    is_approved = reason == _APPROVED
     claim = SeenClaim(
         id=row.text("id", _NAME).encode(),
-        person=(row.text("person") if row.has("person") else "甲").encode(),
+        person=(row.optional_text("person") or "甲").encode(),
         household=b"household",
         facility=_number(row, "hospital"),
         place=row.text("place", _PLACE) if row.has("place") else "",
-        operator=row.text("operator", _OPERATOR) if row.has("operator") else "w1",
-        care_type=row.choice("care", _CARES, "outpatient")
-        if row.has("care")
-        else "outpatient",
+        operator="w1",
+        care_type=_optional(row, "care", _CARES) or CareType.OUTPATIENT.value,
         service_start=begins,
         service_end=ends,
         occurred_at=made,
@@ -134,22 +129,35 @@ def _read_claim(row: Section) -> SeenClaim:
         total_fen=total_fen,
         funds_fen=funds_fen,
         base_fen=max(0, total_fen - funds_fen),
-        aid_fen=_fen(row, "aid", total_fen) if approved else 0,
+        aid_fen=_fen(row, "aid", total_fen) if is_approved else 0,
         reason=reason,
-        is_approved=approved,
-        repeat_reason=row.choice("repeat_reason", _REPEATS, "second_bill")
-        if row.has("repeat_reason")
-        else None,
+        is_approved=is_approved,
+        repeat_reason=_optional(row, "repeat_reason", _REPEATS),
         reversed_at=made if reversal else None,
         reversal_reason=reversal,
     )
-    if ends < begins:
+    _close_claim(row, claim)
+    return claim
+
+
+def _close_claim(row: Section, claim: SeenClaim) -> None:
+    if claim.service_end < claim.service_start:
         row.fault(
             "MA-7012", "to",
             zh="结束早于开始，请更正。", en="It ends before it begins. Correct it.",
         )  # fmt: skip
     row.close()
-    return claim
+
+
+def _read_time(row: Section) -> time:
+    """Where none is written: the time that stands for an unknown one."""
+    if not row.has("at"):
+        return _NO_TIME
+    return row.parsed("at", _clock, _NO_TIME, _WRONG_CLOCK)
+
+
+def _optional(row: Section, key: str, words: Mapping[str, str]) -> str | None:
+    return row.choice(key, words, "") or None if row.has(key) else None
 
 
 def _read_peer(row: Section, kind: SubjectKind, number: int) -> PeerSummary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,9 +42,10 @@ class TooSoon(Detector):
     or both prescribe, the first for `long` days or more of which less than `used` have
     passed. Days of a course of treatment (`course` days or more with this diagnosis at
     this hospital within `course_within` days of the claim) are no repeats of each
-    other, unless amounts that differ by no more than `course_near` come in half the
-    usual days or less. Stays do not count. 20 points where a prescription is not used
-    up, 10 where hospitals differ.
+    other, nor of a visit elsewhere before it, unless amounts at that hospital that
+    differ by no more than `course_near` come in half the usual days or less. Stays do
+    not count. 20 points where a prescription is not used up, 10 where hospitals
+    differ.
     """
 
     name: ClassVar = "too-soon"
@@ -94,10 +96,11 @@ class TooSoon(Detector):
         diagnosis = claim.diagnoses[0]
         for other in others:
             if other.diagnoses and other.diagnoses[0] == diagnosis:
-                days = abs(day_of(other) - day_of(claim))
-                if days <= self._near_days:
+                days = day_of(claim) - day_of(other)
+                if abs(days) <= self._near_days:
                     return True
-                if other.prescription_days and claim.prescription_days:
+                first, again = (other, claim) if days > 0 else (claim, other)
+                if self._is_unused(first, again, abs(days)):
                     return True
         return False
 
@@ -113,9 +116,7 @@ class TooSoon(Detector):
                     yield self._found(history, claims)
 
     def _pairs(self, visits: list[SeenClaim]) -> Iterator[tuple[SeenClaim, SeenClaim]]:
-        days_at: defaultdict[int, set[int]] = defaultdict(set)
-        for visit in visits:
-            days_at[visit.facility].add(day_of(visit))
+        rhythms = self._rhythms(visits)
         near = self._near_days
         for position, first in enumerate(visits):
             furthest = max(near, self._given(first))
@@ -123,14 +124,13 @@ class TooSoon(Detector):
                 days = day_of(again) - day_of(first)
                 if days > furthest:
                     break
-                if self._is_soon(first, again, days, days_at[first.facility]):
+                rhythm = rhythms[first.id] or rhythms[again.id]
+                if days and self._is_soon(first, again, days, rhythm):
                     yield first, again
 
     def _is_soon(
-        self, first: SeenClaim, again: SeenClaim, days: int, days_here: set[int]
+        self, first: SeenClaim, again: SeenClaim, days: int, rhythm: int
     ) -> bool:
-        if days == 0:
-            return False
         if self._is_unused(first, again, days):
             return True
         same = first.facility == again.facility
@@ -141,13 +141,31 @@ class TooSoon(Detector):
             for row in self.again
         ):
             return False
-        if not same:
+        if not same or rhythm == 0:
             return True
-        rhythm = self._rhythm(first, days_here) or self._rhythm(again, days_here)
-        return rhythm == 0 or (
-            days * 2 <= rhythm
-            and is_near(first.total_fen, again.total_fen, self.course_near_ppm)
+        return days * 2 <= rhythm and is_near(
+            first.total_fen, again.total_fen, self.course_near_ppm
         )
+
+    def _rhythms(self, visits: Sequence[SeenClaim]) -> dict[bytes, int]:
+        """The usual days between the visits of each one's course; 0 without any."""
+        days_at: defaultdict[int, set[int]] = defaultdict(set)
+        for visit in visits:
+            days_at[visit.facility].add(day_of(visit))
+        ordered = {facility: sorted(days) for facility, days in days_at.items()}
+        return {
+            visit.id: self._rhythm(day_of(visit), ordered[visit.facility])
+            for visit in visits
+        }
+
+    def _rhythm(self, day: int, days_here: Sequence[int]) -> int:
+        first = bisect_left(days_here, day - self.course_within_days)
+        last = bisect_right(days_here, day + self.course_within_days)
+        if last - first < self.course:
+            return 0
+        near = days_here[first:last]
+        gaps = sorted([later - earlier for earlier, later in pairwise(near)])
+        return gaps[len(gaps) // 2]
 
     def _given(self, claim: SeenClaim) -> int:
         """Days of a long prescription; 0 without one."""
@@ -159,15 +177,6 @@ class TooSoon(Detector):
         return bool(again.prescription_days) and (
             days * WHOLE_PPM < given * self.used_ppm
         )
-
-    def _rhythm(self, claim: SeenClaim, days_here: set[int]) -> int:
-        """The usual days between the visits of a course; 0 where it is none."""
-        day = day_of(claim)
-        near = sorted(d for d in days_here if abs(d - day) <= self.course_within_days)
-        if len(near) < self.course:
-            return 0
-        gaps = sorted(later - earlier for earlier, later in pairwise(near))
-        return gaps[len(gaps) // 2]
 
     def _found(self, history: History, claims: list[SeenClaim]) -> Signal:
         gaps = [
