@@ -70,7 +70,11 @@ BROKEN = [
     ("too-frequent", "[inpatient], within: 31天", "[inpatient], within: 30天"),
     ("too-soon", "hospital: other, within: 5天", "hospital: other, within: 6天"),
     ("too-soon", "hospital: other, within: 5天", "hospital: other, within: 1天"),
-    ("too-soon", "hospital: other, within: 5天, near: 100%", "hospital: other, within: 5天, near: 60%"),
+    (
+        "too-soon",
+        "hospital: other, within: 5天, near: 100%",
+        "hospital: other, within: 5天, near: 60%",
+    ),
     ("too-soon", "hospital: same, within: 5天", "hospital: same, within: 6天"),
     ("too-soon", "within: 13天, near: *", "within: 14天, near: 35%"),
     ("too-soon", "within: 13天, near: *", "within: 13天, near: 25%"),

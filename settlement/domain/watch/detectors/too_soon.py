@@ -124,7 +124,9 @@ class TooSoon(Detector):
                 days = day_of(again) - day_of(first)
                 if days > furthest:
                     break
-                rhythm = rhythms[first.id] or rhythms[again.id]
+                rhythm = rhythms[again.id]
+                if first.facility == again.facility:
+                    rhythm = rhythms[first.id] or rhythm
                 if days and self._is_soon(first, again, days, rhythm):
                     yield first, again
 
@@ -141,10 +143,12 @@ class TooSoon(Detector):
             for row in self.again
         ):
             return False
-        if not same or rhythm == 0:
+        if rhythm == 0:
             return True
-        return days * 2 <= rhythm and is_near(
-            first.total_fen, again.total_fen, self.course_near_ppm
+        return (
+            same
+            and days * 2 <= rhythm
+            and is_near(first.total_fen, again.total_fen, self.course_near_ppm)
         )
 
     def _rhythms(self, visits: Sequence[SeenClaim]) -> dict[bytes, int]:
@@ -165,7 +169,8 @@ class TooSoon(Detector):
             return 0
         near = days_here[first:last]
         gaps = sorted([later - earlier for earlier, later in pairwise(near)])
-        return gaps[len(gaps) // 2]
+        # Of an even number the lower one: a cycle of two days is no rhythm of weeks.
+        return gaps[(len(gaps) - 1) // 2]
 
     def _given(self, claim: SeenClaim) -> int:
         """Days of a long prescription; 0 without one."""
