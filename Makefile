@@ -38,7 +38,7 @@ lint: $(VENV)/.dev ## check style, format, types and layers
 	@$(BIN)/lint-imports
 
 # The tests that reach every branch of the pure core and of crypto.
-COVERING = tests/domain tests/crypto tests/policy tests/roster tests/matching \
+COVERING = tests/domain tests/crypto tests/policy tests/roster tests/matching tests/watch \
 	tests/officer/test_policy_comparison.py tests/reconcile/test_month_closing.py \
 	tests/hospital_lists/test_list_layouts.py tests/hospital_lists/test_list_limits.py \
 	tests/month_package/test_package_verifies.py tests/month_package/test_package_altered.py \
