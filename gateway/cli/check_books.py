@@ -9,27 +9,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
-    TextColumn,
-    TimeRemainingColumn,
 )
 
-from crypto.errors import CryptoError
-from crypto.keys import OpeningKey
 from crypto.tokens import Tokenizer
-from crypto.trust import Trust, parse_trust_file
+from crypto.trust import Trust
 from gateway.books_stamp import BooksStamp, write_stamp
+from gateway.cli.given import counting_bar, read_bureau_key, read_trust
 from gateway.evidence import evidence_files, read_evidence
 from gateway.keyfiles import (
     KeyFileFault,
     has_keys,
     load_keys,
-    read_private_key,
 )
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
@@ -112,9 +105,9 @@ def check_books(
 
 
 async def _check(order: _Order) -> BooksReport:
-    trust = _read_trust(order.trust)
+    trust = read_trust(order.trust)
     async with open_database(order.data_dir, order.dsn) as database:
-        with _progress(is_shown=not order.as_json) as progress:
+        with counting_bar(is_shown=not order.as_json) as progress:
             means = Means(
                 against=_read_evidence(order.against, trust, progress),
                 bureau_key=(
@@ -128,17 +121,6 @@ async def _check(order: _Order) -> BooksReport:
             return await check(database, trust, _moving(progress, bar), means)
 
 
-def read_bureau_key(path: Path) -> OpeningKey:
-    """The key that opens records; raises `click.ClickException` in one sentence."""
-    try:
-        key = read_private_key(path)
-    except KeyFileFault as fault:
-        raise click.ClickException(str(fault)) from fault
-    if not isinstance(key, OpeningKey):
-        raise click.ClickException(f"{path} is not a key that opens records")
-    return key
-
-
 def _tokenizer(data_dir: Path) -> Tokenizer | None:
     """The gateway's, where this folder holds its keys; an auditor's does not."""
     if not has_keys(data_dir):
@@ -147,15 +129,6 @@ def _tokenizer(data_dir: Path) -> Tokenizer | None:
         return Tokenizer(load_keys(data_dir).token_key)
     except KeyFileFault as fault:
         raise click.ClickException(str(fault)) from fault
-
-
-def _read_trust(path: Path) -> Trust:
-    try:
-        return parse_trust_file(path.read_bytes())
-    except (OSError, CryptoError) as error:
-        raise click.ClickException(
-            f"the trust file {path} cannot be used: {error}"
-        ) from error
 
 
 def _read_evidence(
@@ -171,18 +144,6 @@ def _read_evidence(
         raise click.ClickException(
             f"{error.filename} cannot be read: {error.strerror}"
         ) from error
-
-
-def _progress(*, is_shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not is_shown,
-        transient=True,
-    )
 
 
 def _moving(progress: Progress, bar: TaskID) -> Callable[[int, int], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from rich.progress import (
 )
 
 from crypto.errors import CryptoError
-from gateway.cli.check_books import read_bureau_key
+from gateway.cli.given import read_bureau_key
 from gateway.installation import Installation, InstallationFault, load_trust
 from gateway.keyfiles import BUREAU_KEY
 from gateway.location import open_database
@@ -33,7 +32,6 @@ from settlement.store.policies import read_packs
 
 _T = TypeVar("_T")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 _STEP = 0x10
 
 
@@ -56,14 +54,6 @@ def html_option(command: _Command) -> _Command:
         default=None,
         help="Write it as one HTML page that prints on A4, too.",
     )(command)
-
-
-def month_number(text: str) -> int:
-    """`2026-01` as 202601; raises `click.ClickException`."""
-    match = _MONTH.fullmatch(text)
-    if match is None:
-        raise click.ClickException(f"--month {text}: give YYYY-MM, as 2026-01")
-    return int(match[1]) * 100 + int(match[2])
 
 
 def month_text(month: int) -> str:

@@ -10,12 +10,12 @@ import click
 import orjson
 from rich.console import Console
 
+from gateway.cli.given import month_number
 from gateway.cli.policy_desk import (
     bar,
     bureau_key_option,
     find_pack,
     look_up,
-    month_number,
     month_text,
     need_reader,
     pack_name,

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 import orjson
 
+from gateway.cli.given import month_number
 from gateway.cli.policy_desk import (
     bar,
     bureau_key_option,
     find_pack,
     html_option,
-    month_number,
     month_text,
     need_reader,
     run_desk,

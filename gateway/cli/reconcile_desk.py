@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import click
 
 from crypto.errors import CryptoError
-from gateway.cli.policy_desk import bar, month_number
+from gateway.cli.given import month_number
+from gateway.cli.policy_desk import bar
 from gateway.hospital_lists import HospitalList
 from gateway.installation import InstallationFault
 from gateway.keyfiles import KeyFileFault

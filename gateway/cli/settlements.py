@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from pathlib import Path
 
 import click
@@ -20,12 +19,9 @@ from crypto.package import (
     RECORDS_FOLDER,
     PackageManifest,
 )
+from gateway.cli.given import facility_number, month_number
 from gateway.location import json_option, location_options, open_database
 from settlement.service.export import MonthExport
-from settlement.store.database import Database
-from settlement.store.exporting import facility_no
-
-_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 @click.group()
@@ -60,10 +56,7 @@ def export(
 
     Example: medaid settlements export --month 2026-01 --out january
     """
-    match = _MONTH.fullmatch(month)
-    if match is None:
-        raise click.ClickException(f"--month {month}: give YYYY-MM, as 2026-01")
-    number = int(match[1]) * 100 + int(match[2])
+    number = month_number(month)
     count = asyncio.run(_export(data_dir, dsn, number, month, facility, out))
     if as_json:
         click.echo(json.dumps({"month": month, "count": count, "out": str(out)}))
@@ -81,7 +74,7 @@ async def _export(
 ) -> int:
     _make_folders(out)
     async with open_database(data_dir, dsn) as database:
-        party = await _facility(database, facility)
+        party = await facility_number(database, facility)
         export = MonthExport(database)
         try:
             await export.begin()
@@ -111,17 +104,6 @@ async def _export(
     # Last, so that a folder with a manifest is a complete one.
     _write(out / MANIFEST_NAME, manifest.to_bytes())
     return count
-
-
-async def _facility(database: Database, code: str | None) -> int | None:
-    if code is None:
-        return None
-    number = await facility_no(database, code)
-    if number is None:
-        raise click.ClickException(
-            f"there is no facility {code}; medaid party list shows all"
-        )
-    return number
 
 
 def _make_folders(out: Path) -> None:

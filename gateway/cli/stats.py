@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
+from gateway.cli.given import facility_number
 from gateway.cli.policy_desk import html_option, write_page
 from gateway.cli.policy_view import console_for_tables
 from gateway.cli.stats_csv import write_table
@@ -27,7 +28,6 @@ from settlement.service.aid_statistics import (
     read_statistics,
 )
 from settlement.store.database import Database
-from settlement.store.exporting import facility_no
 from settlement.store.find import reading_faults
 from settlement.store.policies import read_packs
 
@@ -126,7 +126,7 @@ def _months(text: str) -> MonthRange:
 async def _read(data_dir: Path, dsn: str | None, query: StatisticsQuery) -> Shown:
     async with open_database(data_dir, dsn, max_size=2) as database:
         with reading_faults():
-            number = await _facility(database, query.facility)
+            number = await facility_number(database, query.facility)
             found = await read_statistics(
                 database, query, facility_id=number, bounds=_BOUNDS
             )
@@ -134,17 +134,6 @@ async def _read(data_dir: Path, dsn: str | None, query: StatisticsQuery) -> Show
             if query.dimension is Dimension.CATEGORY:
                 categories = await _categories(database)
     return Shown(found, categories)
-
-
-async def _facility(database: Database, code: str | None) -> int | None:
-    if code is None:
-        return None
-    number = await facility_no(database, code)
-    if number is None:
-        raise click.ClickException(
-            f"there is no facility {code}; medaid party list shows all"
-        )
-    return number
 
 
 async def _categories(database: Database) -> dict[str, str]:

@@ -8,21 +8,11 @@ from pathlib import Path
 
 import click
 import orjson
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from crypto.encoding import parse_json
-from crypto.errors import CryptoError
-from crypto.keys import OpeningKey
-from crypto.trust import Trust, parse_trust_file
+from crypto.trust import Trust
+from gateway.cli.given import counting_bar, read_bureau_key, read_trust
 from gateway.cli.verify_month import is_package, verify_month
-from gateway.keyfiles import KeyFileFault, read_private_key
 from gateway.location import DEFAULT_DATA_DIR, json_option
 from gateway.offline_verify import Outcome, count_records, verify_path
 
@@ -95,8 +85,8 @@ def verify(
     `medaid settlements export`, or a month package. Believed is the trust file alone;
     keys inside PATH are never used. Ends with status 1 when anything does not hold.
     """
-    trust = _read_trust(trust_path or data_dir / "trust.json")
-    opening_key = None if bureau_key is None else _read_bureau_key(bureau_key)
+    trust = read_trust(trust_path or data_dir / "trust.json")
+    opening_key = None if bureau_key is None else read_bureau_key(bureau_key)
     if is_package(path):
         verify_month(
             path,
@@ -115,7 +105,7 @@ def verify(
         )
     try:
         total = count_records(path)
-        with _progress(is_shown=total >= _PROGRESS_FROM and not as_json) as progress:
+        with counting_bar(is_shown=total >= _PROGRESS_FROM and not as_json) as progress:
             task = progress.add_task("verifying", total=total)
             outcome = verify_path(
                 path,
@@ -136,20 +126,6 @@ def verify(
         sys.exit(1)
 
 
-def _read_trust(path: Path) -> Trust:
-    try:
-        return parse_trust_file(path.read_bytes())
-    except OSError as error:
-        raise click.ClickException(
-            f"the trust file {path} cannot be read ({error.strerror}); get it from the"
-            " gateway's operator and name it with --trust"
-        ) from error
-    except CryptoError as error:
-        raise click.ClickException(
-            f"the trust file {path} cannot be used: {error.code} {error}"
-        ) from error
-
-
 def _digests(policies: tuple[Path, ...]) -> frozenset[str] | None:
     try:
         found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in policies]
@@ -158,28 +134,6 @@ def _digests(policies: tuple[Path, ...]) -> frozenset[str] | None:
             f"{error.filename} cannot be read: {error.strerror}"
         ) from error
     return frozenset(found) or None
-
-
-def _read_bureau_key(path: Path) -> OpeningKey:
-    try:
-        key = read_private_key(path)
-    except KeyFileFault as fault:
-        raise click.ClickException(str(fault)) from fault
-    if not isinstance(key, OpeningKey):
-        raise click.ClickException(f"{path} is not a key that opens records")
-    return key
-
-
-def _progress(*, is_shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not is_shown,
-        transient=True,
-    )
 
 
 def _print(outcome: Outcome, trust: Trust) -> None:
