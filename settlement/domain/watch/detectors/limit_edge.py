@@ -16,7 +16,7 @@ from settlement.domain.watch.detectors.split_bills import (
     AMOUNTS,
     CARES,
 )
-from settlement.domain.watch.history import History
+from settlement.domain.watch.history import History, first_diagnosis
 from settlement.domain.watch.numbers import Numbers
 from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import Signal, SubjectKind
@@ -38,6 +38,11 @@ class EdgeLimit:
         below = self.limit_fen - AMOUNTS[self.of](claim)
         return below > 0 and below * WHOLE_PPM <= self.limit_fen * self.edge_ppm
 
+    def price(self, claim: SeenClaim) -> tuple[int, str, int]:
+        """What bills of one course at one price have in common."""
+        amount_fen = AMOUNTS[self.of](claim)
+        return (claim.facility, first_diagnosis(claim), amount_fen)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitEdge(Detector):
@@ -45,8 +50,9 @@ class LimitEdge(Detector):
 
     Guaranteed: every claim of a signal lies less than `edge` under one limit, never
     on it (a bill that a cap cut off lies on it), in a window of at most `within` days
-    that holds `times` or more of them. Of equal bills on one day one counts: that is
-    an exact repeat. 10 points for each time above the least.
+    that holds `times` or more of them. Of bills of one hospital for one diagnosis with
+    one amount two count: a course of treatment has its price. 10 points for each time
+    above the least.
     """
 
     name: ClassVar = "limit-edge"
@@ -92,7 +98,7 @@ class LimitEdge(Detector):
         for limit in self.limits:
             at_edge = [visit for visit in visits if limit.is_edge(visit)]
             if len(at_edge) >= limit.times:
-                tally = Distinct(limit.times, _bill)
+                tally = Distinct(limit.times, limit.price, at_most=2)
                 runs = patterns(at_edge, day_of, limit.within_days, tally)
                 found += [(limit, run) for run in runs]
         for claims in united(run for _, run in found):
@@ -131,7 +137,3 @@ class LimitEdge(Detector):
             "Bills of this patient lie just under a limit again and again: "
             "check the items.",
         )
-
-
-def _bill(claim: SeenClaim) -> tuple[int, int, int]:
-    return (day_of(claim), claim.facility, claim.total_fen)
