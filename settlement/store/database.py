@@ -44,6 +44,8 @@ _SESSION_SETTINGS = {
 _LONG_WORK = _SESSION_SETTINGS | {
     "client_connection_check_interval": "1s",
     "max_parallel_workers_per_gather": "0",
+    # What is sorted in memory writes no files, which a commit nearby would wait for.
+    "work_mem": "64MB",
 }
 
 
