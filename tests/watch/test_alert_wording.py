@@ -6,7 +6,11 @@ import re
 
 import pytest
 
-from settlement.domain.watch.detecting import find_outliers, find_signals
+from settlement.domain.watch.detecting import (
+    find_outliers,
+    find_signals,
+    signals_about,
+)
 from settlement.domain.watch.detectors import DETECTORS
 from settlement.domain.watch.detectors.outliers import Outlier
 from settlement.domain.watch.history import History
@@ -69,6 +73,44 @@ def test_detector_has_a_title(name: str) -> None:
     assert _CHINESE.search(title.zh)
     assert title.en
     assert DETECTORS[name].name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        pytest.param(name, case, id=f"{name}-{case.name}")
+        for name, rule in rules().detectors.items()
+        for case in rule.cases
+        if rule.detector.kind is SubjectKind.PERSON
+    ],
+)
+def test_desk_finds_every_worked_case(name: str, case: RuleCase) -> None:
+    """Whichever claim of a case comes last, the desk is told of its signals."""
+    everything = find_signals(SubjectKind.PERSON, case.claims, rules())
+    for claim in case.claims:
+        history = [other for other in case.claims if other.id != claim.id]
+        about = signals_about(claim, history, rules())
+
+        assert about == [s for s in everything if claim.id in s.claims]
+        told = {signal.detector for signal in about}
+        assert name in told or not any(claim.id in ids for ids in case.expect)
+
+
+@pytest.mark.parametrize("kind", [SubjectKind.HOUSEHOLD, SubjectKind.OPERATOR])
+def test_signal_says_whom_it_is_about(kind: SubjectKind) -> None:
+    """The household's token, or the hospital and its operator."""
+    rule = next(r for r in rules().detectors.values() if r.detector.kind is kind)
+    (signal,) = find_signals(kind, rule.cases[0].claims, rules())
+    claim = rule.cases[0].claims[0]
+    expected = {
+        SubjectKind.HOUSEHOLD: Subject(kind, token=claim.household),
+        SubjectKind.OPERATOR: Subject(
+            kind, facility=claim.facility, operator=claim.operator
+        ),
+    }
+
+    assert signal.subject == expected[kind]
+    assert find_signals(SubjectKind.FACILITY, [claim], rules()) == []
 
 
 def test_long_pattern_lists_its_ends() -> None:

@@ -158,6 +158,18 @@ def test_desk_is_quick_where_nothing_is_near() -> None:
     assert signals_about(claim, [*history, claim], rules()) == []
 
 
+def test_two_bills_of_one_place_are_no_way_between_places() -> None:
+    """Both lie within minutes of the third, and the score knows how near."""
+    one, two = seen("a", at=time(10, 5)), seen("b", at=time(10, 6))
+    there = seen("c", at=time(10, 25), facility=2, place="990100002")
+    (signal,) = _of("impossible-travel", one, two, there)
+
+    assert _of("impossible-travel", one, two) == []
+    assert signal.claims == (b"a", b"b", b"c")
+    assert dict(signal.facts)["minutes"] == 19
+    assert signal.score == 50
+
+
 def test_long_prescription_is_remembered_for_twelve_weeks() -> None:
     """A longer one is taken as one of these, so that the reach ends."""
     first = seen("a", prescription_days=300, diagnoses=("I10",))
