@@ -111,9 +111,9 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
      "detectors.split-bills.limits[1].of", "      - {of: cash"),
     ("row of unknown care", swap("care: [inpatient]", "care: [home]"), "09",
      "detectors.too-frequent.limits[8].care", "      - {care: [home]"),
-    ("row without source", swap(", near: 100%, source: same_again}", ", near: 100%}"),
+    ("row without source", swap(", least: 0%, source: same_again}", ", least: 0%}"),
      "07", "detectors.too-soon.again[1].source", "      - {hospital: other"),
-    ("row with too much", swap(", near: 100%", ", near: 100%, far: 1天"), "06",
+    ("row with too much", swap(", least: 0%", ", least: 0%, far: 1天"), "06",
      "detectors.too-soon.again[1].far", "      - {hospital: other"),
     ("no case", swap("    score: 80分\n    cases:\n", "    score: 80分\n"
      "    cases: []\n    case:\n"), "07", "detectors.exact-repeat.cases",

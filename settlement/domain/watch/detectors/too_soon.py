@@ -28,8 +28,9 @@ class Again:
 
     same_hospital: bool
     within_days: int
-    near_ppm: int
-    """Share of the larger amount by which the two may differ."""
+    least_ppm: int
+    """Share of the first amount that the second has at least: who is seen again for
+    the same illness is billed less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +39,16 @@ class TooSoon(Detector):
 
     Guaranteed: every claim of a signal has the same main diagnosis and one of these
     with another claim of the signal: a row of `again` (at the `same` or at an `other`
-    hospital, `within` so many days, with amounts that differ by no more than `near`);
+    hospital, `within` so many days, the later bill at least a share of the earlier);
     or both prescribe, the first for `long` days or more of which less than `used` have
     passed. Days of a course of treatment (`course` days or more with this diagnosis at
     this hospital within `course_within` days of the claim) are no repeats of each
     other, nor of a visit elsewhere before it, unless amounts at that hospital that
-    differ by no more than `course_near` come in half the usual days or less. Stays do
-    not count. 20 points where a prescription is not used up, 10 where hospitals
-    differ.
+    differ by no more than `course_near` come in half the usual days or less. Who has
+    `busy` visits or more for other illnesses within `busy_within` days of the two
+    meets one diagnosis twice by chance: then amounts must differ by no more than
+    `busy_near`. Stays do not count. 20 points where a prescription is not used up, 10
+    where hospitals differ.
     """
 
     name: ClassVar = "too-soon"
@@ -56,6 +59,9 @@ class TooSoon(Detector):
     course: int
     course_within_days: int
     course_near_ppm: int
+    busy: int
+    busy_within_days: int
+    busy_near_ppm: int
     long_days: int
     used_ppm: int
 
@@ -68,13 +74,16 @@ class TooSoon(Detector):
                 Again(
                     same_hospital=row.word("hospital", _PLACES, default=True),
                     within_days=row.days("within"),
-                    near_ppm=row.percent("near"),
+                    least_ppm=row.percent("least"),
                 )
                 for row in numbers.rows("again")
             ),
             course=numbers.count("course", "天", at_least=3),
             course_within_days=numbers.days("course_within"),
             course_near_ppm=numbers.percent("course_near"),
+            busy=numbers.count("busy", "次"),
+            busy_within_days=numbers.days("busy_within"),
+            busy_near_ppm=numbers.percent("busy_near"),
             long_days=numbers.days("long"),
             used_ppm=numbers.percent("used"),
         )
@@ -82,8 +91,8 @@ class TooSoon(Detector):
     @property
     def reach(self) -> timedelta:
         """The longest prescription that national rules allow, 12 weeks, or more."""
-        near = self._near_days + self.course_within_days
-        return timedelta(days=max(_LONGEST_DAYS, near))
+        around = max(self.course_within_days, self.busy_within_days)
+        return timedelta(days=max(_LONGEST_DAYS, self._near_days + around))
 
     @property
     def _near_days(self) -> int:
@@ -107,15 +116,22 @@ class TooSoon(Detector):
     def find(self, history: History) -> Iterator[Signal]:
         """One signal for each run of repeats of one diagnosis."""
         by_diagnosis: defaultdict[str, list[SeenClaim]] = defaultdict(list)
-        for visit in history.visits():
+        visits = history.visits()
+        for visit in visits:
             if visit.diagnoses:
                 by_diagnosis[visit.diagnoses[0]].append(visit)
-        for visits in by_diagnosis.values():
-            if len(visits) > 1:
-                for claims in united(self._pairs(visits)):
+        for own in by_diagnosis.values():
+            if len(own) > 1:
+                illness = first_diagnosis(own[0])
+                others = [v for v in visits if first_diagnosis(v) != illness]
+                other_days = [day_of(visit) for visit in others]
+                for claims in united(self._pairs(own, other_days)):
                     yield self._found(history, claims)
 
-    def _pairs(self, visits: list[SeenClaim]) -> Iterator[tuple[SeenClaim, SeenClaim]]:
+    def _pairs(
+        self, visits: list[SeenClaim], other_days: Sequence[int]
+    ) -> Iterator[tuple[SeenClaim, SeenClaim]]:
+        """Those of one diagnosis that are repeats; `other_days`: of other illnesses."""
         rhythms = self._rhythms(visits)
         near = self._near_days
         for position, first in enumerate(visits):
@@ -127,19 +143,23 @@ class TooSoon(Detector):
                 rhythm = rhythms[again.id]
                 if first.facility == again.facility:
                     rhythm = rhythms[first.id] or rhythm
-                if days and self._is_soon(first, again, days, rhythm):
+                if days and (
+                    self._is_unused(first, again, days)
+                    or (
+                        self._is_soon(first, again, days, rhythm)
+                        and self._is_no_chance(first, again, other_days)
+                    )
+                ):
                     yield first, again
 
     def _is_soon(
         self, first: SeenClaim, again: SeenClaim, days: int, rhythm: int
     ) -> bool:
-        if self._is_unused(first, again, days):
-            return True
         same = first.facility == again.facility
         if not any(
             row.same_hospital is same
             and days <= row.within_days
-            and is_near(first.total_fen, again.total_fen, row.near_ppm)
+            and first.total_fen * row.least_ppm <= again.total_fen * WHOLE_PPM
             for row in self.again
         ):
             return False
@@ -149,6 +169,16 @@ class TooSoon(Detector):
             same
             and days * 2 <= rhythm
             and is_near(first.total_fen, again.total_fen, self.course_near_ppm)
+        )
+
+    def _is_no_chance(
+        self, first: SeenClaim, again: SeenClaim, other_days: Sequence[int]
+    ) -> bool:
+        """Whether the person is seldom seen otherwise, or the amounts are alike."""
+        earliest = bisect_left(other_days, day_of(first) - self.busy_within_days)
+        latest = bisect_right(other_days, day_of(again) + self.busy_within_days)
+        return latest - earliest < self.busy or is_near(
+            first.total_fen, again.total_fen, self.busy_near_ppm
         )
 
     def _rhythms(self, visits: Sequence[SeenClaim]) -> dict[bytes, int]:
