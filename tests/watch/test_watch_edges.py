@@ -170,6 +170,62 @@ def test_two_bills_of_one_place_are_no_way_between_places() -> None:
     assert signal.score == 50
 
 
+def test_half_an_hour_between_known_places_is_still_too_short() -> None:
+    """To the second; where a place is not known, nothing is said."""
+    here = seen("a", at=time(10, 5))
+    there = seen("b", at=time(10, 35), facility=2, place="990100002")
+    later = replace(there, occurred_at=there.occurred_at + timedelta(seconds=1))
+
+    assert [s.claims for s in _of("impossible-travel", here, there)] == [(b"a", b"b")]
+    assert _of("impossible-travel", here, later) == []
+    assert _of("impossible-travel", here, replace(there, place="")) == []
+
+
+def test_bill_on_a_limit_is_not_under_it() -> None:
+    """A cap cuts off there; one fen below is another matter."""
+    days = [date(2026, 1, day) for day in (5, 15, 25, 30)]
+
+    def at_edge(aid_fen: int) -> list[Signal]:
+        bills = [
+            seen(f"c{day.day}", day, aid_fen=aid_fen, diagnoses=(f"D{day.day}",))
+            for day in days
+        ]
+        return _of("limit-edge", *bills)
+
+    def split(aid_fen: int) -> list[Signal]:
+        return _of("split-bills", seen("a", aid_fen=aid_fen), seen("b", aid_fen=30_000))
+
+    assert at_edge(50_000) == split(50_000) == []
+    assert len(at_edge(49_999)) == len(split(49_999)) == 1
+
+
+def test_retry_of_a_declined_bill_is_one_attempt() -> None:
+    """All of it is listed; only different bills score."""
+    tries = [declined(seen(name), "MA-2102") for name in ("a", "b")]
+    (signal,) = _of("ended-card", *tries)
+
+    assert signal.claims == (b"a", b"b")
+    assert dict(signal.facts)["attempts"] == 1
+    assert signal.score == 30
+
+
+def test_household_must_meet_at_one_hospital() -> None:
+    """Two days here and two there are no lockstep."""
+    claims = [
+        seen(f"{person}{day}", date(2026, 1, day), person=person.encode(),
+             facility=1 + where % 2 * alternate, at=time(10, minute))
+        for alternate in (0, 1)
+        for where, day in enumerate((5, 8, 12, 15))
+        for person, minute in (("p", 1), ("q", 3))
+    ]  # fmt: skip
+
+    def found(members: list[SeenClaim]) -> list[Signal]:
+        return find_signals(SubjectKind.HOUSEHOLD, members, rules())
+
+    assert len(found(claims[:8])) == 1
+    assert found(claims[8:]) == []
+
+
 def test_long_prescription_is_remembered_for_twelve_weeks() -> None:
     """A longer one is taken as one of these, so that the reach ends."""
     first = seen("a", prescription_days=300, diagnoses=("I10",))

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from settlement.domain.watch.detecting import find_signals, reach_days, signals_about
+from settlement.domain.watch.detecting import find_signals, signals_about
+from settlement.domain.watch.detector import Detector
+from settlement.domain.watch.history import History
 from settlement.domain.watch.seen import SeenClaim, by_time
-from settlement.domain.watch.signal import Signal, SubjectKind
+from settlement.domain.watch.signal import Signal, Subject, SubjectKind
 from tests.watch.watched import SUBJECTS, claims_of_one, rules, seen, undone
 
 _UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -119,33 +121,69 @@ _SPREAD = {
 }
 
 
-@pytest.mark.parametrize("kind", _SPREAD)
+@pytest.mark.parametrize(
+    "detector",
+    [
+        rule.detector
+        for rule in rules().detectors.values()
+        if rule.detector.kind in _SPREAD
+    ],
+    ids=lambda detector: detector.name,
+)
 @_UNHURRIED
 @given(st.data())
 def test_claims_within_reach_say_the_same(
-    kind: SubjectKind, data: st.DataObject
+    detector: Detector, data: st.DataObject
 ) -> None:
     """Given those within reach of a claim, it is in a signal exactly if given all.
 
     What is found so is part of what all claims show: patterns longer than the reach
     are seen in part, and share claims with the whole.
     """
-    claims = data.draw(_SPREAD[kind])
+    claims = data.draw(_SPREAD[detector.kind])
     middle = data.draw(st.sampled_from(claims))
-    days = timedelta(days=reach_days(kind, rules()))
-    near = [
-        claim
-        for claim in claims
-        if abs(claim.service_start - middle.service_start) <= days
-    ]
-    of_all = _holding(middle, find_signals(kind, claims, rules()))
-    of_near = _holding(middle, find_signals(kind, near, rules()))
+    near = [claim for claim in claims if _is_within(detector, claim, middle)]
+    of_all = _holding(middle, _found(detector, claims))
+    of_near = _holding(middle, _found(detector, near))
 
-    assert [s.detector for s in of_near] == [s.detector for s in of_all]
+    assert len(of_near) == len(of_all)
     for part, whole in zip(of_near, of_all, strict=True):
         assert set(part.claims) <= set(whole.claims)
         if set(whole.claims) <= {claim.id for claim in near}:
             assert part == whole
+
+
+@pytest.mark.parametrize(
+    ("detector", "claims"),
+    [
+        pytest.param(rule.detector, case.claims, id=f"{rule.name}-{case.name}")
+        for rule in rules().detectors.values()
+        for case in rule.cases
+        if case.claims
+    ],
+)
+def test_worked_case_lies_within_reach(
+    detector: Detector, claims: tuple[SeenClaim, ...]
+) -> None:
+    """Seen from any of its claims, what the document shows is seen as a whole."""
+    for middle in claims:
+        near = [claim for claim in claims if _is_within(detector, claim, middle)]
+
+        assert _holding(middle, _found(detector, near)) == _holding(
+            middle, _found(detector, list(claims))
+        )
+
+
+def _is_within(detector: Detector, claim: SeenClaim, middle: SeenClaim) -> bool:
+    if detector.kind is SubjectKind.OPERATOR:
+        return abs(claim.occurred_at - middle.occurred_at) <= detector.reach
+    days = -(-detector.reach // timedelta(days=1))
+    return abs(claim.service_start - middle.service_start) <= timedelta(days)
+
+
+def _found(detector: Detector, claims: list[SeenClaim]) -> list[Signal]:
+    history = History.of(Subject(detector.kind), claims, rules().reading)
+    return sorted(detector.find(history), key=lambda signal: signal.claims)
 
 
 def _holding(claim: SeenClaim, found: list[Signal]) -> list[Signal]:
