@@ -22,6 +22,8 @@ class AlertSearch:
     states: Sequence[str] | None = None
     case_id: bytes | None = None
     alert_id: bytes | None = None
+    alert_ids: Sequence[bytes] | None = None
+    """These alone; or `alert_id` for one."""
     detector: str | None = None
     case_state: str | None = None
     after: int = 0
@@ -110,11 +112,14 @@ class CaseEvent(NamedTuple):
 
 async def list_alerts(session: Session, search: AlertSearch) -> list[ListedAlert]:
     """Alerts in the order in which they were raised."""
+    ids = search.alert_ids
+    if search.alert_id is not None:
+        ids = [search.alert_id]
     found = await session.fetch(
         statement("list_alerts"),
         None if search.states is None else list(search.states),
         search.case_id,
-        search.alert_id,
+        None if ids is None else list(ids),
         search.detector,
         search.case_state,
         search.after,

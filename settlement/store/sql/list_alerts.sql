@@ -20,7 +20,7 @@ CROSS JOIN LATERAL (
 ) AS claim
 WHERE ($1::text[] IS NULL OR a.state = ANY($1))
   AND ($2::bytea IS NULL OR a.case_id = $2)
-  AND ($3::bytea IS NULL OR a.id = $3)
+  AND ($3::bytea[] IS NULL OR a.id = ANY($3))
   AND ($4::text IS NULL OR a.detector = $4)
   AND ($5::text IS NULL OR c.state = $5)
   AND a.no > $6
