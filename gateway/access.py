@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FACILITY = frozenset({"facility"})
 ANY_ROLE = frozenset({"facility", "bureau", "officer", "auditor"})
+#: Who may look at alerts, and who works them off.
+OVERSEERS = frozenset({"bureau", "officer", "auditor"})
+STAFF = frozenset({"bureau", "officer"})
 _SCHEME = "Bearer "
 #: 32 bytes in base64url without padding.
 _TOKEN_LENGTH = 43
@@ -70,16 +73,7 @@ class Door:
 
         Raises MA-3101, MA-3104, MA-3105, MA-5101, MA-5105.
         """
-        given = request.headers.getall("Authorization", ())
-        value = given[0] if len(given) == 1 else None
-        if (
-            value is None
-            or len(value) != len(_SCHEME) + _TOKEN_LENGTH
-            or value[: len(_SCHEME)].lower() != "bearer "
-            or not value.isascii()
-        ):
-            raise RequestRefused("MA-3101")
-        hashed = token_hash(value[len(_SCHEME) :])
+        hashed = token_of(request)
         now = self._now()
         admission = self._sessions.remembered(hashed, now)
         if admission is None:
@@ -88,6 +82,14 @@ class Door:
         if admission.caller.role not in roles:
             raise RequestRefused("MA-3104")
         return admission
+
+    def remembers(self, hashed: bytes) -> Admission | None:
+        """What this worker knows of a session without asking; `None`: ask."""
+        return self._sessions.remembered(hashed, self._now())
+
+    async def look_up(self, hashed: bytes) -> Admission:
+        """What the database says of it; raises MA-3101, MA-5101, MA-5105."""
+        return await in_time(self._sessions.look_up(hashed, self._now()))
 
     async def require_signature(
         self, request: web.BaseRequest, body: bytes, caller: Caller
@@ -107,6 +109,20 @@ class Door:
         if signer.key_id != caller.key_id:
             raise RequestRefused("MA-3102")
         await in_time(self._sessions.take_nonce(signer.key_id, signature.nonce, now))
+
+
+def token_of(request: web.BaseRequest) -> bytes:
+    """The hash under which the request's session is known; raises MA-3101."""
+    given = request.headers.getall("Authorization", ())
+    value = given[0] if len(given) == 1 else None
+    if (
+        value is None
+        or len(value) != len(_SCHEME) + _TOKEN_LENGTH
+        or value[: len(_SCHEME)].lower() != "bearer "
+        or not value.isascii()
+    ):
+        raise RequestRefused("MA-3101")
+    return token_hash(value[len(_SCHEME) :])
 
 
 def _as_signed(request: web.BaseRequest, body: bytes) -> HttpRequest:

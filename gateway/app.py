@@ -15,9 +15,11 @@ from gateway.answers import public, refusal
 from gateway.calls import CALLS, METRICS_CALL
 from gateway.connections import ConnectionLimits
 from gateway.direct import name_request
-from gateway.edge import Edge
+from gateway.edge import ANSWERED_AT, Edge
 from gateway.framing import FramingRefused, check_framing, target_of
 from gateway.handlers import (
+    alerts,
+    alerts_stream,
     description,
     desk,
     health,
@@ -61,6 +63,14 @@ HANDLERS: dict[str, Handler] = {
     "reconcile_month": reconciliation.month,
     "reconcile_differences": reconciliation.differences,
     "reconcile_statement": reconciliation.statement,
+    "alerts": alerts.alerts,
+    "alert_stream": alerts_stream.stream,
+    "alert": alerts.alert,
+    "alert_cases": alerts.cases,
+    "alert_case": alerts.case,
+    "assign_case": alerts.assign,
+    "confirm_case": alerts.confirm,
+    "dismiss_case": alerts.dismiss,
     "checkpoint": log.checkpoint,
     "tile": log.tile,
     "keys": log.keys,
@@ -74,12 +84,13 @@ MAX_BODY_BYTES = 64 * 1024
 _UNROUTED = "unknown"
 #: Calls that may be given up: they wait for the database, and of a session that was
 #: opened all the same nobody knows. What eligibility and lists wait for has its own
-#: end.
+#: end, and a stream has none.
 _READS = frozenset(HANDLERS) - {
     "settle",
     "reverse",
     "eligibility",
     "reconcile_list",
+    "alert_stream",
     "healthz",
 }
 _NO_TURN = Turn()
@@ -160,7 +171,7 @@ def guarded(
         finally:
             turn.leave()
         name_request(response, request_id)
-        seconds = perf_counter() - started
+        seconds = request.get(ANSWERED_AT, perf_counter()) - started
         observe(name, response.status, seconds)
         if edge.access_log:
             _log_answer(name, response.status, seconds)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
+from gateway.alert_streams import Streams
 from gateway.limits import TURN, Limits, no_limits
 from gateway.wire import parse_instant_header, parse_key_header
 from gateway.wire_faults import WHOLE_BODY
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from settlement.service.access import Admission
     from settlement.service.ports import Caller
 
+#: When a request that is answered for hours was answered, on `perf_counter`'s clock.
+ANSWERED_AT = web.RequestKey("answered_at", float)
 DEFAULT_DEADLINE_MS = 10_000
 _MS = 0.001
 _JSON = "application/json"
@@ -50,6 +53,8 @@ class Edge:
     """What each caller may ask."""
     connections: Connections | None = None
     """Of the listener, once there is one; for metrics."""
+    streams: Streams = field(default_factory=Streams)
+    """Streams of alerts that are open."""
     _settling: set[asyncio.Task[Answer]] = field(default_factory=set)
 
     async def caller(self, request: web.BaseRequest, roles: frozenset[str]) -> Caller:

@@ -38,6 +38,9 @@ DEFAULTS = {
     "export_per_s": 100,
     "export_burst": 500,
     "export_at_once": 64,
+    "stream_per_s": 10,
+    "stream_burst": 100,
+    "stream_at_once": 200,
     "session_per_s": 5,
     "session_burst": 1_000,
     "failed_per_s": 20,
@@ -66,6 +69,9 @@ class PartyLimits(BaseModel):
     export_per_s: PerSecond = None
     export_burst: Burst = None
     export_at_once: AtOnce = None
+    stream_per_s: PerSecond = None
+    stream_burst: Burst = None
+    stream_at_once: AtOnce = None
 
 
 class LimitSettings(PartyLimits):

@@ -36,6 +36,7 @@ class CallClass(StrEnum):
     MONEY = "money"
     LOOKUP = "lookup"
     EXPORT = "export"
+    STREAM = "stream"
     PUBLIC = "public"
     PROBE = "probe"
     SIGN_IN = "sign_in"
@@ -61,6 +62,14 @@ CLASS_OF: Mapping[str, CallClass] = {
     "reconcile_month": CallClass.EXPORT,
     "reconcile_differences": CallClass.EXPORT,
     "reconcile_statement": CallClass.EXPORT,
+    "alerts": CallClass.LOOKUP,
+    "alert_stream": CallClass.STREAM,
+    "alert": CallClass.LOOKUP,
+    "alert_cases": CallClass.LOOKUP,
+    "alert_case": CallClass.LOOKUP,
+    "assign_case": CallClass.LOOKUP,
+    "confirm_case": CallClass.LOOKUP,
+    "dismiss_case": CallClass.LOOKUP,
     "checkpoint": CallClass.PUBLIC,
     "tile": CallClass.PUBLIC,
     "keys": CallClass.PUBLIC,
@@ -99,6 +108,7 @@ PARTY_CLASSES = (
     CallClass.MONEY,
     CallClass.LOOKUP,
     CallClass.EXPORT,
+    CallClass.STREAM,
 )
 
 

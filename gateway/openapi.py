@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.calls import CALLS, METRICS_CALL, Call
-from gateway.openapi_calls import GROUPS, TEXTS, CallText, Parameter
+from gateway.openapi_calls import GROUPS, TEXTS
 from gateway.openapi_examples import EXAMPLES
+from gateway.openapi_words import CallText, Parameter
 from gateway.problems import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.problems import STATUS
 from gateway.upload import LIST_TYPES

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from gateway import wire_answers as out
 from gateway import wire_models as wire
 from gateway import wire_month_answers as month
 from gateway import wire_reconciliation as address
+from gateway.openapi_alerts import ALERT_TEXTS
+from gateway.openapi_words import BODY, CallText, Parameter
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-_JSON = "application/json"
 _NOTE = "text/plain"
-_BASE = ("MA-1109", "MA-4105", "MA-4106", "MA-5101", "MA-5107")
-_BODY = ("MA-1101", "MA-1102", "MA-1105", "MA-1106", "MA-1127", "MA-1140")
-_SESSION = ("MA-3101", "MA-3104", "MA-3105", "MA-3106", "MA-5105")
 #: Without a session the caller's address is what is limited.
 _ADDRESS = ("MA-3105",)
 _TIME = ("MA-1107", "MA-1108")
@@ -25,47 +17,6 @@ _BILL = ("MA-1104", "MA-1110", "MA-1111", "MA-1112", "MA-1113", "MA-1114", "MA-1
          "MA-1116", "MA-1117", "MA-2104", "MA-5106")  # fmt: skip
 _ONCE = ("MA-1103", "MA-3102", "MA-3103", "MA-4102", "MA-4103", "MA-5102",
          "MA-5103", "MA-5104")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One header, query or path parameter."""
-
-    name: str
-    place: str
-    zh: str
-    en: str
-    pattern: str
-    is_required: bool = False
-    example: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallText:
-    """One call in words, with its shapes."""
-
-    group: str
-    zh: str
-    en: str
-    detail_zh: str = ""
-    detail_en: str = ""
-    takes: type[BaseModel] | None = None
-    takes_file: bool = False
-    """Whether the body is a hospital's list."""
-    gives: type[BaseModel] | None = None
-    media_type: str = _JSON
-    status: int = 200
-    needs_session: bool = True
-    parameters: tuple[Parameter, ...] = ()
-    problems: tuple[str, ...] = ()
-    may_replay: bool = False
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Every reason code that the call may be refused with."""
-        session = _SESSION if self.needs_session else ()
-        return tuple(sorted({*_BASE, *session, *self.problems}))
-
 
 DEADLINE = Parameter(
     "Medaid-Deadline-Ms", "header",
@@ -138,7 +89,7 @@ TEXTS: dict[str, CallText] = {
         " hours at most.",
         takes=wire.SessionIn, gives=out.SessionOut, status=201, needs_session=False,
         parameters=SIGNATURE_HEADERS,
-        problems=(*_BODY, "MA-1104", "MA-3102", "MA-3103", "MA-3105", "MA-5104",
+        problems=(*BODY, "MA-1104", "MA-3102", "MA-3103", "MA-3105", "MA-5104",
                   "MA-5105"),
     ),
     "eligibility": CallText(
@@ -146,14 +97,14 @@ TEXTS: dict[str, CallText] = {
         detail_zh="从缓存回答，不访问数据库；额度仅供参考，不构成承诺。",
         detail_en="Answered from the cache; the quota advises and does not bind.",
         takes=wire.EligibilityIn, gives=out.EligibilityOut,
-        parameters=_DESK, problems=(*_BODY, *_TIME, "MA-1112", "MA-1117", "MA-5106"),
+        parameters=_DESK, problems=(*BODY, *_TIME, "MA-1112", "MA-1117", "MA-5106"),
     ),
     "quote": CallText(
         group="desk", zh="试算", en="Quote a bill",
         detail_zh="与结算同样的计算，不写入任何内容，不构成承诺。",
         detail_en="The same computation as settling; binds nobody, writes nothing.",
         takes=wire.BillIn, gives=out.DecisionOut,
-        parameters=_DESK, problems=(*_BODY, *_TIME, *_BILL),
+        parameters=_DESK, problems=(*BODY, *_TIME, *_BILL),
     ),
     "settle": CallText(
         group="desk", zh="结算", en="Settle a bill",
@@ -163,7 +114,7 @@ TEXTS: dict[str, CallText] = {
         " Idempotent-Replayed: true. A decline by rule is an answer too (201) and is"
         " kept.",
         takes=wire.BillIn, gives=out.DecisionOut, status=201, may_replay=True,
-        parameters=(KEY, *_DESK), problems=(*_BODY, *_TIME, *_BILL, *_ONCE),
+        parameters=(KEY, *_DESK), problems=(*BODY, *_TIME, *_BILL, *_ONCE),
     ),
     "reverse": CallText(
         group="desk", zh="冲正", en="Reverse a settlement",
@@ -173,7 +124,7 @@ TEXTS: dict[str, CallText] = {
         " card; an original that has not arrived yet is stopped.",
         takes=wire.ReversalIn, gives=out.ReversalOut, status=201, may_replay=True,
         parameters=(KEY, *_DESK),
-        problems=(*_BODY, *_TIME, *_ONCE, "MA-1104", "MA-4101", "MA-4104", "MA-4107"),
+        problems=(*BODY, *_TIME, *_ONCE, "MA-1104", "MA-4101", "MA-4104", "MA-4107"),
     ),
     "find_settlements": CallText(
         group="lookup", zh="按幂等键或就诊号查询", en="Find by key or visit number",
@@ -194,7 +145,7 @@ TEXTS: dict[str, CallText] = {
         group="lookup", zh="搜索结算", en="Search settlements",
         detail_zh="卡号只能放在请求体中，不能放在网址里。",
         detail_en="A card belongs into a body, never into a URL.",
-        takes=wire.SearchIn, gives=out.ItemsOut, problems=_BODY,
+        takes=wire.SearchIn, gives=out.ItemsOut, problems=BODY,
     ),
     "settlement": CallText(
         group="lookup", zh="查询一笔结算", en="One settlement with its state",
@@ -219,7 +170,7 @@ TEXTS: dict[str, CallText] = {
         " any person is in it. What takes too long is 503 MA-5101: ask for fewer"
         " months.",
         takes=wire.StatisticsIn, gives=out.StatisticsOut,
-        problems=(*_BODY, "MA-4101"),
+        problems=(*BODY, "MA-4101"),
     ),
     "reconcile_totals": CallText(
         group="months", zh="核对每日合计", en="Do our daily totals match",
@@ -227,7 +178,7 @@ TEXTS: dict[str, CallText] = {
         "笔数为 -1，金额为负。最多 31 天。",
         detail_en="By Shanghai day of settling and care type. A reversal counts on its"
         " own day: -1, with negative amounts. At most 31 days.",
-        takes=wire.TotalsIn, gives=month.TotalsOut, problems=(*_BODY, "MA-1110"),
+        takes=wire.TotalsIn, gives=month.TotalsOut, problems=(*BODY, "MA-1110"),
     ),
     "reconcile_list": CallText(
         group="months", zh="上传明细并逐笔核对", en="Upload the details of a period",
@@ -267,6 +218,7 @@ TEXTS: dict[str, CallText] = {
         gives=month.StatementOut, parameters=(_MONTH, _FACILITY),
         problems=("MA-1102", "MA-4101", "MA-4201", "MA-4213"),
     ),
+    **ALERT_TEXTS,
     "checkpoint": CallText(
         group="log", zh="最新检查点", en="Latest checkpoint",
         detail_zh="C2SP 签名便条。", detail_en="A C2SP signed note.",
@@ -314,6 +266,7 @@ GROUPS = {
     "desk": ("收费窗口", "At the desk"),
     "lookup": ("查询", "Look-ups"),
     "months": ("对账", "Reconciliation"),
+    "alerts": ("提醒", "Alerts"),
     "log": ("日志与密钥", "Log and keys"),
     "health": ("运行", "Operation"),
 }

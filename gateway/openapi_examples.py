@@ -266,6 +266,41 @@ _TOTALS = Example(
     },
 )
 
+_CASE_ID = "5f0c2a9e7b1d4c3a8e6f0d1b2a394857"
+_CLAIM_ID = "65e700000000000000000000000000a1"
+
+
+def _worked(state: str, **more: Any) -> dict[str, Any]:
+    """A case after a step."""
+    closed_at = None if state == "assigned" else "2026-01-06T01:00:00Z"
+    return {
+        "case": {
+            "case_id": _CASE_ID,
+            "state": state,
+            "score": 80,
+            "assignee": "B001/officer-7",
+            "person_token": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+            "household_token": None,
+            "facility": None,
+            "alerts": 1,
+            "detectors": ["exact-repeat"],
+            "opened_at": "2026-01-05T02:14:10Z",
+            "closed_at": closed_at,
+        },
+        "recoveries": [],
+        "muted": [],
+    } | more
+
+
+_ASSIGN = Example({"to": "B001/officer-7"}, _worked("assigned"))
+_CONFIRM = Example(
+    {"note": "同一账单两次结算", "recover": [_CLAIM_ID]},
+    _worked("confirmed", recoveries=[{"settlement_id": _CLAIM_ID, "aid_fen": 5760}]),
+)
+_DISMISS = Example(
+    {"note": "已核实，两次就诊"}, _worked("dismissed", muted=["exact-repeat"])
+)
+
 EXAMPLES: dict[str, Example] = {
     "open_session": _SESSION,
     "eligibility": _ELIGIBILITY,
@@ -277,4 +312,7 @@ EXAMPLES: dict[str, Example] = {
     "reverse": _REVERSE,
     "statistics": _STATISTICS,
     "reconcile_totals": _TOTALS,
+    "assign_case": _ASSIGN,
+    "confirm_case": _CONFIRM,
+    "dismiss_case": _DISMISS,
 }

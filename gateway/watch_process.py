@@ -1,8 +1,9 @@
 """The watch as a process of its own: `python -m gateway.watch_process`.
 
 Detectors never share a processor's turn with a request: the process has a lower
-priority, and one on each machine is enough. It is told what to do as a worker is, and
-ends as a worker does.
+priority, and one on each machine is enough. Webhooks are told from here, too, by the
+one process of all machines that holds the lock. It is told what to do as a worker is,
+and ends as a worker does.
 """
 
 from __future__ import annotations
@@ -10,27 +11,36 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
+from gateway.alert_events import webhook_body
 from gateway.background import running_beside
 from gateway.child import FAILED, READY, Child, spawn
 from gateway.config import ServeSettings
 from gateway.crash_dumps import forbid_crash_dumps
 from gateway.endings import FORESEEN, MAY_PASS, sentence_of, status_of
+from gateway.keyfiles import load_party_secret_key
 from gateway.last_words import sentence_of_bug, speak_without_traceback
 from gateway.location import open_database
 from gateway.logs import configure_logs
+from gateway.webhook_sender import webhook_sender
 from gateway.wiring import wall_clock
 from gateway.worker import Place
 from gateway.worker_process import say, until_alone, until_told
+from settlement.service.watch.delivery_webhooks import Webhooks
 from settlement.service.watch.shelf import follow_rules, read_rules_shelf
 from settlement.service.watch.watcher import watch
+
+if TYPE_CHECKING:
+    from settlement.store.database import Database
 
 #: Its name among the workers.
 WATCH = "watch"
@@ -71,6 +81,24 @@ async def watching(place: Place, settings: ServeSettings) -> AsyncIterator[None]
         await child.end(_END_WITHIN_S)
 
 
+@asynccontextmanager
+async def _delivering(
+    database: Database, data_dir: Path, *, on_fault: Callable[[], None]
+) -> AsyncIterator[None]:
+    """Tell webhooks of alerts as long as the block; of all machines one does."""
+    async with webhook_sender(wall_clock) as send:
+        webhooks = Webhooks(
+            database,
+            sealing_key=load_party_secret_key(data_dir),
+            render=webhook_body,
+            send=send,
+            now=wall_clock,
+            fraction=random.random,
+        )
+        async with running_beside(webhooks.run(), name="webhooks", on_fault=on_fault):
+            yield
+
+
 async def _run(order: dict[str, str | None]) -> None:
     stop = asyncio.Event()
     await until_told(stop)
@@ -80,6 +108,7 @@ async def _run(order: dict[str, str | None]) -> None:
         async with open_database(data_dir, order["dsn"], max_size=3) as database:
             shelf = await read_rules_shelf(database)
             async with (
+                _delivering(database, data_dir, on_fault=stop.set),
                 running_beside(
                     follow_rules(shelf, database), name="rules", on_fault=stop.set
                 ),

@@ -160,7 +160,7 @@ def parse_reversal(
     today: date = date.max,
 ) -> ReversalRequest:
     """Read the body of a reversal: by settlement id, or by original key and card."""
-    parsed = _parse(ReversalIn, raw, today)
+    parsed = parsed_body(ReversalIn, raw, today)
     faults = Faults()
     duplicate_keys(raw, faults)
     card = None if parsed.card is None else _card(parsed.card, faults)
@@ -189,7 +189,7 @@ def parse_reversal(
 
 def parse_search(raw: bytes) -> dict[str, Any]:
     """Read a search: only the fields given, `card` as `Card`, days as `date`."""
-    parsed = _parse(SearchIn, raw)
+    parsed = parsed_body(SearchIn, raw)
     faults = Faults()
     duplicate_keys(raw, faults)
     query: dict[str, Any] = {
@@ -207,7 +207,7 @@ def parse_search(raw: bytes) -> dict[str, Any]:
 
 def parse_statistics(raw: bytes) -> StatisticsQuery:
     """Read what is to be counted."""
-    parsed = _parse(StatisticsIn, raw)
+    parsed = parsed_body(StatisticsIn, raw)
     faults = Faults()
     duplicate_keys(raw, faults)
     first, last = parse_month(parsed.months.first), parse_month(parsed.months.last)
@@ -229,7 +229,7 @@ def parse_statistics(raw: bytes) -> StatisticsQuery:
 
 def parse_totals(raw: bytes, *, today: date) -> AskedTotals:
     """Read a hospital's own totals, each day and care type once."""
-    parsed = _parse(TotalsIn, raw, today)
+    parsed = parsed_body(TotalsIn, raw, today)
     faults = Faults()
     duplicate_keys(raw, faults)
     first = _day(parsed.first, "from", faults)
@@ -260,7 +260,7 @@ def _span_fault(first: date, last: date, today: date) -> str | None:
 
 def parse_session(raw: bytes, *, today: date = date.max) -> str:
     """Read the body of a session request; returns the operator's opaque id."""
-    parsed = _parse(SessionIn, raw, today)
+    parsed = parsed_body(SessionIn, raw, today)
     faults = Faults()
     duplicate_keys(raw, faults)
     if holds_identity(parsed.operator, None, today):
@@ -270,7 +270,8 @@ def parse_session(raw: bytes, *, today: date = date.max) -> str:
     return parsed.operator
 
 
-def _parse(model: type[_Model], raw: bytes, today: date = date.max) -> _Model:
+def parsed_body(model: type[_Model], raw: bytes, today: date = date.max) -> _Model:
+    """The body as its model reads it; raises with every fault of it."""
     try:
         return model.model_validate_json(raw)
     except ValidationError as invalid:

@@ -17,6 +17,7 @@ from crypto.record import Sealer
 from crypto.tokens import Tokenizer
 from eligibility_cache.follower import Follower
 from eligibility_cache.store import EligibilityCache
+from gateway.alerts import Alerts
 from gateway.background import nobody_told, running_beside
 from gateway.mark_file import CheckpointMark
 from gateway.reconciliation import Reconciliation
@@ -93,6 +94,7 @@ class Gateway:
     lookups: Lookups
     statistics_use_case: AskStatistics
     reconciliation: Reconciliation
+    alerts: Alerts
     log: LogReader
     health: Health
     sequencer: Sequencer
@@ -264,6 +266,7 @@ async def open_gateway(
         lookups=Lookups(database, tokenizer),
         statistics_use_case=AskStatistics(database, renderer),
         reconciliation=Reconciliation(database, data_dir),
+        alerts=Alerts(database, wall_clock),
         log=LogReader(nodes, publisher.guard_from_now),
         health=Health(
             database=database,
@@ -290,6 +293,7 @@ async def open_gateway(
             running_beside(
                 follow_rules(alert_rules, database), name="rules", on_fault=on_fault
             ),
+            running_beside(gateway.alerts.hub.run(), name="streams", on_fault=on_fault),
             running_beside(_keep_months(months), name="months"),
             running_beside(
                 publisher.watch(nodes, sequencer.stop), name="watch", on_fault=on_fault

@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from gateway.alert_documents import alert_document, alert_text
+from gateway.cli.alerts_webhook import webhook
 from gateway.cli.policy_view import console_for_tables
 from gateway.location import json_option, location_options, open_database
 from settlement.service.watch.work import AlertSearch, ListedAlert, list_alerts
@@ -18,6 +19,9 @@ from settlement.service.watch.work import AlertSearch, ListedAlert, list_alerts
 @click.group()
 def alerts() -> None:
     """Repeat claims and their like: what detectors found, and working it off."""
+
+
+alerts.add_command(webhook)
 
 
 @alerts.command("list", epilog="Example: medaid alerts list --json")

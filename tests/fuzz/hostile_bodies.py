@@ -228,6 +228,28 @@ TOTALS = Shape(
         ],
     },
 )
+#: Of alerts, where a facility asks in vain: for the parsers alone.
+ASSIGN = Shape(
+    path="/v1/alert-cases/{case}/assign",
+    kinds={"to": Kind.OPAQUE, "note": Kind.OPAQUE},
+    required=frozenset({"to"}),
+    nullable=frozenset({"note"}),
+    sound=lambda: {"to": "B001/win-01", "note": "urgent"},
+)
+CONFIRM = Shape(
+    path="/v1/alert-cases/{case}/confirm",
+    kinds={"note": Kind.OPAQUE, "recover": Kind.WORD},
+    required=frozenset({"note"}),
+    nullable=frozenset(),
+    sound=lambda: {"note": "twice", "recover": "all"},
+)
+DISMISS = Shape(
+    path="/v1/alert-cases/{case}/dismiss",
+    kinds={"note": Kind.OPAQUE},
+    required=frozenset({"note"}),
+    nullable=frozenset(),
+    sound=lambda: {"note": "two visits"},
+)
 SHAPES = (BILL, QUOTE, ELIGIBILITY, REVERSAL, SEARCH, SESSION, STATISTICS, TOTALS)
 #: Where a number that is stored in clear could hide.
 _STORED_CLEAR = {

@@ -18,6 +18,9 @@ from datetime import date
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
+
+from multidict import MultiDict
 
 from crypto.add_checkpoint import AddCheckpoint, parse_add_checkpoint
 from crypto.checkpoint import parse_checkpoint, verify_checkpoint
@@ -67,6 +70,14 @@ from gateway.wire import (
     parse_statistics,
     parse_totals,
 )
+from gateway.wire_alerts import (
+    parse_assign,
+    parse_confirm,
+    parse_dismiss,
+    parse_resume,
+    parse_wanted_alerts,
+    parse_wanted_cases,
+)
 from settlement.domain.bill import Bill, bill_faults
 from settlement.domain.calendar import rfc3339
 from settlement.domain.errors import RequestRefused
@@ -76,7 +87,10 @@ from settlement.domain.policy.tree import read_tree
 from settlement.domain.roster import RosterRefusedError
 from tests.crypto import fixed, format_vectors
 from tests.fuzz.hostile_bodies import (
+    ASSIGN,
     BILL,
+    CONFIRM,
+    DISMISS,
     ELIGIBILITY,
     REVERSAL,
     SEARCH,
@@ -284,6 +298,19 @@ def _two_histories() -> list[bytes]:
     ]
 
 
+def _alert_queries(raw: bytes) -> object:
+    """What stands in the addresses of alerts, and the header of a stream."""
+    text = raw.decode(errors="replace")
+    query = MultiDict(parse_qsl(text, keep_blank_values=True))
+    found = []
+    for parse in (parse_wanted_alerts, parse_wanted_cases, partial(parse_resume, text)):
+        try:
+            found.append(parse(query))
+        except RequestRefused as refused:
+            found.append(refused.reason)
+    return found
+
+
 PARSERS = (
     Parser("bill", _bill, (RequestRefused,), partial(_bodies, BILL), _bill_text, 8),
     _wire("eligibility", parse_eligibility, ELIGIBILITY),
@@ -292,6 +319,12 @@ PARSERS = (
     _wire("statistics", parse_statistics, STATISTICS),
     _wire("totals", partial(parse_totals, today=date.max), TOTALS),
     _wire("session", parse_session, SESSION),
+    _wire("assign", partial(parse_assign, today=date.max), ASSIGN),
+    _wire("confirm", partial(parse_confirm, today=date.max), CONFIRM),
+    _wire("dismiss", partial(parse_dismiss, today=date.max), DISMISS),
+    Parser("alert queries", _alert_queries, (RequestRefused,),
+           lambda: [b"state=all&after=7&limit=10", b"detector=too-soon&case_id=" +
+                    b"0f" * 16, b"after=12", b"17"]),
     Parser("headers", _headers, (RequestRefused,),
            lambda: [b"k-1", b"2026-01-05T02:14:09Z", b"zh-CN,en;q=0.9"]),
     Parser("route", _route, (RequestRefused,),

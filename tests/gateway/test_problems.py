@@ -16,14 +16,10 @@ OF_MONTHS = {
     "MA-4202", "MA-4203", "MA-4205", "MA-4206", "MA-4207", "MA-4208", "MA-4209",
     "MA-4210", "MA-4211", "MA-4214", "MA-4220",
 }  # fmt: skip
-#: Of working alerts off, which only commands do.
-OF_CASES = {"MA-4108", "MA-4109"}
 #: Of hospitals' lists, which come by a call: all but a file larger than it takes.
 OF_LISTS = {code for code in REASONS if "MA-63" <= code < "MA-65"} - {"MA-6302"}
 #: Of roster files, policy packs, proofs and commands: never on the wire.
-ELSEWHERE = (
-    OF_CASES | OF_MONTHS | {code for code in REASONS if code >= "MA-6"} - OF_LISTS
-)
+ELSEWHERE = OF_MONTHS | {code for code in REASONS if code >= "MA-6"} - OF_LISTS
 
 
 def test_every_reason_has_one_place() -> None:

@@ -22,6 +22,7 @@ from tests.gateway.desk import ControlledUseCases, register, running_edge
 from tests.security.conftest import Callers, District
 
 FACILITY, PUBLIC, ALL_ROLES, SIGNED = "facility", "public", "all roles", "signed"
+OVERSEERS, STAFF = "overseers", "staff"
 #: Who may use each call.
 WHO = {
     "open_session": SIGNED,
@@ -40,6 +41,14 @@ WHO = {
     "reconcile_month": ALL_ROLES,
     "reconcile_differences": ALL_ROLES,
     "reconcile_statement": ALL_ROLES,
+    "alerts": OVERSEERS,
+    "alert_stream": OVERSEERS,
+    "alert": OVERSEERS,
+    "alert_cases": OVERSEERS,
+    "alert_case": OVERSEERS,
+    "assign_case": STAFF,
+    "confirm_case": STAFF,
+    "dismiss_case": STAFF,
     "checkpoint": PUBLIC,
     "tile": PUBLIC,
     "keys": PUBLIC,
@@ -51,6 +60,10 @@ WHO = {
 }
 #: Calls about a month that nobody has opened here: who may ask is told so.
 OF_MONTHS = ("reconcile_month", "reconcile_differences", "reconcile_statement")
+#: Calls about an alert or a case that is not there: who may ask is told so.
+OF_NOTHING = {"alert": "MA-4101"} | dict.fromkeys(
+    ("alert_case", "assign_case", "confirm_case", "dismiss_case"), "MA-4108"
+)
 #: Calls whose address holds the id of one party's object.
 BY_ID = ("settlement", "record", "proof")
 SEE_ALL = ("B101", "O101", "A101")
@@ -82,6 +95,7 @@ def request_of(name: str, own: Settled) -> tuple[str, str, bytes | None]:
     call = _PATHS[name]
     path = call.path.replace("{id}", own.id).replace("{path}", "0/000.p/1")
     path = path.replace("{period}", DAY[:7])
+    path = path.replace("{alert}", "0" * 32).replace("{case}", "0" * 32)
     bodies: dict[str, object] = {
         "open_session": {"operator": "win-01"},
         "eligibility": {"card": card(own.person), "service_date": DAY},
@@ -91,6 +105,9 @@ def request_of(name: str, own: Settled) -> tuple[str, str, bytes | None]:
         "reverse": {"settlement_id": own.id, "reason": "mistake"},
         "statistics": {"months": {"from": DAY[:7], "to": DAY[:7]}},
         "reconcile_totals": {"from": DAY, "to": DAY, "totals": []},
+        "assign_case": {"to": "O101/win-01"},
+        "confirm_case": {"note": "twice", "recover": "all"},
+        "dismiss_case": {"note": "two visits"},
     }
     if name == "reconcile_statement":
         path += "?facility=H101"
@@ -113,7 +130,17 @@ async def send(desk: Desk, name: str, own: Settled, token: str | None) -> Answer
         headers["Content-Type"] = "text/plain" if is_list else JSON
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
+    if name == "alert_stream":
+        return await begun(desk, path, headers)
     return await desk.raw(method, path, body, headers)
+
+
+async def begun(desk: Desk, path: str, headers: dict[str, str]) -> Answer:
+    """The beginning of an answer that has no end."""
+    async with desk.http.get(desk.url + path, headers=headers) as response:
+        is_stream = response.status == 200
+        body = b"" if is_stream else await response.read()
+        return Answer(response.status, response.headers, body)
 
 
 async def dead_tokens(
@@ -148,7 +175,12 @@ def test_every_call_stands_in_the_table() -> None:
 async def test_roles(name: str, district: District, callers: Callers) -> None:
     """Each role's status at each call; 401 without a token, 403 for another role."""
     own = await settled(callers["H101"], district.sandbox.tekun())
-    may = {FACILITY: ("H101",), ALL_ROLES: ("H101", *SEE_ALL)}.get(WHO[name], ())
+    may = {
+        FACILITY: ("H101",),
+        ALL_ROLES: ("H101", *SEE_ALL),
+        OVERSEERS: SEE_ALL,
+        STAFF: ("B101", "O101"),
+    }.get(WHO[name], ())
     for code in ("H101", *SEE_ALL):
         desk = callers[code]
         if name == "open_session":
@@ -159,6 +191,8 @@ async def test_roles(name: str, district: District, callers: Callers) -> None:
             assert answer.status == 200, (code, answer.body)
         elif name in OF_MONTHS:
             assert (answer.status, answer.code) == (404, "MA-4201"), code
+        elif code in may and name in OF_NOTHING:
+            assert (answer.status, answer.code) == (404, OF_NOTHING[name]), code
         elif code in may:
             assert answer.status in {200, 201}, (code, answer.body)
         else:
