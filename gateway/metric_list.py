@@ -253,6 +253,25 @@ _LOG = (
         "Violations that check-books found then.",
     ),
 )
+_ALERTS = (
+    _gauge("medaid_alert_streams", "livesum", "Streams of alerts open."),
+    _counter(
+        "medaid_alert_streams_slow_total",
+        "Streams ended because they were not read in time.",
+    ),
+    _counter("medaid_alert_stream_events_total", "Alert events read for streams."),
+    _gauge(
+        "medaid_alert_webhook_waiting",
+        "livemax",
+        "Alert events that wait for the webhook furthest behind.",
+    ),
+    _gauge(
+        "medaid_alert_webhook_oldest_seconds",
+        "livemax",
+        "Age of the oldest event that waits for a webhook; 0 without any.",
+    ),
+    _gauge("medaid_alert_webhooks_paused", "livemax", "Webhooks that are paused."),
+)
 _MACHINE = (
     _gauge("medaid_ready", "livemin", "1 where every worker can settle."),
     _gauge(
@@ -306,7 +325,9 @@ _MACHINE = (
     ),
 )
 #: Kept by every worker.
-METRICS = (*_REQUESTS, *_SETTLING, *_DATABASE, *_ROSTER, *_LOG, *_MACHINE)
+METRICS = (
+    *_REQUESTS, *_SETTLING, *_DATABASE, *_ROSTER, *_LOG, *_ALERTS, *_MACHINE,
+)  # fmt: skip
 #: Kept by the process that started them.
 SUPERVISOR_METRICS = (
     _gauge("medaid_workers_wanted", "livemax", "Workers that should run."),

@@ -20,10 +20,18 @@ from typing import TYPE_CHECKING
 
 from gateway.background import ENDED, running_beside
 from gateway.books_stamp import read_stamp
+from gateway.in_time import in_time
 from gateway.logs import REPEATS
 from gateway.tls import TlsFault, certificate_ends
+from settlement.domain.errors import RequestRefused
 from settlement.service.findings import KINDS
 from settlement.service.signatures import REFUSALS
+from settlement.service.watch.hooks import hooks
+from settlement.store.errors import (
+    BatchConflictError,
+    BatchRefusedError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,6 +47,14 @@ _log = logging.getLogger(__name__)
 
 COUNT_EVERY_S = 1.0
 LOOK_EVERY_S = 5.0
+#: A database that hangs holds up no look.
+_HOOKS_WITHIN_S = 2.0
+_AWAY = (
+    RequestRefused,
+    StoreUnavailableError,
+    BatchConflictError,
+    BatchRefusedError,
+)
 _PAGE = resource.getpagesize()
 
 
@@ -72,6 +88,7 @@ class Report:
             self._settled()
             self._access()
             self._database()
+            self._streams()
             self._process()
             self._work()
             asleep = loop.time()
@@ -87,6 +104,7 @@ class Report:
                 self._work()
                 self._seen(await self._gateway.health.look())
                 await asyncio.to_thread(self._read_files)
+                await self._webhooks()
             except (OSError, TlsFault) as error:
                 # Our own sentence, or the system's: neither quotes a request.
                 _log.warning("report.failed", extra={"reason": str(error)})
@@ -186,6 +204,27 @@ class Report:
             say("medaid_roster_version", roster.version)
             as_of = datetime.fromisoformat(roster.as_of)
             say("medaid_roster_as_of_timestamp_seconds", as_of.timestamp())
+
+    def _streams(self) -> None:
+        """Who listens to alerts."""
+        streams, hub = self.edge.streams, self._gateway.alerts.hub
+        self.metrics.say("medaid_alert_streams", len(streams))
+        self.metrics.total("medaid_alert_streams_slow_total", streams.too_slow)
+        self.metrics.total("medaid_alert_stream_events_total", hub.events)
+
+    async def _webhooks(self) -> None:
+        """How far behind webhooks are; of a database that is away nothing."""
+        try:
+            found = await in_time(hooks(self._gateway.database), _HOOKS_WITHIN_S)
+        except _AWAY:
+            return
+        running = [hook for hook in found if hook.is_on]
+        since = [hook.oldest_at.timestamp() for hook in running if hook.oldest_at]
+        say = self.metrics.say
+        say("medaid_alert_webhook_waiting", max((h.lag for h in running), default=0))
+        age_s = self._now() - min(since) if since else 0
+        say("medaid_alert_webhook_oldest_seconds", max(0, age_s))
+        say("medaid_alert_webhooks_paused", len(found) - len(running))
 
     def _process(self) -> None:
         """This process itself."""

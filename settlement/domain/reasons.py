@@ -242,7 +242,7 @@ REASONS = _reasons(
                   " reception centre.")),
     _decided("MA-2209", "与此前的结算相近，需要核对后确认。",
              "It resembles an earlier claim and has to be confirmed.",
-             Text("请核对患者本人和病历，属实的填写确认原因（confirm_reason）后新开一笔。",
+             Text("请核对患者本人和病历，属实的填写确认原因后新开一笔。",
                   "Check the patient and the chart; where it is right, settle under a new"
                   " key with confirm_reason."),
              retry=True),
@@ -295,8 +295,7 @@ REASONS = _reasons(
                 "Nothing was reversed. Retry the settlement under its own key, or have"
                 " the IT department ask the gateway's staff on duty.")),
     Reason("MA-4108", Text("没有这个案件。", "There is no such case."),
-           Text("请用 medaid alerts list 核对案件编号。",
-                "Look its id up with medaid alerts list.")),
+           Text("请核对案件编号。", "Check the id of the case.")),
     Reason("MA-4109", Text("案件已办结，不能再改。",
                            "The case is closed and changes no more."),
            Text("新的提醒会归入新的案件。", "New alerts gather in a new case.")),

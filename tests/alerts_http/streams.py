@@ -49,7 +49,8 @@ class Listener:
 
     async def events(self) -> AsyncIterator[Event]:
         """Until it ends; raises what the connection raises."""
-        what, data = "message", []
+        what = "message"
+        data: list[str] = []
         async for raw in self.response.content:
             line = raw.decode().removesuffix("\n")
             name, _, value = line.partition(":")

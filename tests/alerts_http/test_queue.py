@@ -39,7 +39,7 @@ async def test_pages_have_each_alert_once(room: Room) -> None:
     desk = room.desks["A001"]
     await put_alerts(room.database, CLAIM, 25)
     seen: list[int] = []
-    after = 0
+    after: int | None = 0
     while after is not None:
         answer = await desk.get(f"/v1/alerts?limit=10&after={after}")
         AlertsOut.model_validate_json(answer.body, strict=True)
@@ -113,6 +113,7 @@ async def test_one_alert_and_one_case(room: Room) -> None:
 
         assert opened.json()["case_id"] == listed["case_id"] == case.hex()
         assert [each["settlement_id"] for each in opened.json()["claims"]] == [CLAIM]
+    desk = room.desks["B001"]
     for wanted in ("0" * 32, "x", case.hex().upper(), "%00", case.hex()[:-1]):
         none = await desk.get(f"/v1/alert-cases/{wanted}")
         no_alert = await desk.get(f"/v1/alerts/{wanted}")

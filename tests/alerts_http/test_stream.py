@@ -82,6 +82,7 @@ async def test_nothing_is_lost_or_doubled_over_cuts(
         begun = last = stream.last_id or 0
 
     async def make() -> int:
+        newest = begun
         for size in range(1, 31):
             newest = (await put_alerts(books, claim, size))[-1]
             await asyncio.sleep(0.02)

@@ -55,7 +55,7 @@ async def test_killed_between_answer_and_cursor(
         said = await asyncio.to_thread(
             webhook, watched, "add", "B001", receiver.url, "--key-out", str(secret)
         )
-        shot = []
+        shot: list[str] = []
 
         async def shoot(_request: web.BaseRequest) -> web.StreamResponse:
             if len(shot) < 3:
@@ -115,7 +115,6 @@ def test_what_cannot_be_a_hook_is_said_in_a_sentence(
     stands = tmp_path / "secret.json"
     stands.write_text("mine")
     place = ("--data-dir", str(watched.sandbox.data_dir))
-    over = ("--key-out", str(stands))
     for arguments, sentence in (
         (("add", "H001", "https://example.org/"), "there is no bureau H001"),
         (("add", "B001", "http://example.org/"), "an address is https"),

@@ -146,6 +146,7 @@ async def test_an_hour_down_loses_nothing(post: Post) -> None:
         receiver.behave = answers(503)
         ids = await post.put(40)
         failures, began = 0, post.clock()
+        state = await post.state(hook.id)
         while post.clock() - began < timedelta(hours=1):
             failures += 1
             state = await post.tried(hook.id, failures)

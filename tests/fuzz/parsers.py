@@ -302,7 +302,7 @@ def _alert_queries(raw: bytes) -> object:
     """What stands in the addresses of alerts, and the header of a stream."""
     text = raw.decode(errors="replace")
     query = MultiDict(parse_qsl(text, keep_blank_values=True))
-    found = []
+    found: list[object] = []
     for parse in (parse_wanted_alerts, parse_wanted_cases, partial(parse_resume, text)):
         try:
             found.append(parse(query))

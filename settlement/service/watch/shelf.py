@@ -100,7 +100,7 @@ async def follow_rules(shelf: RulesShelf, database: Database) -> None:
                         seen = state
         except (StoreUnavailableError, BatchConflictError, BatchRefusedError):
             pass  # the next look tries again
-        except RulesError:
-            _log.exception("alerts.rules_refused")
+        except RulesError as fault:
+            _log.error("alerts.rules_refused", extra={"fault": type(fault).__name__})
             seen = state
         await asyncio.sleep(LOOK_EVERY_S)
