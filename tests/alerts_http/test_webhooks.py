@@ -38,6 +38,7 @@ from settlement.service.watch.hooks import (
     url_fault,
 )
 from settlement.service.watch.webhook_signing import secret_of, secret_text
+from settlement.store.alert_delivery import note_taken
 from settlement.store.database import Database
 from tests.alerts_http.receivers import answers, receiving
 from tests.alerts_http.rooms import CLAIM, furnish
@@ -122,8 +123,14 @@ async def post(database: Database, monkeypatch: pytest.MonkeyPatch) -> Post:
 
 async def test_messages_are_signed_in_order_and_once(post: Post) -> None:
     """By Standard Webhooks; the secret is the one that was shown; nothing of before."""
+
+    async def take_time(_request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(0.05)  # longer than from one look to the next
+        return web.Response(status=204)
+
     await post.put(3)
     async with receiving() as receiver, post.delivering():
+        receiver.behave = take_time
         hook = await post.hook(receiver.url)
         ids = await post.put(30)
         state = await post.even(hook.id)
@@ -150,6 +157,8 @@ async def test_an_hour_down_loses_nothing(post: Post) -> None:
         while post.clock() - began < timedelta(hours=1):
             failures += 1
             state = await post.tried(hook.id, failures)
+            await asyncio.sleep(0.1)
+            assert len(receiver.got) == failures  # nothing before its time
             assert state.next_at - post.clock() <= timedelta(hours=1)
             post.clock.instant = state.next_at
         assert state.cursor + 1 == int(ids[0].removeprefix("evt_"))
@@ -330,6 +339,22 @@ async def test_one_of_two_machines_delivers(post: Post) -> None:
 
     assert receiver.ids == ids
     assert receiver.most_at_once == 1
+
+
+async def test_a_cursor_is_moved_from_where_it_was_read(post: Post) -> None:
+    """Who has lost the lock and does not know it moves nothing."""
+    hook = await post.hook("https://example.org/a")
+    before = (await post.state(hook.id)).cursor
+    await post.put(3)
+    async with post.database.pool.acquire() as session:
+        assert await note_taken(session, hook.id, before, before + 2, "answered 200")
+        assert not await note_taken(session, hook.id, before, before + 1, "late")
+    await switch_hook(post.database, hook.id, is_on=False, now=post.clock())
+    async with post.database.pool.acquire() as session:
+        assert not await note_taken(session, hook.id, before + 2, before + 3, "paused")
+
+    # What was taken before the pause was known is not sent again.
+    assert (await post.state(hook.id)).cursor == before + 3
 
 
 async def test_a_paused_and_a_removed_hook_are_told_nothing(post: Post) -> None:
