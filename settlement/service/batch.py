@@ -60,7 +60,7 @@ class Batch:
                 settling.accumulators() | reversing.accumulators()
             )
         )
-        await settling.recall(reversing.originals())
+        await settling.recall(reversing.undone())
         began = perf_counter()
         leaves = reversing.undo(totals) + settling.adjudicate(totals)
         self.sealing_s = perf_counter() - began

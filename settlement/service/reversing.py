@@ -210,9 +210,12 @@ class Reversing:
             for row in posted
         }
 
-    def originals(self) -> frozenset[bytes]:
-        """Ids of the settlements that this batch undoes."""
-        return frozenset(undo.original.id for undo in self._undos)
+    def undone(self) -> dict[bytes, tuple[datetime, str]]:
+        """When and why settlements are undone in this batch, by id."""
+        return {
+            undo.original.id: (undo.claim.when.settled_at, undo.claim.order.reason)
+            for undo in self._undos
+        }
 
     def undo(self, totals: Totals) -> list[Leaf]:
         """Take back what was posted, and make each reversal's record."""

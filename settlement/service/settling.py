@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from settlement.domain.bill import BillFault
 from settlement.domain.calendar import shanghai_day
@@ -11,7 +12,6 @@ from settlement.domain.decision import AccumulatorKey, Adjudication, Text
 from settlement.domain.decline import decline
 from settlement.domain.eligibility import Window, refusal
 from settlement.domain.errors import RequestRefused
-from settlement.domain.watch.seen import WATCHED_REASONS
 from settlement.service import content
 from settlement.service.claims import Claim, SettleClaim
 from settlement.service.desk import ClaimFailedError, Desk, Leaf
@@ -235,8 +235,8 @@ class Settling:
             for key in undecided.keys
         }
 
-    async def recall(self, undone: Collection[bytes]) -> None:
-        """Read what the persons had settled before; without those `undone` here."""
+    async def recall(self, undone: Mapping[bytes, tuple[datetime, str]]) -> None:
+        """Read what the persons had before; `undone` in this batch: when and why."""
         claims = [undecided.claim for undecided in self._undecided]
         await self._watch.recall(self._ledger, claims, undone)
 
@@ -260,9 +260,9 @@ class Settling:
         if person is None:
             raise ValueError("an undecided claim has no person")
         used = totals.used(person.token, undecided.keys)
-        result = self._decide(undecided, used)
+        result, alerts = self._decide(claim, undecided.categories, used)
         if not result.approved:
-            self._conclude(claim, result, alerts=undecided.alerts)
+            self._conclude(claim, result, alerts=alerts)
             return None
         for posting in result.postings:
             totals.post(claim.id, person.token, posting)
@@ -276,31 +276,34 @@ class Settling:
             self._desk.random,
         )
         body = self._desk.renderer.decision(
-            _outcome(claim, result, undecided.alerts, None)
+            _outcome(claim, result, undecided.alerts + alerts, None)
         )
         return Leaf(claim, record, body)
 
     def _decide(
-        self, undecided: _Undecided, used: dict[AccumulatorKey, int]
-    ) -> Adjudication:
+        self,
+        claim: SettleClaim,
+        categories: tuple[str, ...],
+        used: dict[AccumulatorKey, int],
+    ) -> tuple[Adjudication, tuple[Alert, ...]]:
         """What the policy gives, the patient was told, and the detectors say."""
-        claim = undecided.claim
         result = claim.pack.pack.adjudicate(
             claim.bill,
-            undecided.categories,
+            categories,
             used,
             claim.caller.facility_level,
             settled_on=shanghai_day(claim.when.settled_at),
         )
+        if not result.approved:
+            self._watch.note(claim, result)
+            return result, ()
         expected = claim.bill.expected_aid_fen
-        if result.approved and expected is not None and expected != result.aid_fen:
-            return _declined(claim, result, "MA-2204")
-        if result.approved:
-            verdict = self._watch.judge(claim, result)
-            undecided.alerts += verdict.alerts
-            if verdict.refusal is not None:
-                return _declined(claim, result, verdict.refusal)
-        return result
+        if expected is not None and expected != result.aid_fen:
+            return _declined(claim, result, "MA-2204"), ()
+        verdict = self._watch.judge(claim, result)
+        if verdict.refusal is not None:
+            result = _declined(claim, result, verdict.refusal)
+        return result, verdict.alerts
 
     def _note_diagnoses(self, claim: SettleClaim) -> None:
         codes, days = list(claim.bill.diagnoses), claim.bill.prescription_days
@@ -308,12 +311,12 @@ class Settling:
             self.diagnoses.append(rows.DiagnosisRow(claim.id, codes, days))
 
     def watched_declines(self) -> list[bytes]:
-        """Declines of persons of the roster that a detector asks about, in order."""
+        """Declines that a detector asks about, in order."""
         return [
             decided.claim.id
             for decided in self._decided
-            if decided.claim.person is not None
-            and decided.result.reason in WATCHED_REASONS
+            if not decided.result.approved
+            and self._watch.concerns(decided.claim, decided.result)
         ]
 
     def rows(self, index_of: Callable[[bytes], int | None]) -> list[rows.SettlementRow]:

@@ -232,7 +232,15 @@ async def order_recoveries(
     at: datetime,
     by: str,
 ) -> list[tuple[bytes, int]]:
-    """Ask aid back for settlements of a case that stand; id and aid of each."""
+    """Ask aid back for settlements of a case that stand; id and aid of each.
+
+    They are locked first, in the order of a batch that reverses: a reversal comes
+    before, and then nothing is asked back, or after, and then the watch sees it.
+    """
+    await session.execute(
+        "SELECT FROM settlement WHERE id = ANY($1::bytea[]) ORDER BY id FOR SHARE",
+        list(settlements),
+    )
     found = await session.fetch(
         "INSERT INTO aid_recovery (settlement_id, case_id, facility_id, aid_fen,"
         " ordered_at, ordered_by)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,12 +50,18 @@ class HeldAlert:
     """An alert as it stands, and the case that it is in."""
 
     alert: StoredAlert
+    state: str
     case_id: bytes | None
+    case_state: str | None
 
 
-async def alerts_of(session: Session, subjects: Sequence[bytes]) -> list[HeldAlert]:
-    """All alerts about subjects, withdrawn and muted ones included."""
-    found = await session.fetch(statement("alerts_of_subjects"), list(subjects))
+async def alerts_touched(
+    session: Session, subjects: Sequence[bytes], claims: Collection[bytes]
+) -> list[HeldAlert]:
+    """Alerts about subjects that hold one of the claims, whatever their state."""
+    found = await session.fetch(
+        statement("alerts_touched"), list(subjects), list(claims)
+    )
     return [
         HeldAlert(
             StoredAlert(
@@ -69,10 +75,20 @@ async def alerts_of(session: Session, subjects: Sequence[bytes]) -> list[HeldAle
                 is_withdrawn=row["state"] == "withdrawn",
                 order=row["no"],
             ),
+            row["state"],
             row["case_id"],
+            row["case_state"],
         )
         for row in found
     ]
+
+
+async def taken_ids(session: Session, ids: Collection[bytes]) -> set[bytes]:
+    """Which of these ids an alert has already."""
+    found = await session.fetch(
+        "SELECT id FROM alert WHERE id = ANY($1::bytea[])", list(ids)
+    )
+    return {row["id"] for row in found}
 
 
 async def muted_pairs(
@@ -93,6 +109,13 @@ async def all_muted(session: Session) -> set[tuple[str, bytes]]:
         "SELECT detector, subject FROM alert_mute WHERE muted_at IS NOT NULL"
     )
     return {(row["detector"], row["subject"]) for row in found}
+
+
+async def close_recovered(
+    session: Session, undone: Collection[bytes], at: datetime
+) -> None:
+    """Close confirmed cases of which all aid asked back was given back."""
+    await session.execute(statement("close_recovered"), list(undone), at)
 
 
 async def insert_alerts(
@@ -160,10 +183,14 @@ async def put_events(
 async def gathering_cases(
     session: Session, subjects: Sequence[bytes]
 ) -> dict[bytes, bytes]:
-    """The open case of each subject that has one."""
+    """The open case of each subject that has one, locked until the transaction ends.
+
+    So that nobody closes it before what is put into it can be seen.
+    """
     found = await session.fetch(
         "SELECT subject, id FROM alert_case"
-        " WHERE subject = ANY($1::bytea[]) AND state IN ('new', 'assigned')",
+        " WHERE subject = ANY($1::bytea[]) AND state IN ('new', 'assigned')"
+        " ORDER BY id FOR NO KEY UPDATE",
         list(subjects),
     )
     return {row["subject"]: row["id"] for row in found}

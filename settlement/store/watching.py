@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,7 +35,8 @@ class NewClaim(NamedTuple):
     service_start: date
     service_end: date
     occurred_at: datetime
-    settled_at: datetime
+    decided_at: datetime
+    """When it was settled, declined, or undone: whichever came last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,22 @@ class News:
 
     claims: tuple[NewClaim, ...]
     cursor: Cursor
+    is_full: bool
+    """Whether more may wait behind it."""
 
 
 class PersonSpan(NamedTuple):
     """One person's claims that began between two days, ends included."""
 
     person: bytes
+    since: date
+    until: date
+
+
+class HouseholdSpan(NamedTuple):
+    """One household's claims that began between two days, ends included."""
+
+    household: bytes
     since: date
     until: date
 
@@ -102,7 +113,46 @@ async def read_news(session: Session, cursor: Cursor, limit: int) -> News:
         leaves[-1]["log_index"] + 1 if leaves else cursor.log_index,
         declines[-1]["seq"] if declines else cursor.decline_seq,
     )
-    return News(tuple(claims), after)
+    is_full = len(leaves) >= limit or len(declines) >= limit
+    return News(tuple(claims), after, is_full)
+
+
+async def has_news(session: Session) -> bool:
+    """Whether anything has come since the cursor; locks and writes nothing."""
+    is_there: bool = await session.fetchval(
+        "SELECT EXISTS (SELECT FROM log_head h WHERE h.size > c.log_index)"
+        " OR EXISTS (SELECT FROM watched_decline w WHERE w.seq > c.decline_seq)"
+        " FROM watch_cursor c"
+    )
+    return is_there
+
+
+async def skipped_before(
+    session: Session, instant: datetime, limit: int
+) -> list[NewClaim]:
+    """Claims that were skipped before an instant, at most so many."""
+    found = await session.fetch(statement("watch_again"), instant, limit)
+    return [_new(row) for row in found]
+
+
+async def put_skipped(
+    session: Session, ids: Collection[bytes], fault: str, at: datetime
+) -> None:
+    """Keep claims for another time; one that is kept already keeps its place behind."""
+    await session.execute(
+        "INSERT INTO watch_skipped SELECT unnest($1::bytea[]), $2, $3"
+        " ON CONFLICT (settlement_id) DO UPDATE SET fault = $2, skipped_at = $3",
+        sorted(ids),
+        fault,
+        at,
+    )
+
+
+async def drop_skipped(session: Session, ids: Collection[bytes]) -> None:
+    """They were looked at."""
+    await session.execute(
+        "DELETE FROM watch_skipped WHERE settlement_id = ANY($1::bytea[])", sorted(ids)
+    )
 
 
 async def behind(session: Session) -> int:
@@ -149,12 +199,23 @@ async def claims_of_operators(
     return claims
 
 
+async def households_of(
+    session: Session, persons: Collection[bytes]
+) -> list[tuple[bytes, bytes]]:
+    """Persons, each with the households that a window of theirs names."""
+    found = await session.fetch(statement("watch_households"), list(persons))
+    return [(row["person"], row["household"]) for row in found]
+
+
 async def claims_of_households(
-    session: Session, persons: Sequence[bytes], since: date, until: date
+    session: Session, spans: Sequence[HouseholdSpan]
 ) -> dict[bytes, list[SeenClaim]]:
-    """What the households of these persons claimed, by household; no diagnoses."""
+    """What the members of each household claimed, by household; no diagnoses."""
     found = await session.fetch(
-        statement("watch_households"), list(persons), since, until
+        statement("watch_members"),
+        [span.household for span in spans],
+        [span.since for span in spans],
+        [span.until for span in spans],
     )
     claims: dict[bytes, list[SeenClaim]] = {}
     for row in found:
@@ -172,7 +233,7 @@ def _new(row: asyncpg.Record) -> NewClaim:
         row["service_start"],
         row["service_end"],
         row["occurred_at"],
-        row["settled_at"],
+        row["decided_at"],
     )
 
 

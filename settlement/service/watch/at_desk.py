@@ -7,13 +7,15 @@ cashier, hold the claim until it is confirmed, or deny it, as the rules in force
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import NamedTuple
 
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import Adjudication
-from settlement.domain.watch.detecting import reach_days, signals_about
+from settlement.domain.watch.detecting import signals_about
 from settlement.domain.watch.rules import Action
 from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import Signal, SubjectKind
@@ -21,11 +23,12 @@ from settlement.domain.watch.wording import desk_text_of
 from settlement.service.claims import SettleClaim
 from settlement.service.outcome import Alert
 from settlement.service.watch.shelf import RulesInUse, RulesShelf
+from settlement.service.watch.subjects import LONGEST_STAY
 from settlement.store.ledger import Ledger
 from settlement.store.watching import PersonSpan
 
-#: A stay that began so long before the days that a detector asks for is seen, too.
-LONGEST_STAY = timedelta(days=92)
+_log = logging.getLogger(__name__)
+
 DENIED = "MA-2208"
 HELD = "MA-2209"
 
@@ -46,14 +49,20 @@ class AtDesk:
         self._history: dict[bytes, list[SeenClaim]] = {}
 
     async def recall(
-        self, ledger: Ledger, claims: Sequence[SettleClaim], undone: Collection[bytes]
+        self,
+        ledger: Ledger,
+        claims: Sequence[SettleClaim],
+        undone: Mapping[bytes, tuple[datetime, str]],
     ) -> None:
-        """Read what these claims' persons had before; without those `undone` here."""
+        """Read what these claims' persons had before.
+
+        `undone`: when and why settlements are undone in this very batch, by id.
+        """
         spans = [span for claim in claims if (span := self._span(claim)) is not None]
         if spans:
             found = await ledger.claims_of_persons(_joined(spans))
             self._history = {
-                person: [each for each in history if each.id not in undone]
+                person: [_as_undone(each, undone) for each in history]
                 for person, history in found.items()
             }
 
@@ -61,7 +70,7 @@ class AtDesk:
         in_use = self._rules(claim)
         if in_use is None or claim.person is None:
             return None
-        reach = timedelta(days=reach_days(SubjectKind.PERSON, in_use.rules))
+        reach = in_use.reach[SubjectKind.PERSON]
         return PersonSpan(
             claim.person.token,
             claim.bill.service_start - reach - LONGEST_STAY,
@@ -83,13 +92,50 @@ class AtDesk:
         history = self._history.setdefault(claim.person.token, [])
         signals = [
             signal
-            for signal in signals_about(seen, history, in_use.rules)
+            for signal in _signals(seen, history, in_use)
             if not self._shelf.is_muted(signal)
         ]
         verdict = _verdict(claim, signals, in_use)
         if verdict.refusal is None:
             history.append(seen)
         return verdict
+
+    def note(self, claim: SettleClaim, result: Adjudication) -> None:
+        """Remember a claim that the policy gave nothing: it may count as a visit."""
+        if claim.person is not None and self._rules(claim) is not None:
+            history = self._history.setdefault(claim.person.token, [])
+            history.append(seen_claim(claim, result))
+
+    def concerns(self, claim: SettleClaim, result: Adjudication) -> bool:
+        """Whether a detector asks about a declined claim, so that the watch must."""
+        in_use = self._rules(claim)
+        return (
+            claim.person is not None
+            and in_use is not None
+            and result.reason in in_use.watched_reasons
+        )
+
+
+def _as_undone(
+    claim: SeenClaim, undone: Mapping[bytes, tuple[datetime, str]]
+) -> SeenClaim:
+    if claim.id not in undone:
+        return claim
+    at, reason = undone[claim.id]
+    return replace(claim, reversed_at=at, reversal_reason=reason)
+
+
+def _signals(
+    seen: SeenClaim, history: Sequence[SeenClaim], in_use: RulesInUse
+) -> list[Signal]:
+    """A detector that raises keeps nobody from being settled, unless it may block."""
+    try:
+        return signals_about(seen, history, in_use.rules)
+    except Exception as fault:
+        if in_use.blocks:
+            raise
+        _log.error("alerts.desk_failed", extra={"fault": type(fault).__name__})
+        return []
 
 
 def _verdict(
@@ -119,7 +165,7 @@ def _joined(spans: Sequence[PersonSpan]) -> list[PersonSpan]:
 
 
 def seen_claim(claim: SettleClaim, result: Adjudication) -> SeenClaim:
-    """An approved claim as detectors see it."""
+    """A claim as detectors see it, by what the policy gives."""
     bill = claim.bill
     return SeenClaim(
         id=claim.id,
@@ -138,6 +184,6 @@ def seen_claim(claim: SettleClaim, result: Adjudication) -> SeenClaim:
         base_fen=result.base_fen,
         aid_fen=result.aid_fen,
         reason=result.reason,
-        is_approved=True,
+        is_approved=result.approved,
         repeat_reason=bill.repeat_reason.value if bill.repeat_reason else None,
     )

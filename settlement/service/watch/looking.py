@@ -7,26 +7,23 @@ alert is lost, and none is raised twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+import logging
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from settlement.domain.calendar import shanghai_day
-from settlement.domain.watch.detecting import find_signals, reach_days
-from settlement.domain.watch.seen import SeenClaim
-from settlement.domain.watch.signal import Signal, Subject, SubjectKind
-from settlement.service.watch.shelf import RulesInUse, RulesShelf
-from settlement.service.watch.storing import Found, store
+from settlement.service.watch.shelf import RulesShelf, refresh
+from settlement.service.watch.storing import store
+from settlement.service.watch.subjects import find
+from settlement.store.alerts import close_recovered
 from settlement.store.watching import (
     NewClaim,
-    OperatorSpan,
-    PersonSpan,
-    claims_of_households,
-    claims_of_operators,
-    claims_of_persons,
+    drop_skipped,
     lock_cursor,
     move_cursor,
+    put_skipped,
     read_news,
+    skipped_before,
     wait_for_cursor,
 )
 
@@ -35,8 +32,8 @@ if TYPE_CHECKING:
 
 #: Leaves and declines of one look: some tens of milliseconds of work.
 AT_ONCE = 500
-#: A stay that began so long before the days that a detector asks for is seen, too.
-_LONGEST_STAY_DAYS = 92
+
+_log = logging.getLogger(__name__)
 
 
 class Looked(NamedTuple):
@@ -44,12 +41,19 @@ class Looked(NamedTuple):
 
     claims: int
     changes: int
+    is_full: bool = False
+    """More may wait."""
     is_idle: bool = False
     """Nothing was new."""
 
 
 async def look(
-    session: Session, shelf: RulesShelf, now: datetime, *, wait: bool = False
+    session: Session,
+    shelf: RulesShelf,
+    now: datetime,
+    *,
+    wait: bool = False,
+    at_once: int = AT_ONCE,
 ) -> Looked | None:
     """Look at what is new; `None` while somebody else watches, unless told to wait.
 
@@ -58,104 +62,61 @@ async def look(
     cursor = await (wait_for_cursor if wait else lock_cursor)(session)
     if cursor is None:
         return None
-    news = await read_news(session, cursor, AT_ONCE)
+    news = await read_news(session, cursor, at_once)
     if news.cursor == cursor:
         return Looked(0, 0, is_idle=True)
-    changed = 0
-    for rules, claims in _by_rules(shelf, news.claims):
-        changed += await _look_at(session, rules, claims, now)
+    await refresh(shelf, session)
+    changed, _ = await _look_at(session, shelf, news.claims, now)
     await move_cursor(session, news.cursor)
-    return Looked(len(news.claims), changed)
+    return Looked(len(news.claims), changed, news.is_full)
 
 
-def _by_rules(
-    shelf: RulesShelf, claims: Iterable[NewClaim]
-) -> list[tuple[RulesInUse, list[NewClaim]]]:
-    """Each claim by the rules in force when it was settled."""
-    groups: dict[int, tuple[RulesInUse, list[NewClaim]]] = {}
-    for claim in claims:
-        rules = shelf.in_force(shanghai_day(claim.settled_at), claim.settled_at)
-        if rules is not None:
-            groups.setdefault(rules.no, (rules, []))[1].append(claim)
-    return list(groups.values())
+async def look_again(
+    session: Session, shelf: RulesShelf, now: datetime, *, at_once: int = AT_ONCE
+) -> Looked:
+    """Look at claims that were skipped before `now`. Call it as `look`."""
+    await wait_for_cursor(session)
+    claims = await skipped_before(session, now, at_once)
+    if not claims:
+        return Looked(0, 0, is_idle=True)
+    await refresh(shelf, session)
+    changed, skipped = await _look_at(session, shelf, claims, now)
+    await drop_skipped(session, {claim.id for claim in claims} - skipped)
+    return Looked(len(claims), changed, len(claims) >= at_once)
+
+
+async def pass_over(session: Session, now: datetime, fault: str) -> bool:
+    """Go on behind the next leaf and decline, keeping them for another time.
+
+    For those at which a look fails however often it is tried. `False` while somebody
+    else watches. Call it as `look`.
+    """
+    cursor = await lock_cursor(session)
+    if cursor is None:
+        return False
+    news = await read_news(session, cursor, 1)
+    await _skip(session, (claim.id for claim in news.claims), fault, now)
+    await move_cursor(session, news.cursor)
+    return True
 
 
 async def _look_at(
-    session: Session, rules: RulesInUse, claims: list[NewClaim], now: datetime
-) -> int:
-    found = [
-        *await _persons(session, rules, claims),
-        *await _operators(session, rules, claims),
-        *await _households(session, rules, claims),
-    ]
-    return await store(session, found, rules.no, now)
+    session: Session, shelf: RulesShelf, claims: Collection[NewClaim], now: datetime
+) -> tuple[int, set[bytes]]:
+    """How many alerts have changed, and claims that could not be looked at."""
+    found, faults = await find(session, shelf, claims)
+    for fault, ids in faults.items():
+        await _skip(session, ids, fault, now)
+    changed = await store(session, found, now)
+    await close_recovered(session, [claim.id for claim in claims], now)
+    return changed, {identity for ids in faults.values() for identity in ids}
 
 
-async def _persons(
-    session: Session, rules: RulesInUse, claims: list[NewClaim]
-) -> list[Found]:
-    reach = timedelta(days=reach_days(SubjectKind.PERSON, rules.rules))
-    spans: dict[bytes, PersonSpan] = {}
-    for claim in claims:
-        if claim.person is None:
-            continue
-        since = claim.service_start - reach - timedelta(days=_LONGEST_STAY_DAYS)
-        until = claim.service_end + reach
-        held = spans.get(claim.person)
-        if held is not None:
-            since, until = min(since, held.since), max(until, held.until)
-        spans[claim.person] = PersonSpan(claim.person, since, until)
-    history = await claims_of_persons(session, list(spans.values()))
-    return [
-        _found(Subject(SubjectKind.PERSON, token=person), history[person], rules)
-        for person in spans
-        if person in history
-    ]
-
-
-async def _operators(
-    session: Session, rules: RulesInUse, claims: list[NewClaim]
-) -> list[Found]:
-    reach = timedelta(days=reach_days(SubjectKind.OPERATOR, rules.rules))
-    spans: dict[tuple[int, str], OperatorSpan] = {}
-    for claim in claims:
-        desk = (claim.facility, claim.operator)
-        since, until = claim.occurred_at - reach, claim.occurred_at + reach
-        held = spans.get(desk)
-        if held is not None:
-            since, until = min(since, held.since), max(until, held.until)
-        spans[desk] = OperatorSpan(*desk, since, until)
-    history = await claims_of_operators(session, list(spans.values()))
-    return [
-        _found(
-            Subject(SubjectKind.OPERATOR, facility=desk[0], operator=desk[1]),
-            history[desk],
-            rules,
-        )
-        for desk in spans
-        if desk in history
-    ]
-
-
-async def _households(
-    session: Session, rules: RulesInUse, claims: list[NewClaim]
-) -> list[Found]:
-    persons = sorted({claim.person for claim in claims if claim.person is not None})
-    if not persons:
-        return []
-    reach = timedelta(days=reach_days(SubjectKind.HOUSEHOLD, rules.rules))
-    history = await claims_of_households(
-        session,
-        persons,
-        min(claim.service_start for claim in claims) - reach,
-        max(claim.service_end for claim in claims) + reach,
-    )
-    return [
-        _found(Subject(SubjectKind.HOUSEHOLD, token=household), members, rules)
-        for household, members in sorted(history.items())
-    ]
-
-
-def _found(subject: Subject, claims: list[SeenClaim], rules: RulesInUse) -> Found:
-    signals: list[Signal] = find_signals(subject.kind, claims, rules.rules)
-    return Found(subject, signals, frozenset(claim.id for claim in claims))
+async def _skip(
+    session: Session, ids: Iterable[bytes], fault: str, now: datetime
+) -> None:
+    """Without their ids in the log: a settlement's is in the table."""
+    kept = set(ids)
+    if kept:
+        _log.error("alerts.claims_skipped", extra={"fault": fault, "count": len(kept)})
+        await put_skipped(session, kept, fault, now)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from settlement.domain.watch.changes import subject_digest
-from settlement.domain.watch.rules import AlertRules, RulesError, in_force, read_rules
-from settlement.domain.watch.signal import Signal
+from settlement.domain.watch.detecting import reach_days, reach_of
+from settlement.domain.watch.rules import (
+    Action,
+    AlertRules,
+    RulesError,
+    in_force,
+    read_rules,
+)
+from settlement.domain.watch.seen import WATCHED_REASONS
+from settlement.domain.watch.signal import Signal, SubjectKind
 from settlement.store.alert_rules import RulesRow, read_rules_rows, rules_state
 from settlement.store.alerts import all_muted
 from settlement.store.errors import (
@@ -25,15 +33,36 @@ if TYPE_CHECKING:
 
 #: How often a running process looks whether rules were changed.
 LOOK_EVERY_S = 1.0
+#: What keeps a claim from being settled.
+_BLOCKING = frozenset({Action.DENY, Action.HOLD})
 
 _log = logging.getLogger(__name__)
 
 
 class RulesInUse(NamedTuple):
-    """One document and its number."""
+    """One document, its number, and how far its detectors look."""
 
     no: int
     rules: AlertRules
+    reach: Mapping[SubjectKind, timedelta]
+    """Before and behind a claim; whole days but for operators."""
+    blocks: bool
+    """Whether a detector about persons may keep a claim from being settled."""
+    watched_reasons: frozenset[str]
+    """Of declines that count as visits or that a detector asks about."""
+
+
+def _in_use(no: int, rules: AlertRules) -> RulesInUse:
+    reach = {
+        kind: timedelta(days=reach_days(kind, rules))
+        for kind in (SubjectKind.PERSON, SubjectKind.HOUSEHOLD)
+    }
+    reach[SubjectKind.OPERATOR] = reach_of(SubjectKind.OPERATOR, rules)
+    blocks = any(
+        rules.detectors[detector.name].action in _BLOCKING for detector in rules.at_desk
+    )
+    reasons = WATCHED_REASONS | rules.reading.counted_declines
+    return RulesInUse(no, rules, reach, blocks, reasons)
 
 
 class RulesShelf:
@@ -42,18 +71,20 @@ class RulesShelf:
     def __init__(self, rows: Sequence[RulesRow] = ()) -> None:
         """Read every document; raises `RulesError` for one that cannot be read."""
         self._muted: frozenset[tuple[str, bytes]] = frozenset()
+        #: What the database said when it was last read.
+        self.seen: tuple[int, ...] | None = None
         self.replace(rows)
 
     def replace(self, rows: Sequence[RulesRow]) -> None:
         """Use these from now on; raises `RulesError`, and then nothing has changed."""
         known: list[tuple[AlertRules, datetime]] = []
-        numbers: dict[str, int] = {}
+        in_use: dict[str, RulesInUse] = {}
         for row in rows:
             if row.active:
                 rules = read_rules(row.document)
                 known.append((rules, row.known_since))
-                numbers[rules.sha256] = row.no
-        self._known, self._numbers = known, numbers
+                in_use[rules.sha256] = _in_use(row.no, rules)
+        self._known, self._in_use = known, in_use
 
     def mute(self, pairs: Collection[tuple[str, bytes]]) -> None:
         """From now on these detectors are silent about these subjects."""
@@ -66,41 +97,41 @@ class RulesShelf:
     def in_force(self, day: date, known_at: datetime) -> RulesInUse | None:
         """Of those in force on the day, the latest known; `None` without any."""
         rules = in_force(self._known, day, known_at)
-        return None if rules is None else RulesInUse(self._numbers[rules.sha256], rules)
+        return None if rules is None else self._in_use[rules.sha256]
 
 
-async def read_into(shelf: RulesShelf, session: Session) -> None:
-    """Take over the documents and the muted pairs; raises `RulesError`."""
+async def refresh(shelf: RulesShelf, session: Session) -> None:
+    """Take over documents and muted pairs where they have changed.
+
+    Documents that cannot be read are told in the log, once; those in use go on to be
+    used.
+    """
+    state = await rules_state(session)
+    if state == shelf.seen:
+        return
     shelf.mute(await all_muted(session))
-    shelf.replace(await read_rules_rows(session))
+    shelf.seen = state
+    try:
+        shelf.replace(await read_rules_rows(session))
+    except RulesError as fault:
+        _log.error("alerts.rules_refused", extra={"fault": type(fault).__name__})
 
 
 async def read_rules_shelf(database: Database) -> RulesShelf:
-    """The rules and muted pairs as they stand; raises `RulesError`."""
+    """The rules and muted pairs as they stand; what cannot be read is left out."""
     shelf = RulesShelf()
     async with database.pool.acquire() as session:
-        await read_into(shelf, session)
+        await refresh(shelf, session)
     return shelf
 
 
 async def follow_rules(shelf: RulesShelf, database: Database) -> None:
-    """Take over what changes while the process runs, for ever.
-
-    What cannot be read is told in the log; the rules in use go on to be used.
-    """
-    seen: tuple[int, ...] | None = None
-    state = seen
+    """Take over what changes while the process runs, for ever."""
     while True:
         try:
             with our_errors():
                 async with database.pool.acquire() as session:
-                    state = await rules_state(session)
-                    if state != seen:
-                        await read_into(shelf, session)
-                        seen = state
+                    await refresh(shelf, session)
         except (StoreUnavailableError, BatchConflictError, BatchRefusedError):
             pass  # the next look tries again
-        except RulesError as fault:
-            _log.error("alerts.rules_refused", extra={"fault": type(fault).__name__})
-            seen = state
         await asyncio.sleep(LOOK_EVERY_S)

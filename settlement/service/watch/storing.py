@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from settlement.domain.watch.changes import (
     Change,
     Raise,
     Withdraw,
+    alert_id,
     changes,
     subject_digest,
 )
@@ -23,22 +24,27 @@ if TYPE_CHECKING:
     from settlement.store.database import Session
 
 _ID_BYTES = 16
+#: Staff have judged what was in the case.
+_CLOSED = frozenset({"confirmed", "dismissed", "recovered"})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the detectors say of one subject, given these claims of it."""
+    """What the detectors say of one subject around what is new."""
 
     subject: Subject
     signals: Sequence[Signal]
     looked_at: frozenset[bytes]
+    """Every claim that they were given."""
+    near: frozenset[bytes]
+    """Claims so near to what is new that all signals with one of them are known."""
+    rules_no: int
 
 
 @dataclass(slots=True)
 class _Writing:
     """What one look writes."""
 
-    rules_no: int
     at: datetime
     muted: set[tuple[str, bytes]]
     held: dict[bytes, rows.HeldAlert]
@@ -52,59 +58,122 @@ class _Writing:
     cases: set[bytes] = field(default_factory=set)
 
 
-async def store(
-    session: Session, found: Iterable[Found], rules_no: int, at: datetime
-) -> int:
+async def store(session: Session, found: Iterable[Found], at: datetime) -> int:
     """Let the stored alerts say what was found; how many changed.
 
     Call it with the cursor locked: nobody else writes alerts meanwhile.
     """
-    found = [each for each in found if each.signals or each.looked_at]
     digests = {subject_digest(each.subject): each for each in found}
-    stored = await rows.alerts_of(session, list(digests))
-    if not stored and not any(each.signals for each in found):
+    touched = set().union(*map(_touched, digests.values()))
+    stored = await rows.alerts_touched(session, list(digests), touched)
+    if not stored and not any(each.signals for each in digests.values()):
         return 0
-    about = list(digests) + [_case_subject(each.subject) for each in found]
+    held: dict[bytes, list[rows.HeldAlert]] = {}
+    for alert in stored:
+        held.setdefault(alert.alert.subject, []).append(alert)
+    made = [
+        (change, each.rules_no)
+        for digest, each in sorted(digests.items())
+        for change in _changes(each, held.get(digest, []))
+    ]
+    if not made:
+        return 0
+    about = [_case_subject(digests[_subject_of(c, stored)].subject) for c, _ in made]
     writing = _Writing(
-        rules_no,
         at,
-        await rows.muted_pairs(session, about),
+        await rows.muted_pairs(session, list(digests)),
         {each.alert.id: each for each in stored},
         await rows.gathering_cases(session, about),
     )
-    made = 0
-    for digest, each in sorted(digests.items()):
-        own = [held.alert for held in stored if held.alert.subject == digest]
-        for change in changes(each.signals, own, each.looked_at):
-            _note(writing, change)
-            made += 1
-    if made:
-        await _write(session, writing)
-    return made
+    new = {c.id for c, _ in made if isinstance(c, Raise) and c.is_new}
+    taken = await rows.taken_ids(session, new)
+    for change, rules_no in made:
+        _note(writing, _free(change, taken), rules_no)
+    await _write(session, writing)
+    return len(made)
 
 
-def _note(writing: _Writing, change: AlertChange) -> None:
+def _touched(found: Found) -> set[bytes]:
+    """Claims whose alerts may have to say something else."""
+    return set(found.near).union(*(signal.claims for signal in found.signals))
+
+
+def _changes(found: Found, held: Iterable[rows.HeldAlert]) -> list[AlertChange]:
+    """What has to be done about one subject.
+
+    An alert that staff have judged, with its case, stays as it was then. What it held
+    raises no other; where further claims join them, that is an alert of its own.
+    """
+    touched = _touched(found)
+    held = [each for each in held if not touched.isdisjoint(each.alert.claims)]
+    judged = [each.alert for each in held if _is_judged(each)]
+    signals = [
+        signal
+        for signal in found.signals
+        if not any(
+            alert.detector == signal.detector and alert.claims.issuperset(signal.claims)
+            for alert in judged
+        )
+    ]
+    own = [each.alert for each in held if not _is_judged(each)]
+    return changes(signals, own, found.looked_at)
+
+
+def _is_judged(held: rows.HeldAlert) -> bool:
+    return held.state == "raised" and held.case_state in _CLOSED
+
+
+def _subject_of(change: AlertChange, stored: Iterable[rows.HeldAlert]) -> bytes:
+    match change:
+        case Raise(signal=signal) | Change(signal=signal):
+            return subject_digest(signal.subject)
+        case Withdraw(id=identity):
+            return next(s.alert.subject for s in stored if s.alert.id == identity)
+
+
+def _free(change: AlertChange, taken: set[bytes]) -> AlertChange:
+    """The same under an id that no alert has, not even one that holds others now."""
+    if isinstance(change, Raise) and change.is_new and change.id in taken:
+        return replace(change, id=alert_id(change.signal, taken))
+    return change
+
+
+def _note(writing: _Writing, change: AlertChange, rules_no: int) -> None:
     match change:
         case Raise(id=identity, signal=signal, is_new=is_new):
             state = _state(writing, signal)
-            case_id = _gather(writing, signal) if state == "raised" else None
-            row = _row(identity, signal, writing.rules_no)
+            case_id = _gather(writing, signal, identity) if state == "raised" else None
+            row = _row(identity, signal, rules_no)
             (writing.new if is_new else writing.changed).append((row, state, case_id))
             writing.claims.append((identity, signal.claims))
             writing.events.append((identity, state))
         case Change(id=identity, signal=signal, kept=kept):
-            state = _state(writing, signal)
-            case_id = writing.held[identity].case_id
-            row = _row(identity, signal, writing.rules_no)
-            writing.changed.append((row, state, case_id))
-            writing.claims.append((identity, sorted(kept.union(signal.claims))))
-            if state == "raised":
-                writing.events.append((identity, "changed"))
-            _touch(writing, case_id)
+            _note_change(writing, identity, signal, kept, rules_no)
         case Withdraw(id=identity):
+            held = writing.held[identity]
             writing.withdrawn.append(identity)
-            writing.events.append((identity, "withdrawn"))
-            _touch(writing, writing.held[identity].case_id)
+            if held.state != "muted":
+                writing.events.append((identity, "withdrawn"))
+            _touch(writing, held.case_id)
+
+
+def _note_change(
+    writing: _Writing,
+    identity: bytes,
+    signal: Signal,
+    kept: frozenset[bytes],
+    rules_no: int,
+) -> None:
+    held = writing.held[identity]
+    state, case_id = _state(writing, signal), held.case_id
+    if state == "raised":
+        # One that was muted when it was raised has no case yet.
+        is_shown = held.state == "raised"
+        case_id = case_id if is_shown else _gather(writing, signal, identity)
+        writing.events.append((identity, "changed" if is_shown else "raised"))
+    writing.changed.append((_row(identity, signal, rules_no), state, case_id))
+    writing.claims.append((identity, sorted(kept.union(signal.claims))))
+    _touch(writing, case_id)
 
 
 def _state(writing: _Writing, signal: Signal) -> str:
@@ -117,12 +186,12 @@ def _touch(writing: _Writing, case_id: bytes | None) -> None:
         writing.cases.add(case_id)
 
 
-def _gather(writing: _Writing, signal: Signal) -> bytes:
+def _gather(writing: _Writing, signal: Signal, identity: bytes) -> bytes:
     """The open case about the alert's person, household or hospital."""
     about = _case_subject(signal.subject)
     case_id = writing.gathering.get(about)
     if case_id is None:
-        content = b"case\n" + about + writing.at.isoformat().encode()
+        content = b"case\n" + about + identity + writing.at.isoformat().encode()
         case_id = sha256(content).digest()[:_ID_BYTES]
         writing.gathering[about] = case_id
         subject = signal.subject

@@ -1,0 +1,15 @@
+-- What the members of households claimed, each household between two days.
+SELECT m.household, s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator,
+       s.care_type, s.service_start, s.service_end, s.occurred_at,
+       NULL::text[] AS codes, NULL::smallint AS prescription_days,
+       s.total_fen, s.funds_fen, s.base_fen, s.aid_fen, s.reason, s.state = 'd' AS declined,
+       s.repeat_reason, v.reversed_at, v.reason AS reversal_reason
+FROM (
+    SELECT DISTINCT w.household, w.person, wanted.since, wanted.until
+    FROM unnest($1::bytea[], $2::date[], $3::date[]) AS wanted(household, since, until)
+    JOIN roster_window w ON w.household = wanted.household AND w.household <> ''
+) AS m
+JOIN settlement s ON s.person = m.person
+    AND s.service_start >= m.since AND s.service_start <= m.until
+LEFT JOIN party p ON p.id = s.facility_id
+LEFT JOIN reversal v ON s.state = 'r' AND v.settlement_id = s.id
