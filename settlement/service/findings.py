@@ -66,6 +66,20 @@ KINDS: Mapping[str, Kind] = {
             "a policy pack was not taken over, the former ones hold: {}",
         ),
     ),
+    "watch_behind": Kind(
+        stops=False,
+        text=Text(
+            "重复结算提示落后 {} 秒，请查看 watch 进程",
+            "alerts are {} seconds late: look at the process watch",
+        ),
+    ),
+    "claims_skipped": Kind(
+        stops=False,
+        text=Text(
+            "{} 笔结算未能检查重复，已留待下次启动",
+            "{} claims could not be looked at for alerts; the next start tries again",
+        ),
+    ),
     "clock_far": Kind(
         stops=False,
         text=Text(

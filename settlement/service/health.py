@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from settlement.store.vitals import Vitals, VitalsReader
 
 _PROBE_TIMEOUT_S = 2.0
 _MB = 1_000_000
+#: Looks while the watch is behind; of more the second oldest is forgotten.
+_LOOKS_KEPT = 1_000
 _INTO_NEXT_MONTH = timedelta(days=32)
 
 
@@ -30,6 +33,8 @@ class HealthLimits:
 
     cache_behind_s: float = 30.0
     """The cache follows within a second; a city's is built anew in minutes."""
+    watch_behind_s: float = 60.0
+    """An alert is due within a second; after a flood it may take longer."""
     roster_age: timedelta = timedelta(days=40)
     """A month in which the bureau sent nothing, and some days."""
     clock_skew_s: float = 5.0
@@ -53,6 +58,8 @@ class Look:
     """By how much the cache is behind the database."""
     lag_s: float
     """For how long."""
+    watch_lag_s: float
+    """For how long something has been in the log that the watch has not looked at."""
     disk_free: int
     disk_size: int
     mark_written_at: float | None
@@ -84,6 +91,8 @@ class Health:
         self._now = now
         self._limits = limits or HealthLimits()
         self._behind_since: float | None = None
+        #: When the log was seen with how many entries, that the watch has not seen yet.
+        self._unwatched: deque[tuple[float, int]] = deque()
 
     async def look(self) -> Look:
         """Everything that is wrong now, and what was measured to tell."""
@@ -100,6 +109,7 @@ class Health:
             months_ahead=_months_ahead(vitals, now),
             lag_versions=versions,
             lag_s=self._behind_for(versions),
+            watch_lag_s=self._watch_lag(vitals),
             disk_free=disk.free,
             disk_size=disk.size,
             mark_written_at=disk.mark_written_at,
@@ -133,6 +143,10 @@ class Health:
         limits, found = self._limits, []
         if look.lag_s > limits.cache_behind_s:
             found.append(Finding("cache_behind", str(look.lag_versions)))
+        if look.watch_lag_s > limits.watch_behind_s:
+            found.append(Finding("watch_behind", f"{look.watch_lag_s:.0f}"))
+        if look.vitals is not None and look.vitals.skipped_claims:
+            found.append(Finding("claims_skipped", str(look.vitals.skipped_claims)))
         if held is not None:
             age = now - datetime.fromisoformat(held.as_of)
             if age > limits.roster_age:
@@ -148,6 +162,18 @@ class Health:
         if look.disk_free < min(limits.disk_free_bytes, part):
             found.append(Finding("disk_nearly_full", str(look.disk_free // _MB)))
         return found
+
+    def _watch_lag(self, vitals: Vitals | None) -> float:
+        """Seconds since the watch had seen all that there was at an earlier look."""
+        now, seen = asyncio.get_running_loop().time(), self._unwatched
+        if vitals is not None:
+            if not seen or seen[-1][1] < vitals.log_entries:
+                seen.append((now, vitals.log_entries))
+            while seen and seen[0][1] <= vitals.watched_entries:
+                seen.popleft()
+            if len(seen) > _LOOKS_KEPT:
+                del seen[1]
+        return now - seen[0][0] if seen else 0.0
 
     def _behind_for(self, versions: int) -> float:
         """Seconds since the cache was first seen behind; 0 where it is not."""

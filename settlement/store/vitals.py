@@ -36,6 +36,10 @@ class Vitals:
     server: str
     """PostgreSQL's version."""
     log_entries: int
+    watched_entries: int
+    """Entries of the log that the watch has looked at."""
+    skipped_claims: int
+    """Claims that it could not look at."""
     roster_version: int
     """In force; 0 before the first file."""
     roster_refused: int
@@ -70,6 +74,8 @@ class VitalsReader:
             clock=row["clock"],
             server=row["server"],
             log_entries=row["log_entries"] or 0,
+            watched_entries=row["watched_entries"],
+            skipped_claims=row["skipped_claims"],
             roster_version=row["roster_version"],
             roster_refused=row["roster_refused"],
             months=frozenset(row["months"]),

@@ -131,10 +131,10 @@ def _signals(
     """A detector that raises keeps nobody from being settled, unless it may block."""
     try:
         return signals_about(seen, history, in_use.rules)
-    except Exception as fault:
+    except Exception:
         if in_use.blocks:
             raise
-        _log.error("alerts.desk_failed", extra={"fault": type(fault).__name__})
+        _log.exception("alerts.desk_failed")
         return []
 
 

@@ -8,6 +8,7 @@ that there might be more of it, more is read.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 LONGEST_STAY = timedelta(days=92)
 #: So often more is read of a subject; each time twice as far.
 _WIDEN_AT_MOST = 8
+
+_log = logging.getLogger(__name__)
 
 _Fetch = Callable[[list["_Wanted"]], Awaitable[Mapping[Any, list[SeenClaim]]]]
 
@@ -242,7 +245,9 @@ async def _find(
             claims = history.get(each.key, [])
             try:
                 signals = find_signals(each.subject.kind, claims, each.rules.rules)
-            except Exception as fault:  # noqa: BLE001  # the others are looked at
+            except Exception as fault:
+                # Whatever it is, the others are looked at.
+                _log.exception("alerts.detector_failed")
                 faults[type(fault).__name__] |= each.news
                 continue
             near = {claim.id for claim in claims if each.is_near(claim)}

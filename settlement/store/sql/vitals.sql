@@ -2,6 +2,8 @@
 SELECT clock_timestamp() AS clock,
        current_setting('server_version') AS server,
        (SELECT size FROM log_head) AS log_entries,
+       (SELECT log_index FROM watch_cursor) AS watched_entries,
+       (SELECT count(*) FROM watch_skipped) AS skipped_claims,
        h.version AS roster_version,
        coalesce(v.refused, 0) AS roster_refused,
        -- Months for which both partitions exist.
