@@ -143,10 +143,6 @@ class Health:
         limits, found = self._limits, []
         if look.lag_s > limits.cache_behind_s:
             found.append(Finding("cache_behind", str(look.lag_versions)))
-        if look.watch_lag_s > limits.watch_behind_s:
-            found.append(Finding("watch_behind", f"{look.watch_lag_s:.0f}"))
-        if look.vitals is not None and look.vitals.skipped_claims:
-            found.append(Finding("claims_skipped", str(look.vitals.skipped_claims)))
         if held is not None:
             age = now - datetime.fromisoformat(held.as_of)
             if age > limits.roster_age:
@@ -156,11 +152,21 @@ class Health:
             found.append(Finding("month_missing", str(month_number(missing))))
         if self._shelf.fault is not None:
             found.append(Finding("pack_refused", self._shelf.fault))
+        found += self._of_the_watch(look)
         if look.skew_s > limits.clock_skew_s:
             found.append(Finding("clock_far", f"{look.skew_s:.0f}"))
         part = look.disk_size // limits.disk_free_part
         if look.disk_free < min(limits.disk_free_bytes, part):
             found.append(Finding("disk_nearly_full", str(look.disk_free // _MB)))
+        return found
+
+    def _of_the_watch(self, look: Look) -> list[Finding]:
+        """Alerts that come late, or not at all before the next start."""
+        found = []
+        if look.watch_lag_s > self._limits.watch_behind_s:
+            found.append(Finding("watch_behind", f"{look.watch_lag_s:.0f}"))
+        if look.vitals is not None and look.vitals.skipped_claims:
+            found.append(Finding("claims_skipped", str(look.vitals.skipped_claims)))
         return found
 
     def _watch_lag(self, vitals: Vitals | None) -> float:

@@ -21,10 +21,12 @@ from settlement.domain.matching import (
     ListedItem,
     NetState,
     Owner,
+    Recovery,
     Repair,
     Tally,
     difference_id,
     match,
+    recovery_difference,
 )
 from settlement.domain.matching.judge import LINES_SHOWN
 from tests.matching.worlds import (
@@ -80,7 +82,7 @@ def test_owner_is_who_can_put_it_right() -> None:
     assert owners[Kind.MISSING_AT_BUREAU] is Owner.BUREAU
     assert owners[Kind.ONLY_AT_BUREAU] is Owner.GATEWAY
     assert owners[Kind.BUREAU_DIFFERS] is Owner.GATEWAY
-    assert [*owners.values()].count(Owner.HOSPITAL) == 7
+    assert [*owners.values()].count(Owner.HOSPITAL) == 8
 
 
 def test_statement_codes_are_those_of_the_national_convention() -> None:
@@ -96,7 +98,19 @@ def test_statement_codes_are_those_of_the_national_convention() -> None:
         Kind.MISSING_AT_BUREAU,
         Kind.ONLY_AT_BUREAU,
         Kind.BUREAU_DIFFERS,
+        Kind.RECOVERY_ORDERED,
     }
+
+
+def test_aid_asked_back_is_the_hospitals_to_reverse() -> None:
+    """Named by its settlement, with what is asked back, and no line at fault."""
+    made = recovery_difference(Recovery(b"i" * 16, "k-1", "MZ-1", 25_000, 5_760))
+
+    assert (made.kind, made.owner) == (Kind.RECOVERY_ORDERED, Owner.HOSPITAL)
+    assert made.repair is Repair.GIVE_BACK
+    assert (made.settlement_id, made.key, made.visit_no) == (b"i" * 16, "k-1", "MZ-1")
+    assert made.gateway == Amounts(25_000, 5_760)
+    assert (made.hospital, made.bureau, made.lines) == (None, None, ())
 
 
 @pytest.mark.parametrize(

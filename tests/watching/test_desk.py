@@ -1,4 +1,4 @@
-"""What the cashier is told, and what the rules let through: in the settle transaction."""
+"""What the cashier is told, and what the rules let through, as a claim is settled."""
 
 from __future__ import annotations
 
@@ -108,11 +108,11 @@ async def test_held_claim_goes_through_under_a_new_key_with_a_reason(
     assert (held["decision"], held["reason"]["code"]) == ("declined", "MA-2209")
     assert held == still_held
     assert (confirmed["decision"], _codes(confirmed)) == ("approved", ["exact-repeat"])
-    row = await holding.database.pool.fetchrow(
+    reason = await holding.database.pool.fetchval(
         "SELECT confirm_reason FROM settlement WHERE id = $1",
         bytes.fromhex(confirmed["settlement_id"]),
     )
-    assert row["confirm_reason"] == "ongoing_treatment"
+    assert reason == "ongoing_treatment"
     # The books compare it with what the bureau's key reads in the record.
     await assert_books_clean(holding)
     await look(holding.database)
@@ -202,15 +202,14 @@ async def test_zero_aid_visit_of_the_same_batch_counts(
         async with held_back(database):
             tasks = [asyncio.create_task(settle(house, visit("C2", DAY)))]
             await asyncio.sleep(0.1)
-            for number in range(3):
-                tasks.append(
-                    asyncio.create_task(
-                        settle(
-                            house,
-                            visit("C1", DAY, diagnoses=(f"I1{number}",), **nothing),
-                        )
+            tasks += [
+                asyncio.create_task(
+                    settle(
+                        house, visit("C1", DAY, diagnoses=(f"I1{number}",), **nothing)
                     )
                 )
+                for number in range(3)
+            ]
             await asyncio.sleep(0.05)
             tasks.append(
                 asyncio.create_task(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from settlement.domain.watch.detecting import find_signals
 from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import Signal, SubjectKind
 from settlement.service.watch import subjects
@@ -56,7 +57,7 @@ async def test_person_over_whom_a_detector_raises_is_kept_for_the_next_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The others are looked at; health says so until somebody has mended it."""
-    find = subjects.find_signals
+    find = find_signals
     async with open_watched(database, tmp_path / "var") as house:
         tokens = await _pairs(house, "A1", "A2", "A3")
 

@@ -246,6 +246,7 @@ async def test_decline_that_counts_is_looked_at_when_it_comes_last(
 ) -> None:
     """It has no leaf in the log; the watch hears of it all the same."""
     async with open_watched(database, tmp_path / "var") as house:
+        answer: dict[str, Any] = {}
         for number in range(4):
             day = date(2026, 3, 2) + timedelta(days=3 * number)
             sent = visit("C1", day, care_type=CareType.INPATIENT, referred=number < 3)

@@ -24,6 +24,7 @@ from settlement.domain.matching.kinds import (
     Repair,
 )
 from settlement.domain.matching.merge import match
+from settlement.domain.matching.recovery import Recovery, recovery_difference
 
 __all__ = [
     "KINDS",
@@ -39,9 +40,11 @@ __all__ = [
     "ListedItem",
     "NetState",
     "Owner",
+    "Recovery",
     "Repair",
     "Side",
     "Tally",
     "difference_id",
     "match",
+    "recovery_difference",
 ]

@@ -2,7 +2,8 @@
 
 The owner follows from the kind. The hospital owns what its list says otherwise than
 our ledger: each amount there was computed from the hospital's own bill and answered
-to it. The bureau owns records that it has not got yet, because it fetches them. We
+to it. It owns aid that the bureau asks back, too, because it alone reverses what it
+settled. The bureau owns records that it has not got yet, because it fetches them. We
 own what the bureau has and our ledger has not, or has otherwise: a signed record
 that contradicts the ledger is ours to explain.
 """
@@ -44,6 +45,7 @@ class Kind(StrEnum):
     MISSING_AT_BUREAU = "missing_at_bureau"
     ONLY_AT_BUREAU = "only_at_bureau"
     BUREAU_DIFFERS = "bureau_differs"
+    RECOVERY_ORDERED = "recovery_ordered"
 
 
 class Repair(StrEnum):
@@ -57,6 +59,7 @@ class Repair(StrEnum):
     MOVE_LINE = "move_line"
     FETCH_RECORDS = "fetch_records"
     ASK_OPERATOR = "ask_operator"
+    GIVE_BACK = "give_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,14 @@ KINDS: dict[Kind, KindFacts] = {
         ),
         None,
     ),
+    Kind.RECOVERY_ORDERED: KindFacts(
+        Owner.HOSPITAL,
+        Text(
+            "经核查须追回本笔救助金，尚未冲正。",
+            "The bureau asks this aid back; the settlement is not reversed yet.",
+        ),
+        None,
+    ),
 }
 
 REPAIRS: dict[Repair, Text] = {
@@ -185,5 +196,10 @@ REPAIRS: dict[Repair, Text] = {
     Repair.ASK_OPERATOR: Text(
         "请结算网关值班人员核对账册（medaid check-books）。",
         "Have the gateway's staff on duty check the books.",
+    ),
+    Repair.GIVE_BACK: Text(
+        "按结算号冲正本笔，原因填 mistake；冲正后下次核对不再列出。",
+        "Reverse it by its settlement id with the reason mistake; once it is reversed,"
+        " the next match lists it no more.",
     ),
 }

@@ -15,8 +15,10 @@ from settlement.domain.matching import (
     KINDS,
     Amounts,
     Difference,
+    Owner,
     Tally,
     difference_id,
+    recovery_difference,
 )
 from settlement.service.ids import ids_of_days
 from settlement.service.reconcile.compare import compare
@@ -31,7 +33,8 @@ from settlement.store import hospital_lists as lists
 from settlement.store.closing import FacilityRow, is_closed, keep_match, lock_closing
 from settlement.store.differences import FoundRow
 from settlement.store.hospital_lists import ListRow, RawLine
-from settlement.store.periods import DaySpan
+from settlement.store.periods import DaySpan, OpenedMonth
+from settlement.store.recoveries import drop_given_back, open_recoveries
 
 if TYPE_CHECKING:
     from settlement.store.database import Database, Session
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 _MANY_LINES = 20
 #: Kinds that only the bureau's records show.
 _OF_RECORDS = tuple(
-    kind.value for kind, facts in KINDS.items() if facts.stmt_rslt is None
+    kind.value for kind, facts in KINDS.items() if facts.owner is not Owner.HOSPITAL
 )
 #: Differences of a day that are told; of a month, that are kept.
 MOST_OF_DAYS = 10_000
@@ -100,8 +103,9 @@ async def match_month(
         await span_of(cut).gather(session, facility.id)
         counts, is_new = await _take_list(session, month, facility, new_list, now, by)
         tally = await _find(
-            session, month, facility, has_list=counts is not None, told=with_bureau
+            session, cut, facility, has_list=counts is not None, told=with_bureau
         )
+        await drop_given_back(session, month, facility.id, now, by)
         # A hospital's upload must not do away with what the bureau's records say.
         await found_store.keep_found(
             session,
@@ -131,10 +135,15 @@ async def match_month(
 
 
 async def _find(
-    session: Session, month: int, facility: FacilityRow, *, has_list: bool, told: bool
+    session: Session,
+    cut: OpenedMonth,
+    facility: FacilityRow,
+    *,
+    has_list: bool,
+    told: bool,
 ) -> Tally:
     """Put what differs into the table `found` of this transaction."""
-    tally = Tally()
+    month, tally = cut.month, Tally()
     bureau_of = facility.code if told else None
     await found_store.begin_found(session)
     async for some in compare(
@@ -145,6 +154,12 @@ async def _find(
         )
         if tally.differences > MOST_OF_MONTH:
             raise MonthFault("MA-4212", facility.code)
+    # Whatever the lists say: it stands until the hospital gives the aid back.
+    async for asked in open_recoveries(session, facility.id, month, cut.tree_size):
+        differences = map(recovery_difference, asked)
+        rows = _rows(month_name(month), facility.code, differences)
+        await found_store.add_found(session, rows)
+        tally.differences += len(rows)
     return tally
 
 

@@ -131,10 +131,10 @@ def _signals(
     """A detector that raises keeps nobody from being settled, unless it may block."""
     try:
         return signals_about(seen, history, in_use.rules)
-    except Exception:
+    except Exception as fault:
         if in_use.blocks:
             raise
-        _log.exception("alerts.desk_failed")
+        _log.error("alerts.desk_failed", exc_info=fault)
         return []
 
 

@@ -245,9 +245,9 @@ async def _find(
             claims = history.get(each.key, [])
             try:
                 signals = find_signals(each.subject.kind, claims, each.rules.rules)
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001  # told below
                 # Whatever it is, the others are looked at.
-                _log.exception("alerts.detector_failed")
+                _log.error("alerts.detector_failed", exc_info=fault)
                 faults[type(fault).__name__] |= each.news
                 continue
             near = {claim.id for claim in claims if each.is_near(claim)}

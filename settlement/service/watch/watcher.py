@@ -68,9 +68,9 @@ async def watch(
             # What is not known to be committed is looked at again: the cursor says.
             _log.warning("alerts.look_failed", extra={"fault": type(fault).__name__})
             looked = None
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001  # told below
             # Whatever it is, one claim must not end the watch.
-            _log.exception("alerts.look_raised")
+            _log.error("alerts.look_raised", exc_info=fault)
             is_first = False
             at_once = await _after_fault(database, now, at_once, fault)
             continue
