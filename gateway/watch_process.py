@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 #: Its name among the workers.
 WATCH = "watch"
-#: Below the workers, above matches and packages.
+#: Below the workers, above matches and packages; its server process as well.
 _NICE = 5
 #: One look under way takes tens of milliseconds.
 _END_WITHIN_S = 15.0
@@ -113,7 +113,9 @@ async def _run(order: dict[str, str | None]) -> None:
                     follow_rules(shelf, database), name="rules", on_fault=stop.set
                 ),
                 running_beside(
-                    watch(database, shelf, wall_clock), name="alerts", on_fault=stop.set
+                    watch(database, shelf, wall_clock, priority=_NICE),
+                    name="alerts",
+                    on_fault=stop.set,
                 ),
             ):
                 say(READY)

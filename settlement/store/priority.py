@@ -21,8 +21,10 @@ _LOWEST = 19
 _PEER = struct.Struct("3i")
 
 
-def give_way(session: Session) -> bool:
+def give_way(session: Session, priority: int = _LOWEST) -> bool:
     """Let the server serve all others before this session's process.
+
+    `priority`: from 1, a little, to 19, the lowest.
 
     True where it was done: the server is on this machine, reached by its socket, and
     this user may. Elsewhere nothing happens: the server has processors of its own.
@@ -37,7 +39,7 @@ def give_way(session: Session) -> bool:
     )
     with suppress(OSError):
         if _parent(process) == server:
-            os.setpriority(os.PRIO_PROCESS, process, _LOWEST)
+            os.setpriority(os.PRIO_PROCESS, process, priority)
             return True
     return False
 

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from settlement.store.database import Session
 
 
+#: Of a person, an operator and a household's member no more is read at once, the
+#: latest: whoever claims more often than that has long been found.
+MOST_CLAIMS = 1_000
+MOST_OF_OPERATOR = 300
+MOST_OF_MEMBER = 200
+
+
 class Cursor(NamedTuple):
     """How far the watch has come."""
 
@@ -174,6 +181,7 @@ async def claims_of_persons(
         [span.person for span in spans],
         [span.since for span in spans],
         [span.until for span in spans],
+        MOST_CLAIMS,
     )
     claims: dict[bytes, list[SeenClaim]] = {}
     for row in found:
@@ -191,6 +199,7 @@ async def claims_of_operators(
         [span.operator for span in spans],
         [span.since for span in spans],
         [span.until for span in spans],
+        MOST_OF_OPERATOR,
     )
     claims: dict[tuple[int, str], list[SeenClaim]] = {}
     for row in found:
@@ -216,6 +225,7 @@ async def claims_of_households(
         [span.household for span in spans],
         [span.since for span in spans],
         [span.until for span in spans],
+        MOST_OF_MEMBER,
     )
     claims: dict[bytes, list[SeenClaim]] = {}
     for row in found:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from zlib import crc32
 
 import orjson
 
@@ -37,10 +39,20 @@ def bill_body(card: str, visit_no: str, day: str) -> bytes:
     )
 
 
+#: A person's visits lie apart, as in a year; so no run is one great repeat.
+_DAYS = 300
+_DIAGNOSES = [b"%c%02d" % (65 + number % 20, number) for number in range(90)]
+
+
 def settlements(
     cards: Sequence[str], day: str, token: str, run: str
 ) -> Iterator[bytes]:
-    """Endless settle requests; `run` keeps the keys of two runs apart."""
+    """Endless settle requests; `run` keeps the keys of two runs apart.
+
+    Each visit of a person is of another of the days before `day`, for another
+    diagnosis.
+    """
+    marks = (f"{run}{_VISIT}".encode(), b"1000-01-01", b"I10")
     head = (
         request(
             "POST",
@@ -56,16 +68,29 @@ def settlements(
     head_start, head_end = head.split(f"{run}-{0:09d}".encode(), 1)
     parts = []
     for card in cards:
-        body = bill_body(card, f"{run}{_VISIT}", day)
-        before, after = body.split(f"{run}{_VISIT}".encode(), 1)
+        body = bill_body(card, f"{run}{_VISIT}", "1000-01-01")
+        before, rest = body.split(marks[0], 1)
         # The visit number takes the placeholder's length, so lengths stay equal.
-        parts.append((before, after))
+        start, end, rest = rest.split(marks[1], 2)
+        diagnosis, after = rest.split(marks[2], 1)
+        parts.append((before, start, end, diagnosis, after))
+    last = date.fromisoformat(day)
+    days = [str(last - timedelta(days=n)).encode() for n in range(_DAYS)]
     width = len(_VISIT) + 9 - len(run)
+    salt = crc32(run.encode())
     for number in itertools.count():
-        before, after = parts[number % len(parts)]
+        before, start, end, diagnosis, after = parts[number % len(parts)]
         key = b"%s-%09d" % (run.encode(), number)
         visit = b"%s%0*d" % (run.encode(), width, number)
-        yield b"".join((head_start, key, head_end, before, visit, after))
+        nth = number // len(parts)
+        on = days[(number * 7 + nth * 97 + salt) % _DAYS]
+        code = _DIAGNOSES[(number + nth * 13 + salt // _DAYS) % len(_DIAGNOSES)]
+        yield b"".join(
+            (
+                *(head_start, key, head_end, before, visit),
+                *(start, on, end, on, diagnosis, code, after),
+            )
+        )
 
 
 def eligibility(

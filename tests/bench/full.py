@@ -24,7 +24,7 @@ from rich.table import Table
 
 from gateway.location import open_database
 from settlement.store.database import Database
-from tests.bench import alerts_quality, month_package
+from tests.bench import alerts_cost, alerts_quality, month_package
 from tests.bench.closing import settle_p99_while_closing
 from tests.bench.measures import Measure, write
 
@@ -79,6 +79,7 @@ def main(*, settlements: tuple[int, ...], gate: bool) -> None:
     measures += uvloop.run(beside)
     measures += month_package.measure(Path("var/bench"), min(settlements), rounds=3)
     measures += alerts_quality.measure()
+    measures += uvloop.run(alerts_cost.measure(Path("var/bench")))
     table = Table("figure", "ratio", "target", "note")
     for each in measures:
         sign = ">=" if each.at_least else "<="

@@ -17,6 +17,7 @@ from settlement.domain.watch.changes import (
     changes,
     subject_digest,
 )
+from settlement.domain.watch.detector import MOST_LISTED
 from settlement.domain.watch.signal import Signal, Subject, SubjectKind
 from settlement.store import alerts as rows
 
@@ -172,7 +173,9 @@ def _note_change(
         case_id = case_id if is_shown else _gather(writing, signal, identity)
         writing.events.append((identity, "changed" if is_shown else "raised"))
     writing.changed.append((_row(identity, signal, rules_no), state, case_id))
-    writing.claims.append((identity, sorted(kept.union(signal.claims))))
+    # Of one that never ends, what it had before is let go.
+    keeps = kept if len(kept) <= MOST_LISTED else frozenset()
+    writing.claims.append((identity, sorted(keeps.union(signal.claims))))
     _touch(writing, case_id)
 
 

@@ -41,6 +41,13 @@ LONGEST_STAY = timedelta(days=92)
 #: So often more is read of a subject; each time twice as far.
 _WIDEN_AT_MOST = 8
 
+#: Of a subject with so many claims no more is read: a kiosk never pauses.
+_MOST_READ = {
+    SubjectKind.PERSON: 1_000,
+    SubjectKind.HOUSEHOLD: 1_000,
+    SubjectKind.OPERATOR: 200,
+}
+
 _log = logging.getLogger(__name__)
 
 _Fetch = Callable[[list["_Wanted"]], Awaitable[Mapping[Any, list[SeenClaim]]]]
@@ -65,6 +72,11 @@ class _Wanted:
         return self.rules.reach[self.subject.kind]
 
     @property
+    def near(self) -> timedelta:
+        """How far around what is new signals may have changed."""
+        return _near(self.subject.kind, self.rules)
+
+    @property
     def since(self) -> datetime:
         return self.first - self.margin
 
@@ -75,7 +87,7 @@ class _Wanted:
     def is_near(self, claim: SeenClaim) -> bool:
         """Whether what is new can bear on signals that hold the claim."""
         began, ended = _extent(self.subject.kind, claim)
-        return ended >= self.first - self.reach and began <= self.last + self.reach
+        return ended >= self.first - self.near and began <= self.last + self.near
 
 
 async def find(
@@ -98,6 +110,16 @@ async def find(
     ):
         found += await _find(wanted, fetch, faults)
     return found, faults
+
+
+def _near(kind: SubjectKind, rules: RulesInUse) -> timedelta:
+    """An operator's reach is four windows of minutes, of which one bears on others."""
+    reach = rules.reach[kind]
+    return reach / 4 if kind is SubjectKind.OPERATOR else reach
+
+
+def _margin(kind: SubjectKind, rules: RulesInUse) -> timedelta:
+    return _near(kind, rules) + rules.reach[kind]
 
 
 def _rules(shelf: RulesShelf, claims: Iterable[NewClaim]) -> RulesInUse | None:
@@ -155,7 +177,7 @@ def _wanted_days(
         rules,
         _midnight(min(claim.service_start for claim in news)),
         _midnight(max(claim.service_end for claim in news)),
-        2 * rules.reach[subject.kind],
+        _margin(subject.kind, rules),
         frozenset(claim.id for claim in news),
     )
 
@@ -175,7 +197,7 @@ def _operators(shelf: RulesShelf, claims: Iterable[NewClaim]) -> list[_Wanted]:
                     rules,
                     min(claim.occurred_at for claim in news),
                     max(claim.occurred_at for claim in news),
-                    2 * rules.reach[SubjectKind.OPERATOR],
+                    _margin(SubjectKind.OPERATOR, rules),
                     frozenset(claim.id for claim in news),
                 )
             )
@@ -252,7 +274,10 @@ async def _find(
                 continue
             near = {claim.id for claim in claims if each.is_near(claim)}
             signals = [s for s in signals if not near.isdisjoint(s.claims)]
-            if attempt < _WIDEN_AT_MOST and _reaches_beyond(each, claims, signals):
+            may_widen = attempt < _WIDEN_AT_MOST and (
+                len(claims) < _MOST_READ[each.subject.kind]
+            )
+            if may_widen and _reaches_beyond(each, claims, signals):
                 wider.append(replace(each, margin=2 * each.margin))
             else:
                 looked_at = frozenset(claim.id for claim in claims)

@@ -29,6 +29,7 @@ from settlement.store.errors import (
     CommitUnknownError,
     StoreUnavailableError,
 )
+from settlement.store.priority import give_way
 from settlement.store.transaction import committed, our_errors
 from settlement.store.watching import has_news
 
@@ -53,8 +54,13 @@ async def watch(
     now: Callable[[], datetime],
     *,
     on_look: Callable[[Looked], None] = lambda _: None,
+    priority: int | None = None,
 ) -> None:
-    """Look again and again, for ever; first at what was skipped before."""
+    """Look again and again, for ever; first at what was skipped before.
+
+    `priority`: of the database's processes that work for it, where it is on this
+    machine; as `give_way` has it.
+    """
     started_at = now()
     is_first = True
     at_once = AT_ONCE
@@ -63,7 +69,7 @@ async def watch(
             if is_first:
                 await _look_again(database, shelf, started_at)
                 is_first = False
-            looked = await _look(database, shelf, now, at_once)
+            looked = await _look(database, shelf, now, at_once, priority)
         except _PASSING as fault:
             # What is not known to be committed is looked at again: the cursor says.
             _log.warning("alerts.look_failed", extra={"fault": type(fault).__name__})
@@ -112,7 +118,11 @@ async def _looking(database: Database) -> AsyncIterator[Session]:
 
 
 async def _look(
-    database: Database, shelf: RulesShelf, now: Callable[[], datetime], at_once: int
+    database: Database,
+    shelf: RulesShelf,
+    now: Callable[[], datetime],
+    at_once: int,
+    priority: int | None,
 ) -> Looked | None:
     """One look; where nothing is new, without a lock and without a write."""
     with our_errors():
@@ -120,6 +130,8 @@ async def _look(
             if not await has_news(session):
                 return Looked(0, 0, is_idle=True)
     async with _looking(database) as session:
+        if priority is not None:
+            give_way(session, priority)
         return await look(session, shelf, now(), at_once=at_once)
 
 

@@ -1,4 +1,5 @@
--- What the members of households claimed, each household between two days.
+-- What the members of households claimed, each household between two days: of
+-- each member the latest.
 SELECT m.household, s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator,
        s.care_type, s.service_start, s.service_end, s.occurred_at,
        NULL::text[] AS codes, NULL::smallint AS prescription_days,
@@ -9,7 +10,11 @@ FROM (
     FROM unnest($1::bytea[], $2::date[], $3::date[]) AS wanted(household, since, until)
     JOIN roster_window w ON w.household = wanted.household AND w.household <> ''
 ) AS m
-JOIN settlement s ON s.person = m.person
-    AND s.service_start >= m.since AND s.service_start <= m.until
+CROSS JOIN LATERAL (
+    SELECT * FROM settlement s
+    WHERE s.person = m.person
+      AND s.service_start >= m.since AND s.service_start <= m.until
+    ORDER BY s.service_start DESC LIMIT $4
+) AS s
 LEFT JOIN party p ON p.id = s.facility_id
 LEFT JOIN reversal v ON s.state = 'r' AND v.settlement_id = s.id

@@ -1,4 +1,4 @@
--- What operators settled between two instants each.
+-- What operators settled between two instants each, the latest of it.
 SELECT s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator, s.care_type,
        s.service_start, s.service_end, s.occurred_at, NULL::text[] AS codes,
        NULL::smallint AS prescription_days,
@@ -6,7 +6,11 @@ SELECT s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator, s.care
        s.repeat_reason, v.reversed_at, v.reason AS reversal_reason
 FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[])
     AS wanted(facility_id, operator, since, until)
-JOIN settlement s ON s.facility_id = wanted.facility_id AND s.operator = wanted.operator
-    AND s.occurred_at >= wanted.since AND s.occurred_at <= wanted.until
+CROSS JOIN LATERAL (
+    SELECT * FROM settlement s
+    WHERE s.facility_id = wanted.facility_id AND s.operator = wanted.operator
+      AND s.occurred_at >= wanted.since AND s.occurred_at <= wanted.until
+    ORDER BY s.occurred_at DESC LIMIT $5
+) AS s
 LEFT JOIN party p ON p.id = s.facility_id
 LEFT JOIN reversal v ON s.state = 'r' AND v.settlement_id = s.id

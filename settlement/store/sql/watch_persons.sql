@@ -1,11 +1,15 @@
--- What persons claimed between two days each, and what became of it.
+-- What persons claimed between two days each, the latest of them, and what became of it.
 SELECT s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator, s.care_type,
        s.service_start, s.service_end, s.occurred_at, d.codes, d.prescription_days,
        s.total_fen, s.funds_fen, s.base_fen, s.aid_fen, s.reason, s.state = 'd' AS declined,
        s.repeat_reason, v.reversed_at, v.reason AS reversal_reason
 FROM unnest($1::bytea[], $2::date[], $3::date[]) AS wanted(person, since, until)
-JOIN settlement s ON s.person = wanted.person
-    AND s.service_start >= wanted.since AND s.service_start <= wanted.until
+CROSS JOIN LATERAL (
+    SELECT * FROM settlement s
+    WHERE s.person = wanted.person
+      AND s.service_start >= wanted.since AND s.service_start <= wanted.until
+    ORDER BY s.service_start DESC LIMIT $4
+) AS s
 LEFT JOIN party p ON p.id = s.facility_id
 LEFT JOIN clinical.diagnosis d ON d.settlement_id = s.id
 LEFT JOIN reversal v ON s.state = 'r' AND v.settlement_id = s.id

@@ -1,0 +1,234 @@
+"""What detectors cost the cashier, and how soon the bureau sees an alert.
+
+Throughput: rounds with the alert rules on and off take turns on one gateway, over the
+same persons, who have a few visits a year; so whatever else differs falls on both.
+Visibility: a paced load in which each visit is claimed twice; from the second answer
+to the moment at which the alert's event can be read, by the database's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+import uvloop
+
+from eligibility_cache.generation import RosterGenerator
+from gateway.client import GatewayClient
+from gateway.demo.folder import scratch_folder
+from gateway.demo.parties import facility, register_facilities
+from gateway.demo.sandbox import line_to, open_sandbox, serving
+from gateway.keyfiles import load_party_secret_key
+from gateway.wiring import wall_clock
+from settlement.domain.calendar import shanghai_day
+from tests.bench import bodies
+from tests.bench.measures import Measure
+from tests.bench.raw_client import Load, run_load, run_paced
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from settlement.store.database import Database
+
+_PERSONS = 10_000
+_CONNECTIONS = 64
+_PACE = 100
+_HOSPITAL = "BENCHW"
+#: Still some cards a minute each under full load: a desk's most.
+_OPERATORS = 200
+_CATEGORY = "特困人员"
+#: How often a running gateway looks whether rules were changed, and some.
+_FOLLOWED_S = 2.5
+
+
+@dataclass(slots=True)
+class _Place:
+    """The gateway under load."""
+
+    database: Database
+    port: int
+    tokens: list[str]
+    cards: list[str]
+    day: str
+
+    async def switch(self, *, on: bool) -> None:
+        """Use the rules, or none; wait until the worker knows."""
+        await self.database.pool.execute("UPDATE alert_rules SET active = $1", on)
+        await asyncio.sleep(_FOLLOWED_S)
+
+    def bills(self, run: str) -> Iterator[bytes]:
+        """Bills of all operators in turn, each with cards of its own."""
+        count = len(self.tokens)
+        return chain.from_iterable(
+            zip(
+                *(
+                    # No "f" in a name: with zeros it would make a card's number.
+                    bodies.settlements(
+                        self.cards[n::count], self.day, token, f"{run}x{n:03d}"
+                    )
+                    for n, token in enumerate(self.tokens)
+                ),
+                strict=True,
+            )
+        )
+
+    async def watched(self) -> None:
+        """Wait until the watch has looked at everything."""
+        query = (
+            "SELECT (SELECT size FROM log_head) = (SELECT log_index FROM watch_cursor)"
+        )
+        while not await self.database.pool.fetchval(query):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def _open(out: Path) -> AsyncIterator[_Place]:
+    with scratch_folder(out / "alerts-cost", "bench") as data_dir:
+        async with open_sandbox(data_dir) as sandbox:
+            lines = RosterGenerator({_CATEGORY: (_CATEGORY,)}, seed=1).lines(_PERSONS)
+            rows = [[*line.split(","), ""] for line in lines]
+            await sandbox.import_roster(rows)
+            begun, card, since, until = "2026-01-01", 1, 7, 8
+            cards = sorted(r[card] for r in rows if r[since] < begun and not r[until])
+            keys = await register_facilities(
+                sandbox.database,
+                [
+                    facility(
+                        _HOSPITAL, "bench", level=2, subdistrict="990101001",
+                        at=wall_clock(),
+                    )
+                ],
+                sealing_key=load_party_secret_key(data_dir),
+                random=os.urandom,
+            )  # fmt: skip
+            async with serving(sandbox, port=0, workers=1) as url:
+                async with line_to(url, connections=1) as line:
+                    tokens = [
+                        await GatewayClient(line, keys[_HOSPITAL], f"b{n}").token()
+                        for n in range(_OPERATORS)
+                    ]
+                yield _Place(
+                    sandbox.database,
+                    urlsplit(url).port or 0,
+                    tokens,
+                    cards,
+                    shanghai_day(wall_clock()).isoformat(),
+                )
+
+
+async def measure(out: Path, *, seconds: float = 6.0, rounds: int = 5) -> list[Measure]:
+    """Both figures, on a gateway of their own."""
+    cost = Measure(
+        "settle_with_detectors", 0.9, at_least=True,
+        scale=f"{_PERSONS} persons, {_CONNECTIONS} connections, one worker",
+    )  # fmt: skip
+    visible = Measure(
+        "alert_visible_p99", 1.0, at_least=False, scale=f"{_PACE} claims a second"
+    )
+    async with _open(out) as place:
+        await _round(place, "w", 2.0)
+        for number in range(rounds):
+            rates = {}
+            # Turn by turn also within the rounds.
+            for on in (True, False) if number % 2 else (False, True):
+                await place.watched()
+                await place.switch(on=on)
+                rates[on] = await _round(
+                    place, f"{'y' if on else 'n'}{number}", seconds
+                )
+            cost.ratios.append(rates[True] / rates[False])
+            cost.note = f"{rates[True]:,.0f}/s with, {rates[False]:,.0f}/s without"
+        await place.watched()
+        await place.switch(on=True)
+        await _visible(place, visible, 2 * seconds)
+    return [cost, visible]
+
+
+async def _round(place: _Place, run: str, seconds: float) -> float:
+    load = await run_load(
+        place.port,
+        place.bills(run),
+        connections=_CONNECTIONS,
+        seconds=seconds,
+    )
+    _require_settled(load)
+    return load.rate
+
+
+def _require_settled(load: Load) -> None:
+    assert set(load.by_status) == {b"201"}, load.by_status
+
+
+async def _visible(place: _Place, visible: Measure, seconds: float) -> None:
+    """The delay of each alert raised, p99; its parts are told by `note`."""
+    first = await place.database.pool.fetchval(
+        "SELECT coalesce(max(seq), 0) FROM alert_event"
+    )
+    seen: dict[int, float] = {}
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def look() -> None:
+        """When an event could first be read, by this machine's clock."""
+        last = first
+        while not stop.is_set():
+            rows = await place.database.pool.fetch(
+                "SELECT seq FROM alert_event WHERE seq > $1 ORDER BY seq", last
+            )
+            now = wall_clock().timestamp()
+            for row in rows:
+                seen[row["seq"]] = now
+                last = row["seq"]
+            await asyncio.sleep(0.02)
+
+    looking = loop.create_task(look())
+    load = await run_paced(place.port, _twice(place), per_second=_PACE, seconds=seconds)
+    _require_settled(load)
+    await place.watched()
+    await asyncio.sleep(0.2)
+    stop.set()
+    await looking
+    rows = await place.database.pool.fetch(
+        "SELECT e.seq, extract(epoch FROM s.settled_at)::float8 AS settled"
+        " FROM alert_event e JOIN alert a ON a.id = e.alert_id"
+        " JOIN settlement s ON s.id = a.latest"
+        " WHERE e.seq > $1 AND e.what = 'raised' AND a.detector = 'exact-repeat'",
+        first,
+    )
+    delays = sorted(seen[row["seq"]] - row["settled"] for row in rows)
+    assert len(delays) > _PACE * seconds / 4, "too few alerts to tell"
+    p99 = delays[len(delays) * 99 // 100]
+    visible.ratios.append(p99)
+    visible.note = (
+        f"{len(delays):,} alerts: median {median(delays) * 1e3:.0f} ms, p99"
+        f" {p99 * 1e3:.0f} ms, from the instant of settling"
+    )
+
+
+def _twice(place: _Place) -> Iterator[bytes]:
+    """Each bill a second time under another key and visit number."""
+    for one, other in zip(place.bills("t1"), place.bills("t1"), strict=True):
+        yield one
+        yield other.replace(b"t1x", b"t2x")
+
+
+@click.command()
+@click.option("--seconds", default=6.0, help="Length of one round.")
+@click.option("--rounds", default=5, help="Rounds of the comparison.")
+def main(*, seconds: float, rounds: int) -> None:
+    """Measure alone: `python -m tests.bench.alerts_cost`."""
+    for each in uvloop.run(measure(Path("var"), seconds=seconds, rounds=rounds)):
+        click.echo(f"{each.name} {each.ratio:.3f} {each.ratios} {each.note}")
+
+
+if __name__ == "__main__":
+    main()
