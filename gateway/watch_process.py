@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 
 #: Its name among the workers.
 WATCH = "watch"
-#: Below the workers, above matches and packages; its server process as well.
-_NICE = 5
+#: Whatever settles comes first; so does the server for its server process. Where a
+#: processor is free, an alert is seen within a second all the same.
+_NICE = 19
 #: One look under way takes tens of milliseconds.
 _END_WITHIN_S = 15.0
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import click
 import uvloop
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
     from settlement.store.database import Database
 
-_PERSONS = 10_000
+#: So many that a run gives each a few visits a year, as most people have.
+_PERSONS = 40_000
 _CONNECTIONS = 64
 _PACE = 100
 _HOSPITAL = "BENCHW"
@@ -68,12 +70,15 @@ class _Place:
     def bills(self, run: str) -> Iterator[bytes]:
         """Bills of all operators in turn, each with cards of its own."""
         count = len(self.tokens)
+        # Each run begins with others, so that all persons come in turn.
+        first = crc32(run.encode()) % len(self.cards)
+        cards = self.cards[first:] + self.cards[:first]
         return chain.from_iterable(
             zip(
                 *(
                     # No "f" in a name: with zeros it would make a card's number.
                     bodies.settlements(
-                        self.cards[n::count], self.day, token, f"{run}x{n:03d}"
+                        cards[n::count], self.day, token, f"{run}x{n:03d}"
                     )
                     for n, token in enumerate(self.tokens)
                 ),

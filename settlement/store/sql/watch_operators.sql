@@ -13,4 +13,7 @@ CROSS JOIN LATERAL (
     ORDER BY s.occurred_at DESC LIMIT $5
 ) AS s
 LEFT JOIN party p ON p.id = s.facility_id
-LEFT JOIN reversal v ON s.state = 'r' AND v.settlement_id = s.id
+LEFT JOIN LATERAL (
+    SELECT v.reversed_at, v.reason FROM reversal v
+    WHERE s.state = 'r' AND v.settlement_id = s.id LIMIT 1
+) AS v ON true

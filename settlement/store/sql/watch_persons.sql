@@ -1,4 +1,6 @@
 -- What persons claimed between two days each, the latest of them, and what became of it.
+-- LIMIT 1: row by row, by index. A plan made while tables were empty is kept for long,
+-- and would read the whole of them.
 SELECT s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator, s.care_type,
        s.service_start, s.service_end, s.occurred_at, d.codes, d.prescription_days,
        s.total_fen, s.funds_fen, s.base_fen, s.aid_fen, s.reason, s.state = 'd' AS declined,
@@ -11,5 +13,11 @@ CROSS JOIN LATERAL (
     ORDER BY s.service_start DESC LIMIT $4
 ) AS s
 LEFT JOIN party p ON p.id = s.facility_id
-LEFT JOIN clinical.diagnosis d ON d.settlement_id = s.id
-LEFT JOIN reversal v ON s.state = 'r' AND v.settlement_id = s.id
+LEFT JOIN LATERAL (
+    SELECT d.codes, d.prescription_days FROM clinical.diagnosis d
+    WHERE d.settlement_id = s.id LIMIT 1
+) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT v.reversed_at, v.reason FROM reversal v
+    WHERE s.state = 'r' AND v.settlement_id = s.id LIMIT 1
+) AS v ON true
