@@ -65,6 +65,9 @@ async def store(session: Session, found: Iterable[Found], at: datetime) -> int:
     Call it with the cursor locked: nobody else writes alerts meanwhile.
     """
     digests = {subject_digest(each.subject): each for each in found}
+    about = [_case_subject(each.subject) for each in digests.values()]
+    # Before alerts are read: what staff have judged by then is not judged again.
+    gathering = await rows.gathering_cases(session, about)
     touched = set().union(*map(_touched, digests.values()))
     stored = await rows.alerts_touched(session, list(digests), touched)
     if not stored and not any(each.signals for each in digests.values()):
@@ -79,12 +82,11 @@ async def store(session: Session, found: Iterable[Found], at: datetime) -> int:
     ]
     if not made:
         return 0
-    about = [_case_subject(digests[_subject_of(c, stored)].subject) for c, _ in made]
     writing = _Writing(
         at,
         await rows.muted_pairs(session, list(digests)),
         {each.alert.id: each for each in stored},
-        await rows.gathering_cases(session, about),
+        gathering,
     )
     new = {c.id for c, _ in made if isinstance(c, Raise) and c.is_new}
     taken = await rows.taken_ids(session, new)
@@ -124,14 +126,6 @@ def _is_judged(held: rows.HeldAlert) -> bool:
     return held.state == "raised" and held.case_state in _CLOSED
 
 
-def _subject_of(change: AlertChange, stored: Iterable[rows.HeldAlert]) -> bytes:
-    match change:
-        case Raise(signal=signal) | Change(signal=signal):
-            return subject_digest(signal.subject)
-        case Withdraw(id=identity):
-            return next(s.alert.subject for s in stored if s.alert.id == identity)
-
-
 def _free(change: AlertChange, taken: set[bytes]) -> AlertChange:
     """The same under an id that no alert has, not even one that holds others now."""
     if isinstance(change, Raise) and change.is_new and change.id in taken:
@@ -166,10 +160,10 @@ def _note_change(
     rules_no: int,
 ) -> None:
     held = writing.held[identity]
-    state, case_id = _state(writing, signal), held.case_id
+    is_shown, case_id = held.state == "raised", held.case_id
+    state = "raised" if is_shown else _state(writing, signal)
     if state == "raised":
         # One that was muted when it was raised has no case yet.
-        is_shown = held.state == "raised"
         case_id = case_id if is_shown else _gather(writing, signal, identity)
         writing.events.append((identity, "changed" if is_shown else "raised"))
     writing.changed.append((_row(identity, signal, rules_no), state, case_id))
