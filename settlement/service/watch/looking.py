@@ -75,10 +75,10 @@ async def look_again(
     session: Session, shelf: RulesShelf, now: datetime, *, at_once: int = AT_ONCE
 ) -> Looked:
     """Look at claims that were skipped before `now`. Call it as `look`."""
+    if not await skipped_before(session, now, 1):
+        return Looked(0, 0, is_idle=True)
     await wait_for_cursor(session)
     claims = await skipped_before(session, now, at_once)
-    if not claims:
-        return Looked(0, 0, is_idle=True)
     await refresh(shelf, session)
     changed, skipped = await _look_at(session, shelf, claims, now)
     await drop_skipped(session, {claim.id for claim in claims} - skipped)
