@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
 import random
 import sys
 from asyncio.subprocess import PIPE, Process
 from datetime import date, timedelta
 from pathlib import Path
 
+from gateway.keyfiles import write_new
 from settlement.service.watch.shelf import RulesShelf
 from settlement.service.watch.watcher import watch
 from settlement.store.database import Database
@@ -36,15 +39,18 @@ _KILLS = 22
 _CARDS = 60
 
 
-async def _start(dsn: str) -> Process:
+async def _start(dsn: str, folder: Path) -> Process:
     """The real process; it watches when this returns."""
+    keys = folder / "keys"
+    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_new(keys / "party-secret.key", base64.b64encode(os.urandom(32)) + b"\n")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway.watch_process",
         stdin=PIPE, stdout=PIPE, start_new_session=True,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
-    order = {"data_dir": "/nonexistent", "dsn": dsn, "log_level": "warning"}
+    order = {"data_dir": str(folder), "dsn": dsn, "log_level": "warning"}
     process.stdin.write(json.dumps(order).encode() + b"\n")
     line = await process.stdout.readline()
     assert line == b"ready\n", line
@@ -103,7 +109,7 @@ async def test_killed_again_and_again_loses_no_alert_and_raises_none_twice(
         load = asyncio.create_task(_load(house, stop, rng))
         seen = []
         for _ in range(_KILLS):
-            process = await _start(database_dsn)
+            process = await _start(database_dsn, tmp_path)
             await asyncio.sleep(rng.random() * 1.2)
             process.kill()
             await process.wait()
@@ -113,7 +119,7 @@ async def test_killed_again_and_again_loses_no_alert_and_raises_none_twice(
         stop.set()
         await load
         assert len(set(seen)) > _KILLS // 2, "killed before it could do anything"
-        process = await _start(database_dsn)
+        process = await _start(database_dsn, tmp_path)
         await _caught_up(database)
         process.terminate()
         assert await process.wait() == 0
@@ -127,7 +133,7 @@ async def test_two_watches_at_once_are_as_one(
     async with open_watched(database, tmp_path / "var") as house:
         for number in range(_CARDS):
             await house.enrol(f"K{number}")
-        processes = [await _start(database_dsn) for _ in range(2)]
+        processes = [await _start(database_dsn, tmp_path) for _ in range(2)]
         stop = asyncio.Event()
         load = asyncio.create_task(_load(house, stop, random.Random(7)))
         await asyncio.sleep(4)
@@ -154,7 +160,7 @@ async def test_watch_outlives_a_restart_of_the_database(
     await put(database, rules_document())
     async with open_house(database, tmp_path / "var") as house:
         await house.enrol("C1")
-        process = await _start(dsn)
+        process = await _start(dsn, tmp_path)
         watching = asyncio.create_task(watch(database, RulesShelf(), lambda: LATER))
         for _ in range(2):
             await settle(house, visit("C1", _DAY))
