@@ -85,6 +85,15 @@ class RosterFile:
         _header(next(lines, None))
         yield from lines
 
+    def cells(self, *names: str) -> Iterator[tuple[str, ...]]:
+        """These columns of each row that is whole; raises as `rows` does."""
+        lines = self._lines()
+        header = _header(next(lines, None))
+        places = [header.index(name) for name in names]
+        for _, fields in lines:
+            if not isinstance(fields, str) and len(fields) == len(header):
+                yield tuple(fields[place] for place in places)
+
     def _lines(self) -> Iterator[_Line]:
         try:
             with self._path.open("rb", buffering=0) as raw:

@@ -18,6 +18,8 @@ from settlement.domain.watch.changes import (
     subject_digest,
 )
 from settlement.domain.watch.detector import MOST_LISTED
+from settlement.domain.watch.detectors import DETECTORS
+from settlement.domain.watch.detectors.outliers import Outlier
 from settlement.domain.watch.signal import Signal, Subject, SubjectKind
 from settlement.store import alerts as rows
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from settlement.store.database import Session
 
 _ID_BYTES = 16
+#: Detectors that look at the months of many, not at the claims of one.
+COMPARING = frozenset(
+    name for name, detector in DETECTORS.items() if issubclass(detector, Outlier)
+)
 #: Staff have judged what was in the case.
 _CLOSED = frozenset({"confirmed", "dismissed", "recovered"})
 
@@ -40,6 +46,8 @@ class Found:
     near: frozenset[bytes]
     """Claims so near to what is new that all signals with one of them are known."""
     rules_no: int
+    is_comparison: bool = False
+    """By those detectors alone that compare with peers; otherwise by all others."""
 
 
 @dataclass(slots=True)
@@ -108,7 +116,13 @@ def _changes(found: Found, held: Iterable[rows.HeldAlert]) -> list[AlertChange]:
     raises no other; where further claims join them, that is an alert of its own.
     """
     touched = _touched(found)
-    held = [each for each in held if not touched.isdisjoint(each.alert.claims)]
+    held = [
+        each
+        for each in held
+        if not touched.isdisjoint(each.alert.claims)
+        # Who did not look has nothing to say about an alert.
+        and (each.alert.detector in COMPARING) == found.is_comparison
+    ]
     judged = [each.alert for each in held if _is_judged(each)]
     signals = [
         signal

@@ -1,0 +1,10 @@
+-- Households whose members have claims in a stretch of months, with one of them.
+SELECT w.household, (array_agg(s.person))[1] AS person,
+       min(s.service_start) AS since, max(s.service_end) AS until,
+       array_agg(DISTINCT s.id) AS inside
+FROM answer a
+JOIN settlement s ON s.id = a.id
+JOIN roster_window w ON w.person = s.person AND w.household <> ''
+WHERE a.month BETWEEN $1 AND $2
+GROUP BY w.household
+ORDER BY w.household
