@@ -6,6 +6,7 @@ Tokens stand for persons and households; no document holds a name or a card.
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 from settlement.domain.calendar import rfc3339
@@ -13,6 +14,7 @@ from settlement.domain.decision import Text
 from settlement.domain.watch.signal import Signal, Subject, SubjectKind
 from settlement.domain.watch.wording import text_of, title_of
 from settlement.service.watch.work import CaseClaim, ListedAlert, ListedCase, OpenedCase
+from settlement.store.alert_lists import MutedPair
 
 
 def alert_text(alert: ListedAlert) -> Text:
@@ -70,7 +72,7 @@ def opened_document(opened: OpenedCase) -> dict[str, Any]:
     """One case with its alerts, its claims and its history."""
     return case_document(opened.case) | {
         "alert_list": [alert_document(alert) for alert in opened.alerts],
-        "claims": [_claim(claim) for claim in opened.claims],
+        "claims": [claim_document(claim) for claim in opened.claims],
         "history": [
             {
                 "no": event.no,
@@ -84,7 +86,29 @@ def opened_document(opened: OpenedCase) -> dict[str, Any]:
     }
 
 
-def _claim(claim: CaseClaim) -> dict[str, Any]:
+def mute_id(detector: str, subject: bytes) -> bytes:
+    """What a silent pair of detector and subject is called."""
+    return sha256(b"mute\n" + detector.encode() + b"\n" + subject).digest()[:16]
+
+
+def mute_document(pair: MutedPair) -> dict[str, Any]:
+    """One detector that is silent about somebody."""
+    return {
+        "mute_id": mute_id(pair.detector, pair.subject).hex(),
+        "detector": pair.detector,
+        "title": _both(title_of(pair.detector)),
+        "person_token": _hex(pair.person),
+        "household_token": _hex(pair.household),
+        "facility": pair.facility,
+        "operator": pair.operator,
+        "dismissals": pair.dismissals,
+        "muted_at": rfc3339(pair.muted_at),
+        "alerts_since": pair.alerts,
+    }
+
+
+def claim_document(claim: CaseClaim) -> dict[str, Any]:
+    """One claim of a case, and what became of it."""
     ordered, undone = claim.recovery_ordered_at, claim.reversed_at
     return {
         "settlement_id": claim.id.hex(),

@@ -59,7 +59,9 @@ def replay(
     One person's visits in order, persons side by side. Amounts are taken as CNY:
     total_cost is the total and in policy, insurer_paid is basic insurance,
     other_payer_paid other funds. Rows that are no sound bill are refused one by one
-    and counted by code. Ends with status 1 when the books are not clean.
+    and counted by code. Then waits until every claim was looked at for alerts: medaid
+    alerts list with the same --data-dir shows them. Ends with status 1 when the books
+    are not clean.
     """
     console = Console(stderr=as_json)
     with scratch_folder(data_dir, "replay") as folder:

@@ -44,11 +44,17 @@ from gateway.replay.visits import VisitRow, read_visits
 from gateway.wiring import wall_clock
 from settlement import policies
 from settlement.domain.policy import compile_pack
+from settlement.service.watch.shelf import read_rules_shelf
+from settlement.service.watch.watcher import catch_up
+from settlement.store.alert_lists import count_raised
+from settlement.store.database import Database
+from settlement.store.watching import behind
 
 _PACK = "demo-district.yaml"
 _WORKERS = 2
 _OPERATOR = "replay"
 _SHOWN_EVERY = 50
+_LOOKING_SHOWN_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +91,30 @@ async def run_replay(options: ReplayOptions, console: Console) -> Summary:
                 await _settle_all(chains, desks, options.concurrency, summary, show)
                 show(total, f"{summary.settled:,} settled")
             summary.seconds = time.monotonic() - started
+        summary.alerts = await all_looked_at(sandbox.database, console)
         summary.violations = (await audit_books(sandbox)).violations
     return summary
+
+
+async def all_looked_at(database: Database, console: Console) -> int:
+    """Wait until the watch has looked at every claim; how many alerts hold then."""
+    shelf = await read_rules_shelf(database)
+    async with database.pool.acquire() as session:
+        total = await behind(session)
+    looking = asyncio.create_task(catch_up(database, shelf, wall_clock))
+    try:
+        with progress(console, "looking for repeats", total) as show:
+            while not looking.done():
+                async with database.pool.acquire() as session:
+                    left = await behind(session)
+                show(max(0, total - left), "")
+                await asyncio.wait([looking], timeout=_LOOKING_SHOWN_EVERY_S)
+            show(total, "")
+        await looking
+    finally:
+        looking.cancel()
+    async with database.pool.acquire() as session:
+        return await count_raised(session)
 
 
 def _chains(visits: Iterable[VisitRow]) -> list[list[VisitRow]]:

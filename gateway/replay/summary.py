@@ -22,6 +22,8 @@ class Summary:
     declined: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     aid_fen: int = 0
+    alerts: int = 0
+    """That hold once everything was looked at."""
     seconds: float = 0.0
     violations: tuple[str, ...] = ()
     """What check-books found."""
@@ -51,6 +53,7 @@ class Summary:
             "declined": dict(sorted(self.declined.items())),
             "refused": dict(sorted(self.refused.items())),
             "aid_fen": self.aid_fen,
+            "alerts": self.alerts,
             "seconds": round(self.seconds, 3),
             "check_books": (
                 "ok" if self.holds else f"{len(self.violations)} violations"
@@ -69,6 +72,7 @@ class Summary:
             for code, count in sorted(counts.items()):
                 known = REASONS.get(code)
                 table.add_row(what, code, f"{count:,}", known.text.en if known else "")
+        table.add_row("alerts", "", f"{self.alerts:,}", "medaid alerts list")
         table.add_section()
         table.add_row("all", "", f"{self.visits:,}", self._pace())
         return table

@@ -88,6 +88,17 @@ def replay(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[bytes
     )
 
 
+def alerts_of(data_dir: Path) -> bytes:
+    """What `medaid alerts list --json` says right after."""
+    command = [sys.executable, "-m", "gateway.cli.main", "alerts", "list", "--json"]
+    return subprocess.run(
+        [*command, "--data-dir", str(data_dir)],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
 def expected_aid_fen(rows: list[VisitRow]) -> int:
     """What the pure core makes of the sound rows, each person's in order of start."""
     used: defaultdict[str, dict[AccumulatorKey, int]] = defaultdict(dict)
@@ -121,6 +132,8 @@ def test_a_file_with_every_kind_of_row(tmp_path: Path, data_dir: Path) -> None:
     document: dict[str, Any] = orjson.loads(done.stdout)
     seconds = document.pop("seconds")
     assert seconds > 0
+    listed = orjson.loads(alerts_of(data_dir))
+    assert document.pop("alerts") == len(listed)
     is_repeat_eligible = PERSONS[17] in eligible
     settled = sum(row.person in eligible for row in sound)
     declined = {"MA-2101": len(sound) - settled + (not is_repeat_eligible)}
@@ -189,3 +202,31 @@ def test_the_whole_third_party_file(shared_data: Path, data_dir: Path) -> None:
     assert document["visits"] == counted == 104_676
     assert document["refused"] == {"MA-1110": 22, "MA-1116": 909}
     assert document["check_books"] == "ok"
+
+
+def test_every_repeat_of_the_file_is_listed_right_after(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    """Nothing is left to be looked at, and each alert names the file's own visits."""
+    rows = [
+        visit(number * 2, f"P{number:03d}", visit_id=f"V{number:03d}{copy}")
+        for number in range(30)
+        for copy in ("A", "B")
+    ]
+    path = tmp_path / "visits.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+    done = replay(data_dir, str(path), "--json", "--eligible", "1")
+
+    assert done.returncode == 0, done.stderr.decode()
+    listed = orjson.loads(alerts_of(data_dir))
+    assert orjson.loads(done.stdout)["alerts"] == len(listed)
+    found = {
+        tuple(sorted(each["visit_nos"]))
+        for each in listed
+        if each["detector"] == "exact-repeat"
+    }
+    assert found == {(f"V{number:03d}A", f"V{number:03d}B") for number in range(30)}
