@@ -107,7 +107,10 @@ def test_nginx_writes_nothing_of_a_request() -> None:
     assert int(kept.removesuffix("k")) * 1024 >= 2 * ServeSettings().max_body_bytes
 
 
-@pytest.mark.parametrize("name", ["medaid.service", "medaid-check-books.service"])
+@pytest.mark.parametrize(
+    "name",
+    ["medaid.service", "medaid-check-books.service", "medaid-outliers.service"],
+)
 def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
     """`systemd-analyze verify`, with a program that exists in place of ours."""
     program = _program("systemd-analyze")
@@ -116,8 +119,8 @@ def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
     assert begun in text
     unit = tmp_path / name
     unit.write_text(text.replace(begun, "ExecStart=/bin/true"), encoding="utf-8")
-    timer = "medaid-check-books.timer"
-    shutil.copy(DEPLOY / "systemd" / timer, tmp_path / timer)
+    for timer in ("medaid-check-books.timer", "medaid-outliers.timer"):
+        shutil.copy(DEPLOY / "systemd" / timer, tmp_path / timer)
 
     done = subprocess.run(
         [program, "verify", "--man=no", str(unit)],
