@@ -50,7 +50,10 @@ class Judged:
         self._confirmed: defaultdict[bytes, set[bytes]] = defaultdict(set)
         self._dismissed: set[bytes] = set()
         self.confirmed_alerts: set[bytes] = set()
+        self.alerts: set[bytes] = set()
+        """Alerts in closed cases, confirmed or dismissed."""
         for row in rows:
+            self.alerts.add(row.alert)
             if row.is_confirmed:
                 self._confirmed[row.claim].add(row.case)
                 self.confirmed_alerts.add(row.alert)
@@ -159,16 +162,7 @@ class Rehearsal:
         ]
         here = [a for a in held if looked.holds(a.claims, a.latest)]
         signals = [s for s in looked.signals if looked.holds(s.claims, s.latest)]
-        known = looked.looked_at.union(*(alert.claims for alert in here))
-        gone = set()
-        for change in changes(looked.signals, held, known):
-            match change:
-                case Raise(signal=signal) if signal in signals:
-                    self._new(signal)
-                case Withdraw(id=identity):
-                    gone.add(identity)
-                case Raise() | Change():
-                    pass
+        gone = self._changes(looked, held, here, signals, judged)
         for alert in here:
             if alert.id in gone:
                 self._gone(alert, looked.subject)
@@ -177,6 +171,46 @@ class Rehearsal:
                 self.whole.same += 1
         for signal in signals:
             self._judge(signal, judged)
+
+    def _changes(
+        self,
+        looked: Looked,
+        held: Sequence[StoredAlert],
+        here: Sequence[StoredAlert],
+        signals: Sequence[Signal],
+        judged: Judged,
+    ) -> set[bytes]:
+        """Count what would be raised; which alerts nothing would support.
+
+        As the watch does it: an alert that staff have judged stays as it was, and what
+        it held raises no other.
+        """
+        closed = [alert for alert in held if alert.id in judged.alerts]
+        gone = {
+            alert.id
+            for alert in closed
+            if not any(_share(alert, signal) for signal in looked.signals)
+        }
+        open_ = [
+            signal
+            for signal in looked.signals
+            if not any(
+                alert.detector == signal.detector
+                and alert.claims.issuperset(signal.claims)
+                for alert in closed
+            )
+        ]
+        own = [alert for alert in held if alert.id not in judged.alerts]
+        known = looked.looked_at.union(*(alert.claims for alert in here))
+        for change in changes(open_, own, known):
+            match change:
+                case Raise(signal=signal) if signal in signals:
+                    self._new(signal)
+                case Withdraw(id=identity):
+                    gone.add(identity)
+                case Raise() | Change():
+                    pass
+        return gone
 
     def _judge(self, signal: Signal, judged: Judged) -> None:
         cases, is_dismissed = judged.cases_of(signal), judged.is_dismissed(signal)
@@ -217,6 +251,12 @@ class Rehearsal:
             signal.claims,
             alert,
         )
+
+
+def _share(alert: StoredAlert, signal: Signal) -> bool:
+    return alert.detector == signal.detector and not alert.claims.isdisjoint(
+        signal.claims
+    )
 
 
 def _keep(examples: list[Example], example: Example) -> None:
