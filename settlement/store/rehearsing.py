@@ -28,11 +28,9 @@ _DESKS = 10
 
 @dataclass(frozen=True, slots=True)
 class ActivePerson:
-    """A person, or a household by one of its members, with claims in the months."""
+    """A person or a household with claims in the months."""
 
     token: bytes
-    member: bytes
-    """Of a person the same token; of a household one person of it."""
     since: date
     until: date
     inside: frozenset[bytes]
@@ -84,7 +82,6 @@ async def active_persons(
         yield [
             ActivePerson(
                 row["person"],
-                row["person"],
                 row["since"],
                 row["until"],
                 frozenset(row["inside"]),
@@ -101,7 +98,6 @@ async def active_households(
         yield [
             ActivePerson(
                 row["household"],
-                row["person"],
                 row["since"],
                 row["until"],
                 frozenset(row["inside"]),

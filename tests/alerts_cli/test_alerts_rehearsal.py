@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,34 @@ async def test_a_detector_switched_off_loses_its_alerts_and_on_finds_them(
     assert set(example["settlement_ids"]) == set(settled)
     assert example["person_token"] == alert["person_token"]
     assert example["text"]["zh"] == alert["text"]["zh"]
+
+
+async def test_households_and_operators_are_rehearsed_too(
+    office: Office, tmp_path: Path
+) -> None:
+    """Cards of one household in lockstep, and one operator with many cards."""
+    for card in ("C1", "C2"):
+        await office.settle(card, diagnoses=("J06",))
+    await office.rows("UPDATE roster_window SET household = $1", b"h" * 16)
+    for week in range(4):
+        for card in ("C1", "C2"):
+            day = MARCH + timedelta(days=7 * week)
+            await office.repeat(card, day, 1, diagnoses=(f"K{week}",))
+    for number in range(12):
+        await office.settle(f"D{number:08d}", service_start=MAY, service_end=MAY)
+    await office.look()
+    kinds = {each["detector"] for each in await office.ask("list")}
+    assert {"household-lockstep", "operator-burst"} <= kinds
+
+    found = await _replay(office, with_action(tmp_path))
+
+    assert (found["all"]["new"], found["all"]["gone"]) == (0, 0)
+    for name in ("household-lockstep", "operator-burst"):
+        assert found["detectors"][name]["same"] == 1, name
+    off = await _replay(office, with_action(tmp_path, **{"household-lockstep": "off"}))
+    (example,) = off["detectors"]["household-lockstep"]["gone_examples"]
+    assert example["household_token"] == (b"h" * 16).hex()
+    assert example["person_token"] is None
 
 
 async def test_only_the_months_that_are_asked_for(

@@ -23,7 +23,6 @@ from settlement.service.watch.rehearsed import Judged, Looked, Rehearsal
 from settlement.service.watch.storing import COMPARING
 from settlement.store.peers import of_months, subjects_with
 from settlement.store.rehearsing import (
-    ActivePerson,
     active_households,
     active_operators,
     active_persons,
@@ -36,6 +35,7 @@ from settlement.store.rehearsing import (
     undone_by_recovery,
 )
 from settlement.store.watching import (
+    HouseholdSpan,
     OperatorSpan,
     PersonSpan,
     claims_of_households,
@@ -128,7 +128,11 @@ async def _households(
     kind = SubjectKind.HOUSEHOLD
     reach = timedelta(days=reach_days(kind, rules))
     async for households in active_households(session, months.first, months.last):
-        history = await _histories(session, households, reach)
+        spans = [
+            HouseholdSpan(each.token, each.since - reach, each.until + reach)
+            for each in households
+        ]
+        history = await claims_of_households(session, spans)
         yield [
             await _look(
                 session,
@@ -139,17 +143,6 @@ async def _households(
             )
             for each in households
         ]
-
-
-async def _histories(
-    session: Session, households: Sequence[ActivePerson], reach: timedelta
-) -> dict[bytes, list[SeenClaim]]:
-    return await claims_of_households(
-        session,
-        sorted({each.member for each in households}),
-        min(each.since for each in households) - reach,
-        max(each.until for each in households) + reach,
-    )
 
 
 async def _look(

@@ -1,6 +1,5 @@
--- Households whose members have claims in a stretch of months, with one of them.
-SELECT w.household, (array_agg(s.person))[1] AS person,
-       min(s.service_start) AS since, max(s.service_end) AS until,
+-- Households whose members have claims in a stretch of months: which, on which days.
+SELECT w.household, min(s.service_start) AS since, max(s.service_end) AS until,
        array_agg(DISTINCT s.id) AS inside
 FROM answer a
 JOIN settlement s ON s.id = a.id
