@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -91,6 +92,8 @@ async def test_tables_fit_eighty_columns_and_begin_with_the_strongest(
         found = await list_alerts(session, AlertSearch())
         cases = await list_cases(session)
         opened = await open_case(session, cases[0].id)
+    # So that the order of raising is not that of the scores.
+    found = [replace(alert, score=10 + n) for n, alert in enumerate(found)]
     text = io.StringIO()
     console = Console(width=80, file=text)
     print_alerts(console, list(reversed(found)), cases)
@@ -102,8 +105,13 @@ async def test_tables_fit_eighty_columns_and_begin_with_the_strongest(
     assert all(alert.id.hex()[:8] in text.getvalue() for alert in found)
     assert all(claim.id.hex()[:8] in text.getvalue() for claim in opened.claims)
     heads = [line.split()[2] for line in lines if line.startswith("案件 case ")]
-    by_score = [case.id.hex()[:8] for case in cases]
-    assert heads[: len(cases)] == by_score
+    assert heads[: len(cases)] == [case.id.hex()[:8] for case in cases]
+    first = [alert for alert in found if alert.case_id == cases[0].id]
+    assert len({alert.score for alert in first}) > 1
+    shown = text.getvalue().partition("案件 case ")[2].partition("案件 case ")[0]
+    by_score = sorted(first, key=lambda alert: (-alert.score, alert.no))
+    places = [shown.index(alert.id.hex()[:8]) for alert in by_score]
+    assert places == sorted(places)
     assert [case.score for case in cases] == sorted(
         (case.score for case in cases), reverse=True
     )

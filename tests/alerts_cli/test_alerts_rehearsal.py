@@ -109,7 +109,7 @@ async def test_only_the_months_that_are_asked_for(
 ) -> None:
     """By month of record, both ends included; a pattern over their edge belongs."""
     await office.repeat("C1", date(2026, 1, 7))
-    await office.repeat("C2", MARCH)
+    await office.repeat("C1", MARCH)
     await office.look()
     file = with_action(tmp_path)
 
