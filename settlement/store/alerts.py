@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AlertRow(NamedTuple):
-    """One row of `alert`, without its state."""
+    """One row of `alert`, without its state, and its facts."""
 
     id: bytes
     detector: str
@@ -124,11 +124,17 @@ async def insert_alerts(
     """Store new alerts, each with its state and its case."""
     await session.executemany(
         "INSERT INTO alert (id, detector, subject, person, household, facility_id,"
-        " operator, score, facts, latest, rules_no, state, case_id, raised_at,"
-        " changed_at) VALUES"
-        " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)",
-        [(*row, state, case_id, at) for row, state, case_id in alerts],
+        " operator, score, latest, rules_no, state, case_id, raised_at, changed_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
+        [
+            (
+                *(r.id, r.detector, r.subject, r.person, r.household, r.facility_id),
+                *(r.operator, r.score, r.latest, r.rules_no, state, case_id, at),
+            )
+            for r, state, case_id in alerts
+        ],
     )
+    await _put_facts(session, [row for row, _, _ in alerts])
 
 
 async def update_alerts(
@@ -136,12 +142,22 @@ async def update_alerts(
 ) -> None:
     """Let stored alerts say what their signals say now."""
     await session.executemany(
-        "UPDATE alert SET score = $2, facts = $3, latest = $4, rules_no = $5,"
-        " state = $6, case_id = $7, changed_at = $8 WHERE id = $1",
+        "UPDATE alert SET score = $2, latest = $3, rules_no = $4, state = $5,"
+        " case_id = $6, changed_at = $7 WHERE id = $1",
         [
-            (r.id, r.score, r.facts, r.latest, r.rules_no, state, case_id, at)
+            (r.id, r.score, r.latest, r.rules_no, state, case_id, at)
             for r, state, case_id in alerts
         ],
+    )
+    await _put_facts(session, [row for row, _, _ in alerts])
+
+
+async def _put_facts(session: Session, alerts: Sequence[AlertRow]) -> None:
+    """They may name a diagnosis: kept with those, apart from the alert."""
+    await session.executemany(
+        "INSERT INTO clinical.alert_facts VALUES ($1, $2)"
+        " ON CONFLICT (alert_id) DO UPDATE SET facts = $2",
+        [(row.id, row.facts) for row in alerts],
     )
 
 

@@ -66,6 +66,7 @@ async def test_a_detector_switched_off_loses_its_alerts_and_on_finds_them(
 
     await office.rows("DELETE FROM alert_event")
     await office.rows("DELETE FROM alert_claim")
+    await office.rows("DELETE FROM clinical.alert_facts")
     await office.rows("DELETE FROM alert")
     on = await _replay(office, with_action(tmp_path))
     tally = on["detectors"]["exact-repeat"]

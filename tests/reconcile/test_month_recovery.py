@@ -57,9 +57,9 @@ async def _ask_back(months: Months, *settled: Settled) -> bytes:
             case.hex(),
         )
         await session.execute(
-            "INSERT INTO alert (id, detector, subject, person, score, facts, latest,"
+            "INSERT INTO alert (id, detector, subject, person, score, latest,"
             " rules_no, state, case_id, raised_at, changed_at) SELECT $1,"
-            " 'exact-repeat', $1, 'p', 50, '[]', $2, max(no), 'raised', $1, now(),"
+            " 'exact-repeat', $1, 'p', 50, $2, max(no), 'raised', $1, now(),"
             " now() FROM alert_rules",
             case,
             settled[0].id,

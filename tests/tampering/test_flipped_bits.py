@@ -50,6 +50,7 @@ OTHER_TABLES = {
     "watch_cursor": "how far the watch has come; no money",
     "alert": "what detectors said; `alerts replay` says it again from the settlements",
     "alert_claim": "as alert",
+    "clinical.alert_facts": "as alert",
     "alert_event": "as alert; what streams and webhooks carried",
     "alert_case": "staff's work on alerts",
     "alert_case_event": "as alert_case",

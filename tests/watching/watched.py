@@ -130,9 +130,10 @@ async def alerts(
     """The alerts that stand; no two are equal."""
     rows = await database.pool.fetch(
         "SELECT a.detector, a.subject, array_agg(c.settlement_id) AS claims, a.latest,"
-        " a.score, a.facts, a.state FROM alert a"
+        " a.score, k.facts, a.state FROM alert a"
+        " JOIN clinical.alert_facts k ON k.alert_id = a.id"
         " JOIN alert_claim c ON c.alert_id = a.id"
-        " WHERE a.state = ANY($1::text[]) GROUP BY a.id",
+        " WHERE a.state = ANY($1::text[]) GROUP BY a.id, k.facts",
         list(states),
     )
     found = {
@@ -183,8 +184,8 @@ async def events_make_sense(database: Database) -> None:
 async def forget_alerts(database: Database) -> None:
     """As if nobody had looked yet."""
     await database.pool.execute(
-        "TRUNCATE alert, alert_claim, alert_event, alert_case, alert_case_event,"
-        " alert_mute, aid_recovery, watch_skipped;"
+        "TRUNCATE clinical.alert_facts, alert, alert_claim, alert_event, alert_case,"
+        " alert_case_event, alert_mute, aid_recovery, watch_skipped;"
         " UPDATE watch_cursor SET log_index = 0, decline_seq = 0"
     )
 

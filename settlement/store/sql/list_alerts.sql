@@ -1,6 +1,9 @@
 -- Alerts with what is shown of them, in the order in which they were raised.
 SELECT a.no, a.id, a.case_id, c.state AS case_state, c.assignee, a.detector, a.score,
-       a.state, a.person, a.household, f.code AS facility, a.operator, a.facts, a.latest,
+       a.state, a.person, a.household, f.code AS facility, a.operator,
+       coalesce((SELECT k.facts FROM clinical.alert_facts k WHERE k.alert_id = a.id), '[]')
+           AS facts,
+       a.latest,
        r.id || '@' || r.version AS rules, a.raised_at, a.changed_at, claim.*
 FROM alert a
 JOIN alert_rules r ON r.no = a.rules_no
