@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from gateway.endings import NotStartedFault
 
@@ -79,6 +80,12 @@ class Child:
         raise NotStartedFault(
             line.removeprefix(FAILED) or "a worker ended before it could serve", status
         )
+
+    async def start_and_keep(self) -> None:
+        """The same as `keep`, which also begins anew where the first one ended."""
+        with suppress(NotStartedFault):
+            await self.start()
+        await self.keep()
 
     async def keep(self) -> None:
         """Replace the process each time it dies, ever more slowly if it cannot live."""

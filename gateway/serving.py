@@ -76,19 +76,25 @@ async def _serve_alone(
     url = url_of(settings.scheme, settings.host, port_of(bound))
     metrics = Metrics()
     beside = supervisor_metrics(workers=1)
+    serves = asyncio.Event()
+
+    def on_ready() -> None:
+        serves.set()
+        say(f"ready {url}")
+
     async with (
         server_dsn(place.data_dir, place.dsn) as dsn,
         _metrics_listener(
             settings, lambda: metrics.exposition() + beside.exposition(), say
         ),
-        watching(Place(data_dir=place.data_dir, dsn=dsn), settings),
+        watching(Place(data_dir=place.data_dir, dsn=dsn), settings, serves),
     ):
         await run_worker(
             settings,
             place,
             bound,
             metrics=metrics,
-            on_ready=lambda: say(f"ready {url}"),
+            on_ready=on_ready,
             stop=stop,
         )
 

@@ -55,11 +55,6 @@ class Supervisor:
             self._child(number, partial(self._spawn, number))
             for number in range(1, self._settings.workers + 1)
         ]
-        workers.append(
-            self._child(
-                WATCH, partial(spawn_watch, self._place, self._settings.log_level)
-            )
-        )
         try:
             async with asyncio.TaskGroup() as starting:
                 for worker in workers:
@@ -68,16 +63,21 @@ class Supervisor:
             await self._end(workers)
             raise faults.exceptions[0] from None
         on_ready()
+        # Not before: a start that fails is one sentence, a worker's.
+        watch = self._child(
+            WATCH, partial(spawn_watch, self._place, self._settings.log_level)
+        )
         keeping = [
             asyncio.create_task(worker.keep(), name=f"worker-{number}")
             for number, worker in enumerate(workers)
         ]
+        keeping.append(asyncio.create_task(watch.start_and_keep(), name=WATCH))
         await stop.wait()
         self._stopping = True
         for task in keeping:
             task.cancel()
         await asyncio.gather(*keeping, return_exceptions=True)
-        await self._end(workers)
+        await self._end([*workers, watch])
 
     async def _end(self, workers: list[Child]) -> None:
         self._stopping = True

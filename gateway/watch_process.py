@@ -15,7 +15,7 @@ import random
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,12 @@ from gateway.background import running_beside
 from gateway.child import FAILED, READY, Child, spawn
 from gateway.config import ServeSettings
 from gateway.crash_dumps import forbid_crash_dumps
-from gateway.endings import FORESEEN, MAY_PASS, sentence_of, status_of
+from gateway.endings import (
+    FORESEEN,
+    MAY_PASS,
+    sentence_of,
+    status_of,
+)
 from gateway.keyfiles import load_party_secret_key
 from gateway.last_words import sentence_of_bug, speak_without_traceback
 from gateway.location import open_database
@@ -62,8 +67,14 @@ async def spawn_watch(place: Place, log_level: str) -> Process:
 
 
 @asynccontextmanager
-async def watching(place: Place, settings: ServeSettings) -> AsyncIterator[None]:
-    """Keep the process as long as the block; raises `NotStartedFault`."""
+async def watching(
+    place: Place, settings: ServeSettings, begin: asyncio.Event
+) -> AsyncIterator[None]:
+    """Keep the process from `begin` to the end of the block.
+
+    Not before the worker serves: a start that fails is one sentence, the worker's. A
+    watch that cannot start is told in the log, and tried again.
+    """
     stopping = asyncio.Event()
     child = Child(
         WATCH,
@@ -71,14 +82,19 @@ async def watching(place: Place, settings: ServeSettings) -> AsyncIterator[None]
         on_death=lambda _pid, _status: None,
         is_stopping=stopping.is_set,
     )
+
+    async def keep() -> None:
+        await begin.wait()
+        await child.start_and_keep()
+
+    keeping = asyncio.create_task(keep(), name=WATCH)
     try:
-        await child.start()
-        keeping = asyncio.create_task(child.keep(), name=WATCH)
         yield
-        stopping.set()
-        keeping.cancel()
     finally:
         stopping.set()
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
         await child.end(_END_WITHIN_S)
 
 

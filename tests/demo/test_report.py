@@ -157,6 +157,7 @@ def test_summary_has_the_members_of_the_contract() -> None:
         "refused": {"MA-1116": 1},
         "aid_fen": 5_760,
         "seconds": 1.235,
+        "alerts": 0,
         "check_books": "ok",
     }
     summary.violations = ("M1: settlement 00",)

@@ -87,8 +87,10 @@ async def test_workers_share_a_port_and_are_replaced(sandbox: list[str]) -> None
     async with serving(*arguments) as process:
         metrics = await line(process, "metrics ")
         url = await line(process, "ready ")
-        before = children_of(process.pid)
-        assert len(before) == 3, "two workers and the watch"
+        # Two workers, and the watch, which begins when they serve.
+        before = await eventually(
+            lambda: children_of(process.pid), lambda found: len(found) == 3
+        )
 
         os.kill(min(before), signal.SIGKILL)
         after = await eventually(

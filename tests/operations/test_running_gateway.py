@@ -129,7 +129,7 @@ def run(folder: Path) -> Run:
             before = asyncio.run(_seen(url, _everything_arrived))
             killed = min(gateway.worker_pids())
             os.kill(killed, signal.SIGKILL)
-            wait_for(lambda: _started(gateway) == 3, 60)
+            wait_for(lambda: _started(gateway) == 4, 60)
             after = asyncio.run(_seen(url, _worker_is_back))
             types = _parse(asyncio.run(_fetch(url)))[1]
         lines = gateway.log.read_text(encoding="utf-8").splitlines()
@@ -253,7 +253,7 @@ def test_log_tells_the_life_of_the_workers(run: Run) -> None:
     drained = [line for line in run.log if line["event"] == "worker.drained"]
 
     assert [(d["pid"], d["status"]) for d in deaths] == [(run.killed, -9)]
-    assert sum(line["event"] == "worker.started" for line in run.log) == 3
+    assert sum(line["event"] == "worker.started" for line in run.log) == 4
     assert sorted(str(line["worker"]) for line in drained) == ["1", "2"]
     assert sum(line["event"] == "settle.batch_committed" for line in run.log) >= 1
 

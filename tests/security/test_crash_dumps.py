@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.test_serve import children_of, line, serving
+from tests.gateway.test_serve import children_of, eventually, line, serving
 
 #: A row of proc(5), `/proc/PID/limits`.
 _LIMIT = "Max core file size"
@@ -73,10 +73,12 @@ async def test_supervisor_and_workers_leave_none(place: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     async with serving(*place, "--port", "0", "--workers", "2") as process:
         await line(process, "ready ")
-        workers = children_of(process.pid)
+        # Two workers, and the watch, which begins when they serve.
+        workers = await eventually(
+            lambda: children_of(process.pid), lambda found: len(found) == 3
+        )
         pids = [process.pid, *workers]
 
-        assert len(workers) == 2
         assert {tuple(core_limit(pid)) for pid in pids} == {("0", "0")}
 
 

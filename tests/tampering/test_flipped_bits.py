@@ -47,6 +47,7 @@ OTHER_TABLES = {
     "month_package": "signed; whoever holds the package verifies it without us",
     "alert_rules": "how detectors look; what they found can be found anew by any rules",
     "watched_decline": "what the watch looks at; what it means stands in settlement",
+    "watch_skipped": "as watched_decline",
     "watch_cursor": "how far the watch has come; no money",
     "alert": "what detectors said; `alerts replay` says it again from the settlements",
     "alert_claim": "as alert",

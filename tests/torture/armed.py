@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import gateway.supervisor
+import gateway.child
 import gateway.wiring
 import gateway.worker_process
 from gateway.cli.main import main as medaid
@@ -50,14 +50,16 @@ def _take_clock(control: Control) -> None:
 def _arm_workers() -> None:
     """Let the supervisor start armed workers, and soon."""
     for name in ("_FIRST_PAUSE_S", "_LONGEST_PAUSE_S"):
-        if not hasattr(gateway.supervisor, name):
-            raise AttributeError(f"the supervisor has no {name} any more")
-        setattr(gateway.supervisor, name, _PAUSE_S)
+        if not hasattr(gateway.child, name):
+            raise AttributeError(f"processes that are kept have no {name} any more")
+        setattr(gateway.child, name, _PAUSE_S)
     start = asyncio.create_subprocess_exec
 
     async def start_armed(
         program: str, *arguments: str, **options: Any
     ) -> asyncio.subprocess.Process:
+        if arguments == ("-m", "gateway.watch_process"):
+            return await start(program, *arguments, **options)
         if arguments != ("-m", "gateway.worker_process"):
             raise ValueError(f"the supervisor starts {arguments}, not a worker")
         return await start(program, "-m", _MODULE, WORKER, **options)
