@@ -7,7 +7,7 @@ value; MA-1104 where a note holds a resident identity number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
@@ -18,8 +18,9 @@ from pydantic import Field, StringConstraints
 from gateway.identity import holds_identity
 from gateway.wire import parsed_body
 from gateway.wire_described import say as _say
-from gateway.wire_faults import Faults, duplicate_keys, shown_name
+from gateway.wire_faults import Faults, duplicate_keys
 from gateway.wire_models import Strict
+from gateway.wire_query import parse_query
 from settlement.domain.bill import BillFault
 from settlement.domain.errors import RequestRefused
 
@@ -116,7 +117,7 @@ class DismissIn(Strict):
 
 def parse_wanted_alerts(query: MultiMapping[str]) -> WantedAlerts:
     """Which page of the queue; without a state those that are raised."""
-    given = _parameters(query, _OF_ALERTS)
+    given = parse_query(query, _OF_ALERTS)
     case_id = given.get("case_id")
     return WantedAlerts(
         _states(given.get("state"), ("raised",)),
@@ -129,7 +130,7 @@ def parse_wanted_alerts(query: MultiMapping[str]) -> WantedAlerts:
 
 def parse_wanted_cases(query: MultiMapping[str]) -> WantedCases:
     """Which cases; without a state those that are open."""
-    given = _parameters(query, _OF_CASES)
+    given = parse_query(query, _OF_CASES)
     states = _states(given.get("state"), ("new", "assigned"))
     return WantedCases(states, int(given.get("limit", _DEFAULT_LIMIT)))
 
@@ -140,7 +141,7 @@ def parse_resume(header: str | None, query: MultiMapping[str]) -> int | None:
     Whoever reconnects sends the header with the address of the first time, so the
     header counts. Raises MA-1107 for one that no stream has given.
     """
-    given = _parameters(query, _AFTER)
+    given = parse_query(query, _AFTER)
     if header:
         if _NUMBER.fullmatch(header) is None:
             faults = (BillFault(RESUME_HEADER, "MA-1126"),)
@@ -194,30 +195,3 @@ def _states(given: str | None, usual: tuple[str, ...]) -> tuple[str, ...] | None
     if given is None:
         return usual
     return None if given == EVERY else (given,)
-
-
-def _parameters(
-    query: MultiMapping[str], known: Mapping[str, tuple[re.Pattern[str], str]]
-) -> Mapping[str, str]:
-    faults = Faults()
-    for path, why in _faults_of(query, known):
-        faults.add(path, why)
-    if faults:
-        raise faults.refusal()
-    return dict(query)
-
-
-def _faults_of(
-    query: MultiMapping[str], known: Mapping[str, tuple[re.Pattern[str], str]]
-) -> Iterator[tuple[str, str]]:
-    seen = set()
-    for name, value in query.items():
-        if name not in known:
-            yield shown_name(name), "MA-1121"
-            continue
-        form, why = known[name]
-        if name in seen:
-            yield name, "MA-1127"
-        elif form.fullmatch(value) is None:
-            yield name, why
-        seen.add(name)

@@ -6,14 +6,14 @@ Raises `RequestRefused` MA-1102 with every fault at its path, and shows no value
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from multidict import MultiMapping
 
-from gateway.wire_faults import Faults, shown_name
+from gateway.wire_faults import Faults
 from gateway.wire_models import OPERATOR_PATTERN
+from gateway.wire_query import parse_query
 from settlement.domain.calendar import days_of_month
 from settlement.domain.month_range import parse_month
 from settlement.service.reconcile.working import DIFFERENCE_STATES
@@ -95,12 +95,12 @@ def parse_past_month(text: str, *, today: date) -> int:
 
 def parse_facility(query: MultiMapping[str]) -> str | None:
     """The one hospital that is asked for."""
-    return _parameters(query, ("facility",)).get("facility")
+    return parse_query(query, {"facility": _PARAMETERS["facility"]}).get("facility")
 
 
 def parse_wanted_differences(query: MultiMapping[str]) -> WantedDifferences:
     """Which page of the differences; without a state all that have not gone."""
-    given = _parameters(query, tuple(_PARAMETERS))
+    given = parse_query(query, _PARAMETERS)
     state = given.get("state")
     return WantedDifferences(
         given.get("facility"),
@@ -108,28 +108,3 @@ def parse_wanted_differences(query: MultiMapping[str]) -> WantedDifferences:
         int(given.get("limit", _DEFAULT_LIMIT)),
         DIFFERENCE_STATES[:-1] if state is None else (state,),
     )
-
-
-def _parameters(query: MultiMapping[str], known: tuple[str, ...]) -> Mapping[str, str]:
-    faults = Faults()
-    for path, why in _faults_of(query, known):
-        faults.add(path, why)
-    if faults:
-        raise faults.refusal()
-    return dict(query)
-
-
-def _faults_of(
-    query: MultiMapping[str], known: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    seen = set()
-    for name, value in query.items():
-        if name not in known:
-            yield shown_name(name), "MA-1121"
-            continue
-        form, why = _PARAMETERS[name]
-        if name in seen:
-            yield name, "MA-1127"
-        elif form.fullmatch(value) is None:
-            yield name, why
-        seen.add(name)

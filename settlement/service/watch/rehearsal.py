@@ -7,7 +7,7 @@ they share, as the watch does it; and both with what staff said of closed cases.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from settlement.service.watch.rehearsed import Judged, Looked, Rehearsal
 from settlement.service.watch.storing import COMPARING
 from settlement.store.peers import of_months, subjects_with
 from settlement.store.rehearsing import (
+    ActivePerson,
     active_households,
     active_operators,
     active_persons,
@@ -92,16 +93,7 @@ async def _persons(
             for p in persons
         ]
         history = await claims_of_persons(session, spans)
-        yield [
-            await _look(
-                session,
-                rules,
-                Subject(kind, token=each.token),
-                history.get(each.token, []),
-                each.inside,
-            )
-            for each in persons
-        ]
+        yield await _look_at_tokens(session, rules, kind, persons, history)
 
 
 async def _operators(
@@ -133,16 +125,27 @@ async def _households(
             for each in households
         ]
         history = await claims_of_households(session, spans)
-        yield [
-            await _look(
-                session,
-                rules,
-                Subject(kind, token=each.token),
-                history.get(each.token, []),
-                each.inside,
-            )
-            for each in households
-        ]
+        yield await _look_at_tokens(session, rules, kind, households, history)
+
+
+async def _look_at_tokens(
+    session: Session,
+    rules: AlertRules,
+    kind: SubjectKind,
+    active: Sequence[ActivePerson],
+    history: Mapping[bytes, list[SeenClaim]],
+) -> list[Looked]:
+    """Persons or households, each with what it claimed."""
+    return [
+        await _look(
+            session,
+            rules,
+            Subject(kind, token=each.token),
+            history.get(each.token, []),
+            each.inside,
+        )
+        for each in active
+    ]
 
 
 async def _look(
