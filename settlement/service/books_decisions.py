@@ -192,8 +192,21 @@ def _sealed(content: Mapping[str, Any]) -> tuple[Any, ...]:
         [(part["kind"], part["amount_fen"]) for part in result["aid"]],
         result["cash_fen"],
         result["account_return_fen"],
-        result["steps"],
+        _steps_of_chosen(result, claims["aid_fen"]),
     )
+
+
+def _steps_of_chosen(result: Mapping[str, Any], aid_fen: int) -> list[Any]:
+    """The sealed steps without the one that chose among several identities.
+
+    The record names the identity that was chosen, and not the others: so it is
+    decided again as the only one, and that step, which changes no amount, is not made.
+    """
+    chosen = ["best_identity", result["base_fen"], aid_fen]
+    steps = list(result["steps"])
+    if chosen in steps:
+        steps.remove(chosen)
+    return steps
 
 
 def _reversal(row: Row, content: Mapping[str, Any], posted: _Posted) -> Iterator[str]:
