@@ -43,7 +43,11 @@ async def test_an_alert_is_seen_while_the_patient_is_at_the_desk(
         ids, answered_at = await settle_twice(callers["H001"], person)
         while True:
             (event,) = await stream.take(1)
-            if set(ids) & set(event.data["settlement_ids"]):
+            # Alerts about the desk's operator, raised by other tests, grow by them too.
+            if (
+                set(ids) & set(event.data["settlement_ids"])
+                and event.data["detector"] == "exact-repeat"
+            ):
                 break
 
     assert event.what == "raised"
