@@ -1,8 +1,11 @@
 """Which identity decides a bill, and amounts that are shares: found by the oracle."""
 
+import json
+from copy import deepcopy
 from datetime import date
 
 import pytest
+import yaml
 
 from settlement.domain.decision import AccumulatorKey, Text
 from settlement.domain.eligibility import RosterPerson, Window
@@ -70,6 +73,48 @@ def test_an_identity_that_the_pack_does_not_know_changes_nothing() -> None:
     alone = pack.adjudicate(bill, ["yi"], {}, None)
     assert (alone.approved, alone.reason) == (False, "MA-2201")
     assert pack.adjudicate(bill, ["yi", "unknown"], {}, None) == alone
+
+
+def pack_of_three() -> CompiledPack:
+    """Jia and bing, who gives more as such, of one base; yi's counts pre-selfpay."""
+    cells = dict.fromkeys(
+        (("rates", "yi", "outpatient"), ("visit_caps", "yi", "outpatient")),
+        "value: 不享受",
+    )
+    rules = yaml.load(small_pack(cells), Loader=yaml.BaseLoader)
+    for table in ("rates", "deductibles", "visit_caps", "tilt", "year_caps"):
+        rules[table]["bing"] = deepcopy(rules[table]["jia"])
+    rules["rates"]["bing"]["inpatient"]["value"] = "90%"
+    names = {"zh": "丙类", "en": "C"}
+    rules["categories"]["bing"] = rules["categories"]["jia"] | {
+        "title": names,
+        "short": names,
+        "aliases": ["丙"],
+        "national_codes": [],
+    }
+    own = {"pre_selfpay": {"value": "计入", "source": "s"}}
+    rules["base"]["by_category"] = {"yi": own}
+    return compile_pack(json.dumps(rules).encode())
+
+
+def test_of_groups_that_give_nothing_the_one_with_the_first_listed_says_why() -> None:
+    """Not the one whose best identity stands first in the list of the pack.
+
+    The whole cost is paid but for the pre-selfpay, which only yi's base has, and yi
+    gets nothing for this care.
+    """
+    pack = pack_of_three()
+    bill = bill_of(basic_insurance_fen=10_000, total_fen=15_000, pre_selfpay_fen=5_000)
+    reasons = {
+        name: pack.adjudicate(bill, [name], {}, None).reason
+        for name in ("jia", "yi", "bing")
+    }
+    assert reasons == {"jia": "MA-2001", "yi": "MA-2004", "bing": "MA-2001"}
+    assert pack.best_category(["jia", "bing"]) == "bing"
+    every = pack.adjudicate(bill, ["jia", "yi", "bing"], {}, None)
+    assert (every.reason, every.base_fen) == ("MA-2001", 0)
+    last = pack.adjudicate(bill, ["yi", "bing"], {}, None)
+    assert last.reason == "MA-2004"
 
 
 _SOURCE = Source("s", Instrument("d", "1", "t", None, None, ""), "1", "q", True, "")

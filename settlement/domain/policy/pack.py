@@ -55,8 +55,9 @@ from settlement.domain.policy.tables import (
 )
 
 _OUTPATIENT = list(CareType).index(CareType.OUTPATIENT)
-#: How near a category without aid is to giving any; 2: it covers the care.
+#: How near a category without aid is to giving any.
 _COVERING = {"MA-2004": 0, "MA-2005": 1}
+_COVERS = 2
 
 
 class CompiledPack:
@@ -222,26 +223,33 @@ class CompiledPack:
         count = len(categories)
         known = [category for category in categories if category in self._listed]
         ordered = sorted(known, key=self._listed.__getitem__)
-        results = [
-            self._decide(
-                terms, bill, group, used_fen, facility_level, settled_on, count
+        offers = [
+            (
+                self._decide(
+                    terms, bill, group, used_fen, facility_level, settled_on, count
+                ),
+                group,
             )
             for terms, group in by_formula(self._own, self._common, ordered)
         ]
-        return max(results, key=self._preference)
+        best, _ = max(offers, key=self._preference)
+        return best
 
-    def _preference(self, result: Adjudication) -> tuple[int, bool, int, int]:
+    def _preference(
+        self, offer: tuple[Adjudication, Sequence[str]]
+    ) -> tuple[int, bool, int, int]:
         """The most aid; of equal ones an approval, one that covers the care, the first.
 
         A category that covers the care may have used up a deductible, which counts
-        in the year although it gives nothing yet.
+        in the year although it gives nothing yet. Where none covers it, the first of
+        each group speaks for it: the category that a result without aid names is the
+        best one apart from any bill, which is no reason to prefer its group.
         """
-        covering = _COVERING.get(result.reason, 2) if result.base_fen else 0
-        place = self._place(result.category or "")
+        result, group = offer
+        covering = _COVERING.get(result.reason, _COVERS) if result.base_fen else 0
+        speaks = result.category if covering == _COVERS else next(iter(group), None)
+        place = self._listed.get(speaks or "", len(self._listed))
         return result.aid_fen, result.approved, covering, -place
-
-    def _place(self, category: str) -> int:
-        return self._listed.get(category, len(self._listed))
 
     def _decide(
         self,
