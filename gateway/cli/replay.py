@@ -36,7 +36,8 @@ _SHOWN = 5
     type=click.FloatRange(0, 1),
     default=0.6,
     show_default=True,
-    help="Share of the persons who are on the roster.",
+    help="Share of the persons who are on the roster; nobody else is settled or"
+    " watched, so give 1 to judge alerts.",
 )
 @click.option(
     "--data-dir",
@@ -54,14 +55,24 @@ def replay(
     data_dir: Path,
     as_json: bool,
 ) -> None:
-    """Settle VISITS, a CSV file of visits, through a sandbox gateway of its own.
+    r"""Settle VISITS, a CSV file of visits, through a sandbox gateway of its own.
 
     One person's visits in order, persons side by side. Amounts are taken as CNY:
     total_cost is the total and in policy, insurer_paid is basic insurance,
     other_payer_paid other funds. Rows that are no sound bill are refused one by one
-    and counted by code. Then waits until every claim was looked at for alerts: medaid
-    alerts list with the same --data-dir shows them. Ends with status 1 when the books
-    are not clean.
+    and counted by code. Then waits until every claim was looked at for alerts, and
+    compares hospitals and operators month by month: medaid alerts list with the same
+    --data-dir shows what was found. Ends with status 1 when the books are not clean.
+
+    \b
+    Used where the file has them:
+      birth_date, dx_code, operator    as they are
+      subdistrict                      of the person, and of the hospital as
+                                       most of its rows have it
+      household_id                     of the person
+      prescription_days                of the bill
+      death_date, roster_until         the person's last day on the roster
+      reversed_at, reversal_reason     undone then: refund, timeout or mistake
     """
     console = Console(stderr=as_json)
     with scratch_folder(data_dir, "replay") as folder:

@@ -18,7 +18,7 @@ from gateway.replay.visits import VisitRow
 
 _PPM = 1_000_000
 _SUBDISTRICT_DIGITS = 9
-_VALID_FROM = "2000-01-01"
+_VALID_FROM = date(2000, 1, 1)
 _EARLIEST_BIRTH = date(1900, 1, 1)
 _BIRTH_DAYS = 36_000
 
@@ -74,16 +74,17 @@ def roster_rows(
             continue
         identity = _identity(visit, taken)
         taken.add(identity)
+        until = visit.roster_until
         yield (
             "upsert",
             card_of(visit.person),
             identity,
             "",
-            "",
+            visit.household,
             category,
             subdistrict_of(visit.person, visit.subdistrict),
-            _VALID_FROM,
-            "",
+            _VALID_FROM.isoformat(),
+            "" if until is None else max(until, _VALID_FROM).isoformat(),
             "",
             "",
         )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from gateway.demo.sandbox import (
     serving,
 )
 from gateway.keyfiles import load_party_secret_key
+from gateway.replay.looking import all_looked_at
 from gateway.replay.persons import (
     RosterRule,
     card_of,
@@ -39,22 +40,16 @@ from gateway.replay.persons import (
     roster_rows,
     subdistrict_of,
 )
-from gateway.replay.summary import Summary
+from gateway.replay.summary import Summary, is_settled
 from gateway.replay.visits import VisitRow, read_visits
 from gateway.wiring import wall_clock
 from settlement import policies
 from settlement.domain.policy import compile_pack
-from settlement.service.watch.shelf import read_rules_shelf
-from settlement.service.watch.watcher import catch_up
-from settlement.store.alert_lists import count_raised
-from settlement.store.database import Database
-from settlement.store.watching import behind
 
 _PACK = "demo-district.yaml"
 _WORKERS = 2
 _OPERATOR = "replay"
 _SHOWN_EVERY = 50
-_LOOKING_SHOWN_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,27 +91,6 @@ async def run_replay(options: ReplayOptions, console: Console) -> Summary:
     return summary
 
 
-async def all_looked_at(database: Database, console: Console) -> int:
-    """Wait until the watch has looked at every claim; how many alerts hold then."""
-    shelf = await read_rules_shelf(database)
-    async with database.pool.acquire() as session:
-        total = await behind(session)
-    looking = asyncio.create_task(catch_up(database, shelf, wall_clock))
-    try:
-        with progress(console, "looking for repeats", total) as show:
-            while not looking.done():
-                async with database.pool.acquire() as session:
-                    left = await behind(session)
-                show(max(0, total - left), "")
-                await asyncio.wait([looking], timeout=_LOOKING_SHOWN_EVERY_S)
-            show(total, "")
-        await looking
-    finally:
-        looking.cancel()
-    async with database.pool.acquire() as session:
-        return await count_raised(session)
-
-
 def _chains(visits: Iterable[VisitRow]) -> list[list[VisitRow]]:
     """Each person's visits in order, the longest chain first."""
     by_person: defaultdict[str, list[VisitRow]] = defaultdict(list)
@@ -141,7 +115,7 @@ async def _prepare(
 ) -> dict[str, SharedSecret]:
     """Register every facility and take the roster in; keys by facility code."""
     now = wall_clock()
-    references = sorted({visit.facility for chain in chains for visit in chain})
+    places = _places(chains)
     keys = await register_facilities(
         sandbox.database,
         (
@@ -149,10 +123,10 @@ async def _prepare(
                 facility_code_of(reference),
                 f"Replayed facility {number}",
                 level=level_of(reference),
-                subdistrict=subdistrict_of(reference),
+                subdistrict=place,
                 at=now,
             )
-            for number, reference in enumerate(references, start=1)
+            for number, (reference, place) in enumerate(sorted(places.items()), start=1)
         ),
         sealing_key=load_party_secret_key(sandbox.data_dir),
         random=os.urandom,
@@ -164,7 +138,7 @@ async def _prepare(
     rows = await sandbox.import_roster(roster_rows(_firsts(chains), rule))
     console.print(
         f"{len(keys):,} facilities registered; {rows:,} of {len(chains):,} persons"
-        " are on the roster",
+        " are on the roster, and alerts are about these alone",
         highlight=False,
         soft_wrap=True,
     )
@@ -172,9 +146,29 @@ async def _prepare(
 
 
 def _firsts(chains: Sequence[Sequence[VisitRow]]) -> Iterator[VisitRow]:
-    """One visit of each person: the first that names a sub-district, or the first."""
+    """One visit of each person, with what the first visits that say it say of them."""
     for chain in chains:
-        yield next((visit for visit in chain if visit.subdistrict), chain[0])
+        until = [visit.roster_until for visit in chain if visit.roster_until]
+        yield replace(
+            chain[0],
+            subdistrict=next((v.subdistrict for v in chain if v.subdistrict), ""),
+            household=next((v.household for v in chain if v.household), ""),
+            roster_until=min(until, default=None),
+        )
+
+
+def _places(chains: Sequence[Sequence[VisitRow]]) -> dict[str, str]:
+    """Each facility's sub-district, as most of its rows that name one have it."""
+    named: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for chain in chains:
+        for visit in chain:
+            named[visit.facility][visit.subdistrict] += bool(visit.subdistrict)
+    return {
+        reference: subdistrict_of(
+            reference, max(counts, key=lambda one: (counts[one], one))
+        )
+        for reference, counts in named.items()
+    }
 
 
 class _Desks:
@@ -219,4 +213,14 @@ async def _settle_all(
 async def _settle(visit: VisitRow, desks: _Desks, summary: Summary) -> None:
     card = {"kind": "social_security_card", "number": card_of(visit.person)}
     bill = {"card": card, **visit.bill}
-    summary.note(await desks.client(visit).settle(visit.key, bill, visit.at))
+    desk = desks.client(visit)
+    reply = await desk.settle(visit.key, bill, visit.at)
+    summary.note(reply)
+    if visit.reversed_at is not None and is_settled(reply):
+        undo = {
+            "settlement_id": reply.json()["settlement_id"],
+            "reason": visit.reversal_reason,
+        }
+        summary.note_reversal(
+            await desk.reverse(visit.reversal_key, undo, visit.reversed_at)
+        )

@@ -12,6 +12,13 @@ from gateway.client import Reply
 from gateway.demo.report import yuan
 from settlement.domain.reasons import REASONS
 
+_DECLINED = "declined"
+
+
+def is_settled(reply: Reply) -> bool:
+    """Whether the visit was settled: neither declined nor refused."""
+    return str(reply.json().get("decision", _DECLINED)) != _DECLINED
+
 
 @dataclass(slots=True)
 class Summary:
@@ -21,7 +28,10 @@ class Summary:
     settled: int = 0
     declined: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    reversed: int = 0
+    """Of those settled, what the file says was undone."""
     aid_fen: int = 0
+    """Of what stands."""
     alerts: int = 0
     """That hold once everything was looked at."""
     seconds: float = 0.0
@@ -32,13 +42,22 @@ class Summary:
         """Count the answer to one visit."""
         self.visits += 1
         document = reply.json()
-        if "decision" not in document:
-            self.refused[reply.code] += 1
-        elif document["decision"] == "declined":
-            self.declined[reply.code] += 1
-        else:
+        if is_settled(reply):
             self.settled += 1
             self.aid_fen += document["aid_fen"]
+        elif "decision" in document:
+            self.declined[reply.code] += 1
+        else:
+            self.refused[reply.code] += 1
+
+    def note_reversal(self, reply: Reply) -> None:
+        """Count the answer to the reversal of a visit that was settled."""
+        document = reply.json()
+        if "reversal_id" in document:
+            self.reversed += 1
+            self.aid_fen -= document["aid_fen"]
+        else:
+            self.refused[reply.code] += 1
 
     @property
     def holds(self) -> bool:
@@ -50,6 +69,7 @@ class Summary:
         return {
             "visits": self.visits,
             "settled": self.settled,
+            "reversed": self.reversed,
             "declined": dict(sorted(self.declined.items())),
             "refused": dict(sorted(self.refused.items())),
             "aid_fen": self.aid_fen,
@@ -68,6 +88,8 @@ class Summary:
         table.add_column("visits", justify="right")
         table.add_column("reason")
         table.add_row("settled", "", f"{self.settled:,}", f"{yuan(self.aid_fen)} CNY")
+        if self.reversed:
+            table.add_row("of these reversed", "", f"{self.reversed:,}", "")
         for what, counts in (("declined", self.declined), ("refused", self.refused)):
             for code, count in sorted(counts.items()):
                 known = REASONS.get(code)

@@ -33,11 +33,28 @@ REQUIRED_COLUMNS = (
     "other_payer_paid",
 )
 
+#: Columns that a file may have besides; empty where a row does not say.
+OPTIONAL_COLUMNS = (
+    "birth_date",
+    "dx_code",
+    "operator",
+    "subdistrict",
+    "prescription_days",
+    "household_id",
+    "death_date",
+    "roster_until",
+    "reversed_at",
+    "reversal_reason",
+)
+
 #: No line of visits is longer.
 LINE_CHARACTERS = 65_536
 _GZIP = b"\x1f\x8b"
 _AMOUNT = re.compile(r"([+-]?)([0-9]{1,12})(?:\.([0-9]{1,2})0*)?")
 _DIAGNOSIS = re.compile(r"[A-Za-z0-9.+*/_-]{1,40}")
+_DAYS = re.compile(r"[0-9]{1,4}")
+_HOUSEHOLD = re.compile(r"[A-Za-z0-9._-]{1,32}")
+_REFUND = "refund"
 _OPERATOR = re.compile(r"[A-Za-z0-9._-]{1,32}")
 #: Where a file knows the day alone, the bill is made in the morning.
 _OPENING = time(9, tzinfo=SHANGHAI)
@@ -60,6 +77,10 @@ class VisitRow:
     """Empty where the file names none that the gateway could take."""
     subdistrict: str
     """Empty where the file names none."""
+    household: str
+    """Empty where the file names none that a roster could take."""
+    roster_until: date | None
+    """The person's last day on the roster; `None` where there is none."""
     birth_on: date | None
     start: datetime | None
     """`None` where the file's text is no date."""
@@ -67,11 +88,20 @@ class VisitRow:
     """The instant of settling: the start, or the end of a longer stay."""
     bill: Mapping[str, Any]
     """Everything of the BILL but the card."""
+    reversed_at: datetime | None
+    """When the hospital undid it; `None` where it stands."""
+    reversal_reason: str
+    """As the file has it; whether it is one, the gateway says."""
 
     @property
     def key(self) -> str:
         """The row's idempotency key: each row is one intent."""
         return f"replay-{self.line}"
+
+    @property
+    def reversal_key(self) -> str:
+        """The idempotency key of the row's reversal."""
+        return f"{self.key}-undone"
 
 
 def read_visits(path: Path, limit: int | None = None) -> Iterator[VisitRow]:
@@ -111,7 +141,8 @@ def _lines(file: IO[str]) -> Iterator[str]:
 
 def _visit(line: int, row: Mapping[str, str | None]) -> VisitRow:
     start, end = _instant(_text(row, "start")), _instant(_text(row, "end"))
-    operator = _text(row, "operator")
+    operator, household = _text(row, "operator"), _text(row, "household_id")
+    until = [_day(_text(row, name)) for name in ("death_date", "roster_until")]
     return VisitRow(
         line=line,
         visit_id=_text(row, "visit_id"),
@@ -119,10 +150,14 @@ def _visit(line: int, row: Mapping[str, str | None]) -> VisitRow:
         facility=_text(row, "facility_ref"),
         operator=operator if _OPERATOR.fullmatch(operator) else "",
         subdistrict=_text(row, "subdistrict"),
+        household=household if _HOUSEHOLD.fullmatch(household) else "",
+        roster_until=min(filter(None, until), default=None),
         birth_on=_day(_text(row, "birth_date")),
         start=start,
         at=_settling(start, end),
         bill=_bill(row, start, end),
+        reversed_at=_instant(_text(row, "reversed_at")),
+        reversal_reason=_text(row, "reversal_reason") or _REFUND,
     )
 
 
@@ -158,6 +193,9 @@ def _bill(
     }
     if start is not None:
         bill["occurred_at"] = rfc3339(start)
+    days = _text(row, "prescription_days")
+    if days:
+        bill["prescription_days"] = int(days) if _DAYS.fullmatch(days) else days
     return bill
 
 

@@ -51,6 +51,12 @@ async def peers_of_month(
     ]
 
 
+async def months_with_claims(session: Session) -> list[int]:
+    """Months of record with settlements, declined ones too, in their order."""
+    found = await session.fetch("SELECT DISTINCT month FROM settlement ORDER BY month")
+    return [row["month"] for row in found]
+
+
 async def subjects_with(
     session: Session, detectors: Collection[str], first: int, last: int
 ) -> list[Subject]:

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from gateway.cli.alerts_view import print_alerts, print_cases, print_opened
-from gateway.replay.run import all_looked_at
+from gateway.replay.looking import all_looked_at
 from settlement.service.watch.work import (
     AlertSearch,
     list_alerts,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.demo.sandbox import ROSTER_COLUMNS
 from gateway.replay.persons import (
     RosterRule,
     card_of,
@@ -19,6 +20,7 @@ from gateway.replay.persons import (
     subdistrict_of,
 )
 from gateway.replay.visits import (
+    OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
     VisitFileError,
     VisitRow,
@@ -27,8 +29,8 @@ from gateway.replay.visits import (
 )
 from settlement.domain.calendar import SHANGHAI
 
-COLUMNS = (*REQUIRED_COLUMNS, "dx_code", "birth_date", "operator", "subdistrict")
-ROW = {
+COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+ROW = dict.fromkeys(OPTIONAL_COLUMNS, "") | {
     "visit_id": "V1",
     "person_ref": "P1",
     "facility_ref": "F1",
@@ -40,8 +42,6 @@ ROW = {
     "other_payer_paid": "0.00",
     "dx_code": "719.55",
     "birth_date": "1930-12-01",
-    "operator": "",
-    "subdistrict": "",
 }
 
 
@@ -149,6 +149,52 @@ def test_operator_and_subdistrict_are_used_where_present(tmp_path: Path) -> None
     assert row.operator == "clerk-7"
     assert subdistrict_of(row.person, row.subdistrict) == "310104011"
     assert read(tmp_path, operator="two words").operator == ""
+
+
+def test_what_a_file_may_say_besides(tmp_path: Path) -> None:
+    """Household, end on the roster, days of a prescription, what was undone."""
+    row = read(
+        tmp_path,
+        household_id="H-7",
+        death_date="2009-05-09",
+        roster_until="2009-05-01",
+        prescription_days="28",
+        reversed_at="2009-03-02T10:15:00",
+        reversal_reason="mistake",
+    )
+
+    assert row.household == "H-7"
+    assert row.roster_until == date(2009, 5, 1)
+    assert row.bill["prescription_days"] == 28
+    assert row.reversed_at == datetime(2009, 3, 2, 10, 15, tzinfo=SHANGHAI)
+    assert row.reversal_reason == "mistake"
+    (entry,) = roster_rows([row], RosterRule(1_000_000, ["dibao"]))
+    assert dict(zip(ROSTER_COLUMNS, entry, strict=True)) | {
+        "household_id": "H-7",
+        "valid_from": "2000-01-01",
+        "valid_to": "2009-05-01",
+    } == dict(zip(ROSTER_COLUMNS, entry, strict=True))
+
+
+def test_what_a_file_does_not_say_stays_open(tmp_path: Path) -> None:
+    """No household, no end, no prescription, nothing undone; other text is none."""
+    row = read(tmp_path, household_id="two words", death_date="never")
+
+    assert (row.household, row.roster_until, row.reversed_at) == ("", None, None)
+    assert row.reversal_reason == "refund"
+    assert "prescription_days" not in row.bill
+    assert read(tmp_path, prescription_days="many").bill["prescription_days"] == "many"
+    (entry,) = roster_rows([row], RosterRule(1_000_000, ["dibao"]))
+    assert dict(zip(ROSTER_COLUMNS, entry, strict=True))["valid_to"] == ""
+
+
+def test_who_died_before_the_roster_began_is_on_it_for_a_day(tmp_path: Path) -> None:
+    """A window that ends before it begins would be refused, and the person unknown."""
+    row = read(tmp_path, death_date="1999-05-09")
+
+    (entry,) = roster_rows([row], RosterRule(1_000_000, ["dibao"]))
+
+    assert dict(zip(ROSTER_COLUMNS, entry, strict=True))["valid_to"] == "2000-01-01"
 
 
 def test_gzip_and_limit(tmp_path: Path) -> None:

@@ -12,14 +12,19 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.replay.persons import RosterRule, level_of
-from gateway.replay.visits import REQUIRED_COLUMNS, VisitRow, read_visits
+from gateway.replay.persons import RosterRule, level_of, subdistrict_of
+from gateway.replay.visits import (
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    VisitRow,
+    read_visits,
+)
 from gateway.wire import parse_bill
 from settlement import policies
 from settlement.domain.decision import AccumulatorKey
 from settlement.domain.policy import compile_pack
 
-COLUMNS = (*REQUIRED_COLUMNS, "dx_code", "birth_date", "operator", "subdistrict")
+COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 PACK = compile_pack(policies.read("demo-district.yaml"))
 RULE = RosterRule(600_000, [category.id for category in PACK.document.categories])
 PERSONS = [f"P{number:03d}" for number in range(40)]
@@ -69,6 +74,11 @@ def file_of_visits(folder: Path) -> Path:
         visit(905, "P005", start="last week"),
         visit(17, PERSONS[17]),
     ]
+    return written(folder, rows)
+
+
+def written(folder: Path, rows: list[dict[str, str]]) -> Path:
+    """A file of these rows."""
     path = folder / "visits.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -142,6 +152,7 @@ def test_a_file_with_every_kind_of_row(tmp_path: Path, data_dir: Path) -> None:
     assert document == {
         "visits": len(rows),
         "settled": settled,
+        "reversed": 0,
         "declined": declined,
         "refused": {
             "MA-1102": 2,
@@ -213,11 +224,7 @@ def test_every_repeat_of_the_file_is_listed_right_after(
         for number in range(30)
         for copy in ("A", "B")
     ]
-    path = tmp_path / "visits.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    path = written(tmp_path, rows)
 
     done = replay(data_dir, str(path), "--json", "--eligible", "1")
 
@@ -230,3 +237,74 @@ def test_every_repeat_of_the_file_is_listed_right_after(
         if each["detector"] == "exact-repeat"
     }
     assert found == {(f"V{number:03d}A", f"V{number:03d}B") for number in range(30)}
+
+
+def at(number: int, person: str, moment: str, **changes: str) -> dict[str, str]:
+    """A visit at a known minute."""
+    return visit(number, person, start=moment, end=moment, **changes)
+
+
+def a_town(month: str) -> list[dict[str, str]]:
+    """Six hospitals of one month, the last of which claims everybody once more."""
+    rows = []
+    for hospital in range(6):
+        for person in range(60):
+            day = f"{month}-{1 + person % 25:02d}"
+            number = 1000 * (hospital + 1) + person
+            named = {"facility_ref": f"TOWN{hospital}", "start": day, "end": day}
+            rows.append(visit(number, f"T{hospital}-{person}", **named))
+            if hospital == 5 and person < 40:
+                again = f"{month}-{3 + person % 25:02d}"
+                named |= {"start": again, "end": again, "dx_code": ""}
+                rows.append(visit(number + 500, f"T{hospital}-{person}", **named))
+    return rows
+
+
+def test_every_kind_that_a_file_can_say_is_found(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    """Households, ends, reversals, places and whole months, not only bills."""
+    near, far = "990104001", "990104009"
+    assert subdistrict_of("FA") != subdistrict_of("FC")
+    rows = a_town("2009-03")
+    rows += [
+        at(10 * day + member, f"H{member}", f"2009-05-{day:02d}T10:0{member}:30",
+           facility_ref="FH", household_id="H-1")
+        for day in (1, 8, 15, 22) for member in (1, 2)
+    ]  # fmt: skip
+    rows += [
+        visit(500 + n, "DEAD", start=f"2009-0{n}-05", end=f"2009-0{n}-05",
+              death_date="2009-05-30")
+        for n in (5, 6)
+    ]  # fmt: skip
+    rows += [
+        at(600 + n, "LOOP", f"2009-06-0{n}T10:00:30",
+           reversed_at=f"2009-06-0{n}T10:20:00", facility_ref="FL")
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    rows += [
+        at(700 + n, "FAST", f"2009-07-01T10:{12 * n:02d}:30", facility_ref=facility,
+           subdistrict=place, dx_code="")
+        for n, (facility, place) in enumerate([("FA", near), ("FB", far)])
+    ]  # fmt: skip
+    rows += [
+        at(710 + n, "NEAR", f"2009-08-01T10:{12 * n:02d}:30", facility_ref=facility,
+           subdistrict=near, dx_code="")
+        for n, facility in enumerate(["FA", "FC"])
+    ]  # fmt: skip
+
+    done = replay(data_dir, str(written(tmp_path, rows)), "--json", "--eligible", "1")
+
+    assert done.returncode == 0, done.stderr.decode()
+    document = orjson.loads(done.stdout)
+    assert (document["reversed"], document["declined"]) == (3, {"MA-2102": 1})
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for alert in orjson.loads(alerts_of(data_dir)):
+        found[alert["detector"]].update(alert["visit_nos"])
+    assert len(found["household-lockstep"]) == 8
+    assert found["ended-card"] == {"V00506"}
+    assert found["reversal-loop"] == {"V00601", "V00602", "V00603"}
+    assert found["impossible-travel"] == {"V00700", "V00701"}
+    again = {f"V{6500 + person:05d}" for person in range(40)}
+    assert found["facility-outlier"] == again
+    assert found["operator-outlier"] <= again
