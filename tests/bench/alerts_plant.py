@@ -19,8 +19,6 @@ KINDS = (*FIRST, *LATER)
 _MAKERS = FIRST | LATER
 #: Kinds that need what a file with days alone cannot say.
 NEED_TIMES = ("operator-burst", "household-lockstep", "impossible-travel")
-#: Kinds that a file of visits cannot say: undone claims, ended cards, households.
-NOT_IN_FILES = ("reversal-loop", "ended-card", "household-lockstep")
 #: A person whose card has ended must not be chosen for more.
 _AT_THE_END = "ended-card"
 _OPENS, _CLOSES = 8 * 60, 17 * 60

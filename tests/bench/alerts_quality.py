@@ -29,7 +29,7 @@ from tests.bench.alerts_city import city
 from tests.bench.alerts_judge import Alert, Part, Verdict, alerts_in, judge
 from tests.bench.alerts_kinds import FIRST
 from tests.bench.alerts_peers import windows
-from tests.bench.alerts_plant import KINDS, NOT_IN_FILES, Field, half, plant, with_clock
+from tests.bench.alerts_plant import KINDS, Field, half, plant, with_clock
 from tests.bench.alerts_visits import (
     NOT_ON_ROSTER,
     Visit,
@@ -107,10 +107,9 @@ class Trial:
     eligible_ppm: int = 1_000_000
     kinds: Collection[str] = KINDS
 
-    def field(self, seed: int, but: Collection[str] = ()) -> Field:
-        """Plant it, all kinds `but` some."""
-        kinds = [kind for kind in self.kinds if kind not in but]
-        return plant(self.visits(), seed, self.share, kinds)
+    def field(self, seed: int) -> Field:
+        """Plant it."""
+        return plant(self.visits(), seed, self.share, self.kinds)
 
 
 @cache
@@ -123,12 +122,12 @@ def _third_party_timed() -> tuple[Visit, ...]:
     return tuple(with_clock(_third_party(), seed=1))
 
 
-def trials(seed: int, which: int) -> list[Trial]:
+def trials(seed: int, which: int, persons: int = _CITY_PERSONS) -> list[Trial]:
     """The fields of one seed, of the half of the persons that is asked for."""
     together = _SHARE / len(KINDS)
 
     def people() -> Sequence[Visit]:
-        return half(city(seed, _CITY_PERSONS), which)
+        return half(city(seed, persons), which)
 
     def days() -> Sequence[Visit]:
         return half(_third_party(), which)
@@ -216,15 +215,15 @@ def _show_variants(console: Console, verdict: Verdict) -> None:
 
 
 def _write(folder: Path, trial: Trial, seed: int) -> None:
-    """A file for `medaid replay`, of the kinds that a file can say; see `_judged`."""
-    field = trial.field(seed, but=NOT_IN_FILES)
+    """A file for `medaid replay --eligible 1`; see `_judged`."""
+    field = trial.field(seed)
     folder.mkdir(parents=True, exist_ok=True)
     write_visits(folder / "visits.csv", field.visits)
 
 
 def _judged(file: Path, trial: Trial, seed: int) -> tuple[str, Verdict]:
     """What `medaid alerts list --json` says of the file of `_write`."""
-    field = trial.field(seed, but=NOT_IN_FILES)
+    field = trial.field(seed)
     claims = settled(field.visits, eligible_ppm=trial.eligible_ppm)
     known = {visit for visit, claim in claims.items() if claim.reason != NOT_ON_ROSTER}
     alerts = alerts_in(orjson.loads(file.read_bytes()), known)
@@ -241,6 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table for each field; status 1 where a target is missed and asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--persons", type=int, default=_CITY_PERSONS)
     parser.add_argument("--tuning", action="store_true", help="the other half")
     parser.add_argument("--only", default="", help="fields whose name contains this")
     parser.add_argument("--gate", action="store_true", help="fail below a target")
@@ -248,7 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--judge", type=Path, help="alerts of a replay of that file")
     asked = parser.parse_args(arguments)
     console, met = Console(), True
-    for trial in trials(asked.seed, _TUNING if asked.tuning else _HELD_OUT):
+    which = _TUNING if asked.tuning else _HELD_OUT
+    for trial in trials(asked.seed, which, asked.persons):
         if asked.only not in trial.name:
             continue
         if asked.write:

@@ -76,6 +76,7 @@ class Visit:
 
     def row(self) -> dict[str, str]:
         """The columns that a replay reads."""
+        undone = self.reversed_at
         return {
             "visit_id": self.visit_id,
             "person_ref": self.person,
@@ -88,11 +89,20 @@ class Visit:
             "insurer_paid": _yuan(self.insurer_fen),
             "other_payer_paid": _yuan(self.other_fen),
             "operator": self.operator,
+            "household_id": self.household,
+            "prescription_days": _if_known(self.prescription_days),
+            "roster_until": _if_known(self.ended_on),
+            "reversed_at": "" if undone is None else undone.isoformat(),
+            "reversal_reason": self.reversal_reason or "",
         }
 
 
 def _text(at: datetime, *, timed: bool) -> str:
     return at.isoformat() if timed else at.date().isoformat()
+
+
+def _if_known(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _yuan(fen: int) -> str:
