@@ -96,6 +96,10 @@ class Numbers:
         self._sources = sources
         self._is_row = is_row
 
+    def has(self, key: str) -> bool:
+        """Whether the document gives it: for what may be left out."""
+        return self.section.has(key)
+
     def days(self, key: str) -> int:
         """`7天`."""
         return self._take(key, parse_days, 1, WRONG_DAYS)

@@ -19,6 +19,7 @@ from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import Signal, SubjectKind
 from settlement.domain.watch.windows import day_of, united
 
+_TENTHS = 10
 _PLACES = {"same": True, "other": False}
 
 
@@ -31,6 +32,21 @@ class Again:
     least_ppm: int
     """Share of the first amount that the second has at least: who is seen again for
     the same illness is billed less."""
+    most_tenths: int = 0
+    """Tenths of the first amount that the second has at most; 0: no limit."""
+
+    def is_repeat(self, first: SeenClaim, again: SeenClaim, days: int) -> bool:
+        """Whether the second is one, so many days after the first."""
+        total = again.total_fen
+        return (
+            days <= self.within_days
+            and self.same_hospital is (first.facility == again.facility)
+            and first.total_fen * self.least_ppm <= total * WHOLE_PPM
+            and (
+                not self.most_tenths
+                or total * _TENTHS <= first.total_fen * self.most_tenths
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +55,8 @@ class TooSoon(Detector):
 
     Guaranteed: every claim of a signal has the same main diagnosis and one of these
     with another claim of the signal: a row of `again` (at the `same` or at an `other`
-    hospital, `within` so many days, the later bill at least a share of the earlier);
+    hospital, `within` so many days, the later bill from the share `least` of the
+    earlier to `most` times it, where a row says `most`);
     or both prescribe, the first for `long` days or more of which less than `used` have
     passed. Days of a course of treatment (`course` days or more with this diagnosis at
     this hospital within `course_within` days of the claim) are no repeats of each
@@ -75,6 +92,7 @@ class TooSoon(Detector):
                     same_hospital=row.word("hospital", _PLACES, default=True),
                     within_days=row.days("within"),
                     least_ppm=row.percent("least"),
+                    most_tenths=row.tenths("most") if row.has("most") else 0,
                 )
                 for row in numbers.rows("again")
             ),
@@ -116,7 +134,7 @@ class TooSoon(Detector):
     def find(self, history: History) -> Iterator[Signal]:
         """One signal for each run of repeats of one diagnosis."""
         by_diagnosis: defaultdict[str, list[SeenClaim]] = defaultdict(list)
-        visits = history.visits()
+        visits, stays = history.visits(), history.stays()
         for visit in visits:
             if visit.diagnoses:
                 by_diagnosis[visit.diagnoses[0]].append(visit)
@@ -125,7 +143,12 @@ class TooSoon(Detector):
                 illness = first_diagnosis(own[0])
                 others = [v for v in visits if first_diagnosis(v) != illness]
                 other_days = [day_of(visit) for visit in others]
-                for claims in united(self._pairs(own, other_days)):
+                pairs = [
+                    (first, again)
+                    for first, again in self._pairs(own, other_days)
+                    if not _is_between(stays, first, again)
+                ]
+                for claims in united(pairs):
                     yield self._found(history, claims)
 
     def _pairs(
@@ -155,18 +178,12 @@ class TooSoon(Detector):
     def _is_soon(
         self, first: SeenClaim, again: SeenClaim, days: int, rhythm: int
     ) -> bool:
-        same = first.facility == again.facility
-        if not any(
-            row.same_hospital is same
-            and days <= row.within_days
-            and first.total_fen * row.least_ppm <= again.total_fen * WHOLE_PPM
-            for row in self.again
-        ):
+        if not any(row.is_repeat(first, again, days) for row in self.again):
             return False
         if rhythm == 0:
             return True
         return (
-            same
+            first.facility == again.facility
             and days * 2 <= rhythm
             and is_near(first.total_fen, again.total_fen, self.course_near_ppm)
         )
@@ -200,7 +217,9 @@ class TooSoon(Detector):
         near = days_here[first:last]
         gaps = sorted([later - earlier for earlier, later in pairwise(near)])
         # Of an even number the lower one: a cycle of two days is no rhythm of weeks.
-        return gaps[(len(gaps) - 1) // 2]
+        usual = gaps[(len(gaps) - 1) // 2]
+        alike = sum(abs(gap - usual) <= max(1, usual // _ALIKE) for gap in gaps)
+        return usual if alike * 2 > len(gaps) else 0
 
     def _given(self, claim: SeenClaim) -> int:
         """Days of a long prescription; 0 without one."""
@@ -272,5 +291,18 @@ class TooSoon(Detector):
         )
 
 
+def _is_between(
+    stays: Sequence[SeenClaim], first: SeenClaim, again: SeenClaim
+) -> bool:
+    """Whether the person lay in hospital between the two: then illness goes on."""
+    return any(
+        first.service_start <= stay.service_start
+        and stay.service_end <= again.service_start
+        for stay in stays
+    )
+
+
+#: Gaps that differ from the usual one by a quarter, or a day, keep the rhythm.
+_ALIKE = 4
 #: 12 weeks. A prescription for longer is taken as one of these, so that `reach` ends.
 _LONGEST_DAYS = 84
