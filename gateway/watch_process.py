@@ -43,6 +43,7 @@ from gateway.worker_process import say, until_alone, until_told
 from settlement.service.watch.delivery_webhooks import Webhooks
 from settlement.service.watch.shelf import follow_rules, read_rules_shelf
 from settlement.service.watch.watcher import watch
+from settlement.store.priority import lower
 
 if TYPE_CHECKING:
     from settlement.store.database import Database
@@ -145,7 +146,7 @@ def main() -> None:
     """Watch until told to stop; where it ends otherwise, a sentence and its status."""
     forbid_crash_dumps()
     speak_without_traceback()
-    os.nice(_NICE)
+    lower(os.getpid(), _NICE)
     order = json.loads(sys.stdin.readline())
     configure_logs(order["log_level"], WATCH)
     try:

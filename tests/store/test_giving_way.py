@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from settlement.store.database import Database
+from settlement.store.priority import lower
+
+_GROUPS = Path("/proc/sys/kernel/sched_autogroup_enabled")
+grouped = pytest.mark.skipif(
+    not _GROUPS.exists() or _GROUPS.read_text("ascii").strip() != "1",
+    reason="this kernel does not group processes by session",
+)
 
 
 def _priority(process: int) -> int:
     return os.getpriority(os.PRIO_PROCESS, process)
+
+
+def _of_group(process: int) -> int:
+    """What the kernel weighs a session by: `/autogroup-42 nice 19`."""
+    text = Path(f"/proc/{process}/autogroup").read_text("ascii")
+    return int(text.rsplit(maxsplit=1)[1])
 
 
 async def test_only_long_work_gives_way(database: Database) -> None:
@@ -26,3 +46,51 @@ async def test_only_long_work_gives_way(database: Database) -> None:
                 assert await first.fetchval(f"SHOW {name}") != value
     finally:
         await long_work.close()
+
+
+@grouped
+async def test_the_servers_process_gives_way_with_its_whole_session(
+    database: Database,
+) -> None:
+    """Otherwise it gets as much of a processor as all cashiers together."""
+    long_work = await Database.open(database.dsn, max_size=1, gives_way=True)
+    try:
+        async with database.pool.acquire() as first, long_work.pool.acquire() as second:
+            assert _of_group(first.get_server_pid()) == 0
+            assert _of_group(second.get_server_pid()) == 19
+    finally:
+        await long_work.close()
+
+
+@contextmanager
+def _sleeper(*, own_session: bool) -> Iterator[int]:
+    """A process that waits."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        start_new_session=own_session,
+    ) as process:
+        yield process.pid
+
+
+@grouped
+@pytest.mark.parametrize(("own_session", "group"), [(True, 7), (False, 0)])
+def test_a_session_is_lowered_by_the_process_that_leads_it(
+    own_session: bool, group: int
+) -> None:
+    """A shell's other commands are not lowered with one of them."""
+    with _sleeper(own_session=own_session) as process:
+        before = _of_group(process)
+        lower(process, 7)
+        lower(process, 7)
+        assert _priority(process) == 7
+        assert _of_group(process) == (group if own_session else before)
+
+
+@grouped
+def test_nobody_is_raised() -> None:
+    """Who gives way more than is asked for goes on to do so."""
+    with _sleeper(own_session=True) as process:
+        lower(process, 12)
+        lower(process, 3)
+        assert (_priority(process), _of_group(process)) == (12, 12)
