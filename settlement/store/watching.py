@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from settlement.domain.watch.seen import SeenClaim
@@ -185,7 +186,9 @@ async def claims_of_persons(
     )
     claims: dict[bytes, list[SeenClaim]] = {}
     for row in found:
-        claims.setdefault(row["person"], []).append(_seen(row))
+        codes = tuple(row["codes"] or ())
+        claim = SeenClaim(*row[:-1])._replace(diagnoses=codes)
+        claims.setdefault(claim.person or b"", []).append(claim)
     return claims
 
 
@@ -202,9 +205,8 @@ async def claims_of_operators(
         MOST_OF_OPERATOR,
     )
     claims: dict[tuple[int, str], list[SeenClaim]] = {}
-    for row in found:
-        desk = (row["facility_id"], row["operator"])
-        claims.setdefault(desk, []).append(_seen(row))
+    for claim in starmap(SeenClaim, found):
+        claims.setdefault((claim.facility, claim.operator), []).append(claim)
     return claims
 
 
@@ -228,9 +230,8 @@ async def claims_of_households(
         MOST_OF_MEMBER,
     )
     claims: dict[bytes, list[SeenClaim]] = {}
-    for row in found:
-        claim = _seen(row, household=row["household"])
-        claims.setdefault(row["household"], []).append(claim)
+    for claim in starmap(SeenClaim, found):
+        claims.setdefault(claim.household or b"", []).append(claim)
     return claims
 
 
@@ -244,30 +245,4 @@ def _new(row: asyncpg.Record) -> NewClaim:
         row["service_end"],
         row["occurred_at"],
         row["decided_at"],
-    )
-
-
-def _seen(row: asyncpg.Record, household: bytes | None = None) -> SeenClaim:
-    return SeenClaim(
-        id=row["id"],
-        person=row["person"],
-        household=household,
-        facility=row["facility_id"],
-        place=row["place"] or "",
-        operator=row["operator"],
-        care_type=row["care_type"],
-        service_start=row["service_start"],
-        service_end=row["service_end"],
-        occurred_at=row["occurred_at"],
-        diagnoses=tuple(row["codes"] or ()),
-        prescription_days=row["prescription_days"],
-        total_fen=row["total_fen"],
-        funds_fen=row["funds_fen"],
-        base_fen=row["base_fen"],
-        aid_fen=row["aid_fen"],
-        reason=row["reason"],
-        is_approved=not row["declined"],
-        repeat_reason=row["repeat_reason"],
-        reversed_at=row["reversed_at"],
-        reversal_reason=row["reversal_reason"],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -121,7 +120,7 @@ def test_time_that_stands_for_none_is_no_time(at: time, is_timed: bool) -> None:
     made = datetime.combine(date(2026, 1, 5), at, SHANGHAI)
 
     for instant in (made, made.astimezone(UTC)):
-        claim = replace(seen("a"), occurred_at=instant)
+        claim = seen("a")._replace(occurred_at=instant)
         assert rules().reading.is_timed(claim) is is_timed
 
 
@@ -139,7 +138,7 @@ def test_stays_longer_than_looked_for_overlap_unseen() -> None:
 def test_equal_stays_are_told_once() -> None:
     """As an exact repeat, not as an overlap besides."""
     stay = seen("a", care_type="inpatient", service_end=date(2026, 1, 9))
-    found = find_signals(SubjectKind.PERSON, [stay, replace(stay, id=b"b")], rules())
+    found = find_signals(SubjectKind.PERSON, [stay, stay._replace(id=b"b")], rules())
 
     assert [signal.detector for signal in found] == ["exact-repeat"]
 
@@ -174,11 +173,11 @@ def test_half_an_hour_between_known_places_is_still_too_short() -> None:
     """To the second; where a place is not known, nothing is said."""
     here = seen("a", at=time(10, 5))
     there = seen("b", at=time(10, 35), facility=2, place="990100002")
-    later = replace(there, occurred_at=there.occurred_at + timedelta(seconds=1))
+    later = there._replace(occurred_at=there.occurred_at + timedelta(seconds=1))
 
     assert [s.claims for s in _of("impossible-travel", here, there)] == [(b"a", b"b")]
     assert _of("impossible-travel", here, later) == []
-    assert _of("impossible-travel", here, replace(there, place="")) == []
+    assert _of("impossible-travel", here, there._replace(place="")) == []
 
 
 def test_bill_on_a_limit_is_not_under_it() -> None:

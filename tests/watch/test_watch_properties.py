@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -71,7 +70,7 @@ def test_cancelled_pair_changes_nothing(
     """What was settled and undone is netted, but where loops are looked for."""
     kind, claims = subject
     twin = data.draw(st.sampled_from(claims))
-    moved = replace(twin, id=b"twin", is_approved=True, reason="MA-2000")
+    moved = twin._replace(id=b"twin", is_approved=True, reason="MA-2000")
     pair = undone(moved, data.draw(st.sampled_from(["refund", "timeout", "mistake"])))
 
     before = find_signals(kind, claims, rules())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
@@ -58,12 +57,12 @@ def seen(name: str, on: date = date(2026, 1, 5), **changes: Any) -> SeenClaim:
 def undone(claim: SeenClaim, reason: str = "mistake") -> SeenClaim:
     """The claim, reversed a minute after."""
     at = claim.occurred_at + timedelta(minutes=1)
-    return replace(claim, reversed_at=at, reversal_reason=reason)
+    return claim._replace(reversed_at=at, reversal_reason=reason)
 
 
 def declined(claim: SeenClaim, reason: str) -> SeenClaim:
     """The claim, declined."""
-    return replace(claim, is_approved=False, reason=reason, aid_fen=0)
+    return claim._replace(is_approved=False, reason=reason, aid_fen=0)
 
 
 _FIRST = date(2025, 12, 18)

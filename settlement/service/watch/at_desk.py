@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -47,6 +46,8 @@ class AtDesk:
         """Nothing is recalled yet."""
         self._shelf = shelf
         self._history: dict[bytes, list[SeenClaim]] = {}
+        #: By the instant of settling; claims of one batch share few.
+        self._in_force: dict[datetime, RulesInUse | None] = {}
 
     async def recall(
         self,
@@ -80,8 +81,10 @@ class AtDesk:
     def _rules(self, claim: SettleClaim) -> RulesInUse | None:
         if self._shelf is None:
             return None
-        settled_at = claim.when.settled_at
-        return self._shelf.in_force(shanghai_day(settled_at), settled_at)
+        at = claim.when.settled_at
+        if at not in self._in_force:
+            self._in_force[at] = self._shelf.in_force(shanghai_day(at), at)
+        return self._in_force[at]
 
     def judge(self, claim: SettleClaim, result: Adjudication) -> Verdict:
         """What the detectors say of an approved claim, and remember it."""
@@ -122,7 +125,7 @@ def _as_undone(
     if claim.id not in undone:
         return claim
     at, reason = undone[claim.id]
-    return replace(claim, reversed_at=at, reversal_reason=reason)
+    return claim._replace(reversed_at=at, reversal_reason=reason)
 
 
 def _signals(

@@ -170,7 +170,7 @@ async def _look(
 def _as_it_stood(claim: SeenClaim, asked_back: Collection[bytes]) -> SeenClaim:
     if claim.id not in asked_back:
         return claim
-    return replace(claim, reversed_at=None, reversal_reason=None)
+    return claim._replace(reversed_at=None, reversal_reason=None)
 
 
 async def _outliers(

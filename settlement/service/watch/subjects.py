@@ -1,9 +1,9 @@
 """Whose claims are looked at, how far around what is new, and what is found in them.
 
-A detector's signals around a claim rest on claims within its reach of it. So those of
-a subject are read within twice the reach around what is new, what is found within
-once the reach is exact, and nothing else is touched. Where a signal stretches so far
-that there might be more of it, more is read.
+What is new bears on signals of claims so near to it, and those rest on claims as near
+again. So a subject's are read within twice that distance around what is new, what is
+found within once the distance is exact, and nothing else is touched. Where a signal
+stretches so far that there might be more of it, more is read.
 """
 
 from __future__ import annotations
@@ -68,10 +68,6 @@ class _Wanted:
     news: frozenset[bytes] = field(default=frozenset())
 
     @property
-    def reach(self) -> timedelta:
-        return self.rules.reach[self.subject.kind]
-
-    @property
     def near(self) -> timedelta:
         """How far around what is new signals may have changed."""
         return _near(self.subject.kind, self.rules)
@@ -84,10 +80,15 @@ class _Wanted:
     def until(self) -> datetime:
         return self.last + self.margin
 
-    def is_near(self, claim: SeenClaim) -> bool:
-        """Whether what is new can bear on signals that hold the claim."""
-        began, ended = _extent(self.subject.kind, claim)
-        return ended >= self.first - self.near and began <= self.last + self.near
+    def nearby(self, claims: Iterable[SeenClaim]) -> set[bytes]:
+        """Claims of which signals may say something else by what is new."""
+        first, last = self.first - self.near, self.last + self.near
+        if self.subject.kind is SubjectKind.OPERATOR:
+            return {c.id for c in claims if first <= c.occurred_at <= last}
+        since, until = first.date(), last.date()
+        return {
+            c.id for c in claims if c.service_end >= since and c.service_start <= until
+        }
 
 
 async def find(
@@ -116,10 +117,6 @@ def _near(kind: SubjectKind, rules: RulesInUse) -> timedelta:
     """An operator's reach is four windows of minutes, of which one bears on others."""
     reach = rules.reach[kind]
     return reach / 4 if kind is SubjectKind.OPERATOR else reach
-
-
-def _margin(kind: SubjectKind, rules: RulesInUse) -> timedelta:
-    return _near(kind, rules) + rules.reach[kind]
 
 
 def _rules(shelf: RulesShelf, claims: Iterable[NewClaim]) -> RulesInUse | None:
@@ -177,7 +174,7 @@ def _wanted_days(
         rules,
         _midnight(min(claim.service_start for claim in news)),
         _midnight(max(claim.service_end for claim in news)),
-        _margin(subject.kind, rules),
+        2 * _near(subject.kind, rules),
         frozenset(claim.id for claim in news),
     )
 
@@ -197,7 +194,7 @@ def _operators(shelf: RulesShelf, claims: Iterable[NewClaim]) -> list[_Wanted]:
                     rules,
                     min(claim.occurred_at for claim in news),
                     max(claim.occurred_at for claim in news),
-                    _margin(SubjectKind.OPERATOR, rules),
+                    2 * _near(SubjectKind.OPERATOR, rules),
                     frozenset(claim.id for claim in news),
                 )
             )
@@ -272,7 +269,7 @@ async def _find(
                 _log.error("alerts.detector_failed", exc_info=fault)
                 faults[type(fault).__name__] |= each.news
                 continue
-            near = {claim.id for claim in claims if each.is_near(claim)}
+            near = each.nearby(claims)
             signals = [s for s in signals if not near.isdisjoint(s.claims)]
             may_widen = attempt < _WIDEN_AT_MOST and (
                 len(claims) < _MOST_READ[each.subject.kind]
@@ -299,14 +296,14 @@ def _reaches_beyond(
 ) -> bool:
     """Whether there might be more of a signal than was read."""
     listed = {identity for signal in signals for identity in signal.claims}
-    if not listed or not wanted.reach:
+    if not listed or not wanted.near:
         return False
     extents = [
         _extent(wanted.subject.kind, claim) for claim in claims if claim.id in listed
     ]
     return (
-        min(began for began, _ in extents) - wanted.reach < wanted.since
-        or max(ended for _, ended in extents) + wanted.reach > wanted.until
+        min(began for began, _ in extents) - wanted.near < wanted.since
+        or max(ended for _, ended in extents) + wanted.near > wanted.until
     )
 
 

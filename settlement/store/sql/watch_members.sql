@@ -1,10 +1,10 @@
 -- What the members of households claimed, each household between two days: of
--- each member the latest.
-SELECT m.household, s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator,
-       s.care_type, s.service_start, s.service_end, s.occurred_at,
-       NULL::text[] AS codes, NULL::smallint AS prescription_days,
-       s.total_fen, s.funds_fen, s.base_fen, s.aid_fen, s.reason, s.state = 'd' AS declined,
-       s.repeat_reason, v.reversed_at, v.reason AS reversal_reason
+-- each member the latest. Columns as in watch_persons, without diagnoses.
+SELECT s.id, s.person, s.facility_id, s.operator, s.care_type, s.service_start,
+       s.service_end, s.occurred_at, s.total_fen, s.funds_fen, s.base_fen, s.aid_fen,
+       s.reason, s.state <> 'd' AS is_approved, s.repeat_reason,
+       v.reversed_at, v.reason AS reversal_reason,
+       coalesce(p.subdistrict, '') AS place, m.household
 FROM (
     SELECT DISTINCT w.household, w.person, wanted.since, wanted.until
     FROM unnest($1::bytea[], $2::date[], $3::date[]) AS wanted(household, since, until)

@@ -1,9 +1,10 @@
--- What operators settled between two instants each, the latest of it.
-SELECT s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator, s.care_type,
-       s.service_start, s.service_end, s.occurred_at, NULL::text[] AS codes,
-       NULL::smallint AS prescription_days,
-       s.total_fen, s.funds_fen, s.base_fen, s.aid_fen, s.reason, s.state = 'd' AS declined,
-       s.repeat_reason, v.reversed_at, v.reason AS reversal_reason
+-- What operators settled between two instants each, the latest of it. Columns as in
+-- watch_persons, without diagnoses.
+SELECT s.id, s.person, s.facility_id, s.operator, s.care_type, s.service_start,
+       s.service_end, s.occurred_at, s.total_fen, s.funds_fen, s.base_fen, s.aid_fen,
+       s.reason, s.state <> 'd' AS is_approved, s.repeat_reason,
+       v.reversed_at, v.reason AS reversal_reason,
+       coalesce(p.subdistrict, '') AS place
 FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[])
     AS wanted(facility_id, operator, since, until)
 CROSS JOIN LATERAL (

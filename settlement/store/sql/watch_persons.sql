@@ -1,10 +1,12 @@
 -- What persons claimed between two days each, the latest of them, and what became of it.
--- LIMIT 1: row by row, by index. A plan made while tables were empty is kept for long,
--- and would read the whole of them.
-SELECT s.id, s.person, s.facility_id, p.subdistrict AS place, s.operator, s.care_type,
-       s.service_start, s.service_end, s.occurred_at, d.codes, d.prescription_days,
-       s.total_fen, s.funds_fen, s.base_fen, s.aid_fen, s.reason, s.state = 'd' AS declined,
-       s.repeat_reason, v.reversed_at, v.reason AS reversal_reason
+-- Row by row, by index: a plan made while tables were empty is kept for long, and would
+-- read the whole of them. The columns are SeenClaim's; diagnoses come last.
+SELECT s.id, s.person, s.facility_id, s.operator, s.care_type, s.service_start,
+       s.service_end, s.occurred_at, s.total_fen, s.funds_fen, s.base_fen, s.aid_fen,
+       s.reason, s.state <> 'd' AS is_approved, s.repeat_reason,
+       v.reversed_at, v.reason AS reversal_reason,
+       coalesce(p.subdistrict, '') AS place, NULL::bytea AS household,
+       d.prescription_days, d.codes
 FROM unnest($1::bytea[], $2::date[], $3::date[]) AS wanted(person, since, until)
 CROSS JOIN LATERAL (
     SELECT * FROM settlement s
