@@ -101,8 +101,12 @@ TEXTS: dict[str, CallText] = {
     ),
     "quote": CallText(
         group="desk", zh="试算", en="Quote a bill",
-        detail_zh="与结算同样的计算，不写入任何内容，不构成承诺。",
-        detail_en="The same computation as settling; binds nobody, writes nothing.",
+        detail_zh="与结算同样的计算，不写入任何内容，不构成承诺。"
+        "alerts 列出此时结算会提示的内容；会被提示规则拒绝或要求确认的，"
+        "答复同结算，但不产生提示。",
+        detail_en="The same computation as settling; binds nobody, writes nothing. "
+        "alerts has what settling would tell now; a bill that alert rules would "
+        "hold or deny is declined as it would be. Asking raises no alert.",
         takes=wire.BillIn, gives=out.DecisionOut,
         parameters=_DESK, problems=(*BODY, *_TIME, *_BILL),
     ),

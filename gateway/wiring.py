@@ -258,7 +258,11 @@ async def open_gateway(
             random=os.urandom,
         ),
         quote_use_case=Quote(
-            cache=cache, book=shelf, database=database, renderer=renderer
+            cache=cache,
+            book=shelf,
+            database=database,
+            renderer=renderer,
+            alert_rules=alert_rules,
         ),
         eligibility_use_case=CheckEligibility(
             cache=cache, book=shelf, quotas=QuotaReader(database), renderer=renderer

@@ -11,7 +11,7 @@ from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import Adjudication, Text
 from settlement.domain.eligibility import RosterPerson, RosterVersion
 from settlement.domain.errors import RequestRefused
-from settlement.service.outcome import Outcome
+from settlement.service.outcome import Alert, Outcome
 from settlement.service.ports import EligibilitySource, InstalledPack, PolicyBook
 
 
@@ -56,7 +56,12 @@ def ask(
     return Asked(person, cache.roster_version(), pack, categories)
 
 
-def outcome_of(asked: Asked, result: Adjudication, settled_at: datetime) -> Outcome:
+def outcome_of(
+    asked: Asked,
+    result: Adjudication,
+    settled_at: datetime,
+    alerts: tuple[Alert, ...] = (),
+) -> Outcome:
     """A decision that nothing was written for."""
     pack = asked.pack.pack
     return Outcome(
@@ -68,4 +73,5 @@ def outcome_of(asked: Asked, result: Adjudication, settled_at: datetime) -> Outc
             Text(*pack.category_text(result.category)) if result.category else None
         ),
         roster=asked.roster,
+        alerts=alerts,
     )

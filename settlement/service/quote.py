@@ -1,4 +1,8 @@
-"""Quote a bill: the same computation as settling; binds nobody, writes nothing."""
+"""Quote a bill: the same computation as settling; binds nobody, writes nothing.
+
+What the detectors would tell the cashier at settling stands in `alerts`, and a bill
+that they would hold or deny is declined as it would be; nothing is raised by asking.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from settlement.domain.decline import decline
 from settlement.domain.eligibility import refusal
 from settlement.domain.errors import RequestRefused
 from settlement.service.asking import Asked, ask, check_bill, outcome_of
-from settlement.service.outcome import Renderer, without_receipt
+from settlement.service.outcome import Alert, Renderer, without_receipt
 from settlement.service.ports import (
     Answer,
     Caller,
@@ -17,6 +21,8 @@ from settlement.service.ports import (
     PolicyBook,
     When,
 )
+from settlement.service.watch.at_quote import AtQuote
+from settlement.service.watch.shelf import RulesShelf
 from settlement.store.accumulators import read_used
 from settlement.store.database import Database
 from settlement.store.errors import StoreUnavailableError
@@ -32,20 +38,33 @@ class Quote:
         book: PolicyBook,
         database: Database,
         renderer: Renderer,
+        alert_rules: RulesShelf,
     ) -> None:
         """Everything comes from outside."""
         self._cache = cache
         self._book = book
         self._database = database
         self._renderer = renderer
+        self._watch = AtQuote(alert_rules, database)
 
     async def __call__(self, caller: Caller, bill: Bill, when: When) -> Answer:
         """Answer 200 with the DECISION, without id and receipt."""
         check_bill(bill, when.settled_at)
         asked = ask(self._cache, self._book, bill, when.settled_at)
         result = await self._adjudicate(caller, bill, asked, when)
-        body = self._renderer.decision(outcome_of(asked, result, when.settled_at))
-        return Answer(200, without_receipt(body))
+        alerts: tuple[Alert, ...] = ()
+        if result.approved:
+            verdict = await self._watch.judge(caller, bill, asked, when, result)
+            alerts = verdict.alerts
+            if verdict.refusal is not None:
+                result = decline(
+                    bill,
+                    verdict.refusal,
+                    category=result.category,
+                    coded=result.coded,
+                )
+        outcome = outcome_of(asked, result, when.settled_at, alerts)
+        return Answer(200, without_receipt(self._renderer.decision(outcome)))
 
     async def _adjudicate(
         self, caller: Caller, bill: Bill, asked: Asked, when: When
