@@ -211,6 +211,13 @@ def _print_flat(outcome: PackageOutcome, trust: Trust) -> None:
             f"  留待后月 {outcome.deferred:,} entries below the cut wait for their own"
             " month's package"
         )
+    for asked in outcome.asked_back:
+        is_over = asked.state == "resolved"
+        state = "已处理 resolved" if is_over else "结转 carried over"
+        click.echo(
+            f"  追回 asked back {shown(asked.facility)} {asked.settlement_id}"
+            f" {yuan(asked.aid_fen)} CNY, {state}"
+        )
     for policy, sha256 in outcome.packs.items():
         click.echo(f"  政策 policy {policy} {sha256}")
 
@@ -231,6 +238,7 @@ def _document(outcome: PackageOutcome, trust: Trust) -> dict[str, object]:
         "aid_fen": outcome.tally.total().net.aid_fen,
         "deferred": outcome.deferred,
         "policies": outcome.packs,
+        "asked_back": [each._asdict() for each in outcome.asked_back],
         "not_checked": outcome.unchecked,
         "notes": outcome.notes,
         "further_findings": outcome.further_findings,

@@ -100,6 +100,7 @@ _SENTENCES = {
     "it is none of the policies given with --policy": "不在民政局自存的政策文件之列",
     "no such hospital closed the month": "没有这家已关账的机构",
     "a hospital in it does not have its members": "其中一家机构缺项",
+    "its differences do not have their members": "差异缺项",
     "its hospitals stand twice or in another order": "机构重复或次序不对",
     "it names another statement than {}": "所指对账单不是 {}",
     "its {} is not that of the package": "其 {} 与本包不符",

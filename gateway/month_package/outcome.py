@@ -9,6 +9,7 @@ from pathlib import Path
 from crypto.errors import CryptoError, PackageMismatchError
 from crypto.keys import OpeningKey
 from crypto.trust import Trust
+from gateway.month_package.asked_back import AskedBack
 from gateway.month_package.checked import FINDINGS_MAX
 from gateway.offline_verify import Finding
 from settlement.domain.month_entry import MonthTally
@@ -53,6 +54,8 @@ class PackageOutcome:
     """Entries below the cut that wait for their own month's package."""
     packs: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each policy that the records name, by `id@version`."""
+    asked_back: list[AskedBack] = field(default_factory=list)
+    """Aid that is paid, or was, and asked back, as the statements name it."""
 
     def find(self, where: str, error: CryptoError) -> None:
         """Add what an error states."""

@@ -17,6 +17,7 @@ from crypto.errors import CryptoError
 from crypto.key_files import private_key_file
 from crypto.trust import trust_file
 from gateway.month_package import layout
+from gateway.month_package.asked_back import asked_back
 from gateway.month_package.checked import Job
 from gateway.month_package.container import ContainerFault, NoPackageFault
 from gateway.month_package.head import Head, container_error, follow_previous, read_head
@@ -120,6 +121,10 @@ def _check_statements(
             hospitals=head.hospitals,
         )
         outcome.add(*found)
+        try:
+            outcome.asked_back += asked_back(package, hospital.facility)
+        except CryptoError as error:
+            outcome.find(layout.statement_name(hospital.facility), error)
     known = {
         name
         for code in head.hospitals

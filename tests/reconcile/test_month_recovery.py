@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -24,10 +25,13 @@ from tests.reconcile.months import (
     FEBRUARY,
     FIRST,
     JANUARY,
+    LAST,
     Months,
     Settled,
     kinds_of,
+    line_of,
     lines_of,
+    net_of,
     open_months,
 )
 
@@ -210,3 +214,100 @@ async def test_case_confirmed_twice_is_refused(months: Months) -> None:
     async with months.database.pool.acquire() as session, session.transaction():
         with pytest.raises(RequestRefused, match="MA-4109"):
             await confirm(session, case, by="li", at=_AT, note="")
+
+
+async def _confirm_another(months: Months, settled: Settled) -> tuple[bytes, int]:
+    """A second case over the same settlement, confirmed; how many it asks back."""
+    case = os.urandom(16)
+    async with months.database.pool.acquire() as session, session.transaction():
+        row = CaseRow(
+            id=case, subject=os.urandom(16), person=None, household=b"h",
+            facility_id=None, score=50, opened_at=_AT,
+        )  # fmt: skip
+        await open_cases(session, [row])
+        await session.execute(
+            "INSERT INTO alert (id, detector, subject, household, score, latest,"
+            " rules_no, state, case_id, raised_at, changed_at) SELECT $1,"
+            " 'household-lockstep', $1, 'h', 50, $2, max(no), 'raised', $1, now(),"
+            " now() FROM alert_rules",
+            case,
+            settled.id,
+        )
+        await session.execute(
+            "INSERT INTO alert_claim VALUES ($1, $2)", case, settled.id
+        )
+        ordered = await confirm(
+            session, case, by="wang", at=_AT, note="", recover=[settled.id]
+        )
+    return case, len(ordered)
+
+
+async def test_two_cases_ask_one_settlement_back_once(months: Months) -> None:
+    """The first has ordered it; the second says that nothing is left to ask back."""
+    settled = await months.settle()
+    await months.open()
+    first = await _ask_back(months, settled)
+    second, count = await _confirm_another(months, settled)
+
+    assert count == 0
+    assert kinds_of(await months.match(lines_of(settled))) == {"recovery_ordered": 1}
+    await months.reverse(settled, FIRST)
+    assert kinds_of(await months.match()) == {}
+    assert (await _case_state(months, first))[0] == "recovered"
+    # It has asked nothing back, so nothing of it was recovered.
+    assert (await _case_state(months, second))[0] == "confirmed"
+
+
+async def test_given_back_in_its_own_month_before_the_close(months: Months) -> None:
+    """The pair cancels on both sides, and the statement has nothing to name."""
+    settled = await months.settle()
+    await _ask_back(months, settled)
+    await months.reverse(settled, LAST)
+    await months.open()
+
+    assert kinds_of(await months.match()) == {}
+    statement = json.loads((await months.close()).statement)
+    assert statement["differences"] == []
+    assert statement["ledger"]["net"]["aid_fen"] == 0
+
+
+async def test_given_back_after_the_cut_and_before_the_close(months: Months) -> None:
+    """The month pays it, names nothing, and the next one takes it back."""
+    settled = await months.settle()
+    await months.open()
+    await _ask_back(months, settled)
+    await months.match(lines_of(settled))
+    await months.reverse(settled, FIRST)
+
+    assert kinds_of(await months.match(lines_of(settled))) == {}
+    statement = json.loads((await months.close()).statement)
+    assert statement["differences"] == []
+    assert statement["ledger"]["net"]["aid_fen"] == settled.aid_fen
+    await months.open(FEBRUARY)
+    found = await months.match([line_of(settled, refund=True)], month=FEBRUARY)
+    assert kinds_of(found) == {}
+    assert net_of(found.tally)[1] == -settled.aid_fen
+
+
+async def test_resolved_without_a_reversal_is_named_no_more(months: Months) -> None:
+    """An officer has said why; the case stays confirmed until it is given back."""
+    settled = await months.settle()
+    await months.open()
+    case = await _ask_back(months, settled)
+    await months.match(lines_of(settled))
+    row = (await list_differences(months.database, JANUARY, None))[0].row
+    await resolve(
+        months.database,
+        row.id.hex(),
+        by="zhao",
+        note="paid back in cash",
+        carry_over=False,
+        names_somebody=lambda _text: False,
+    )
+    await months.close()
+    later = await months.settle(FIRST)
+    await months.open(FEBRUARY)
+
+    assert kinds_of(await months.match(lines_of(later), month=FEBRUARY)) == {}
+    assert await list_carried_in(months.database, FEBRUARY, None) == []
+    assert (await _case_state(months, case))[0] == "confirmed"
