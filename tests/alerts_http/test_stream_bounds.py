@@ -92,6 +92,25 @@ async def test_a_reader_who_falls_behind_what_is_kept_is_told(
     assert got == seqs
 
 
+async def test_more_than_a_page_behind_is_given_page_by_page(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is kept for it, a reader that was busy for a while misses nothing."""
+    async with listening(room.desks["B001"]) as stream:
+        with monkeypatch.context() as patched:
+            patched.setattr(delivery.Reader, "take", _nothing)
+            seqs = await put_alerts(room.database, CLAIM, 1)
+            await asyncio.sleep(0.5)
+            for _ in range(5):
+                seqs += await put_alerts(room.database, CLAIM, delivery.PAGE // 2)
+            await asyncio.sleep(1)
+        seqs += await put_alerts(room.database, CLAIM, 1)
+        got = [event.id for event in await stream.take(len(seqs))]
+
+    assert len(seqs) > 2 * delivery.PAGE
+    assert got == seqs
+
+
 async def _nothing(_reader: delivery.Reader) -> list[bytes]:
     return []
 

@@ -251,6 +251,28 @@ async def test_a_slow_receiver_holds_nobody_up(post: Post) -> None:
     assert state.last_status == "no answer: too slow"
 
 
+async def test_others_are_told_while_a_slow_one_is_waited_for(post: Post) -> None:
+    """Not only once it is given up."""
+    asked = asyncio.Event()
+
+    async def sleep(_request: web.BaseRequest) -> web.StreamResponse:
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async with receiving() as slow, receiving() as quick, post.delivering(within_s=30):
+        slow.behave = sleep
+        late, prompt = await post.hook(slow.url), await post.hook(quick.url)
+        ids = await post.put(5)
+        await asked.wait()
+        async with asyncio.timeout(15):
+            await post.even(prompt.id)
+        assert (await post.state(late.id)).attempts == 0
+
+    assert quick.ids == ids
+    assert slow.ids == ids[:1]
+
+
 async def test_an_answer_without_end_is_not_read(post: Post) -> None:
     """Its status counts; of its body 64 KiB at most are read."""
     written = 0
