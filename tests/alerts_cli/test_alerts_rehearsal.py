@@ -13,6 +13,7 @@ from settlement.domain.month_range import MonthRange
 from settlement.domain.watch.detectors import DETECTORS
 from settlement.domain.watch.rules import read_rules
 from settlement.service.watch.rehearsal import rehearse
+from settlement.service.watch.rehearsed import Tally
 from settlement.store import rehearsing
 from settlement.store.rehearsing import snapshot
 from tests.alerts_cli.office import Office
@@ -147,6 +148,15 @@ async def test_precision_and_recall_against_what_staff_said(
     assert blind["all"]["precision"] is None
     assert (blind["all"]["recall"], blind["all"]["confirmed_cases"]) == (0.0, 2)
     assert blind["all"]["gone"] == blind["all"]["as_is"] > 0
+
+
+def test_what_nobody_has_judged_moves_neither_number() -> None:
+    """New alerts and gone ones count only where staff have said something of them."""
+    tally = Tally(same=3, new=40, gone=9, right=2, wrong=1)
+    tally.confirmed, tally.found = {b"1", b"2"}, {b"1", b"3"}
+
+    assert tally.precision_ppm == 666_666
+    assert tally.recall_ppm == 500_000
 
 
 async def test_a_recovery_that_was_carried_out_stays_right(

@@ -130,6 +130,11 @@ async def test_dismissed_twice_is_silent_and_says_so(office: Office) -> None:
     second = await office.run("dismiss", again, "--note", "honest", "--by", "li")
 
     assert "exact-repeat was dismissed 2 times and is silent" in second.stdout
+    told = (await office.ask("show", again))["history"]
+    silent = {e["note"] for e in told if e["action"] == "muted"}
+    assert "exact-repeat" in silent
+    told = (await office.ask("show", case))["history"]
+    assert [e["action"] for e in told] == ["opened", "dismissed"]
     muted = {each["detector"]: each for each in await office.ask("muted")}
     pair = muted["exact-repeat"]
     assert (pair["dismissals"], pair["alerts_since"]) == (2, 0)
