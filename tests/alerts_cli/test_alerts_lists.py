@@ -235,3 +235,32 @@ async def test_a_replay_waits_until_everything_was_looked_at(office: Office) -> 
     listed = await office.ask("list")
     assert count == len(listed) >= 10
     assert "looking for repeats 20 of 20" in text.getvalue()
+
+
+async def test_a_case_scores_by_its_strongest_alert_and_how_many(
+    office: Office,
+) -> None:
+    """5 more for each further alert that holds; what is withdrawn counts no more."""
+    settled = await office.repeat("C1", times=3)
+    others = [
+        await office.settle("C1", facility=2, service_start=day, service_end=day)
+        for day in (date(2026, 1, 5), date(2026, 1, 6))
+    ]
+    await office.look()
+    case = await office.the_case()
+    scores: list[tuple[int, list[int]]] = []
+    for undone in ([], others, settled[1:]):
+        for each in undone:
+            facility = 2 if each in others else 1
+            await office.house.reverse(
+                facility=facility, settlement_id=each, reason="refund"
+            )
+        await office.look()
+        opened = await office.ask("show", case)
+        held = [a["score"] for a in opened["alert_list"] if a["state"] == "raised"]
+        scores.append((opened["score"], held))
+
+    for score, held in scores:
+        assert score == (min(100, max(held) + 5 * (len(held) - 1)) if held else 0)
+    assert len(scores[0][1]) > len(scores[1][1]) > len(scores[2][1]) == 0
+    assert 0 < scores[1][0] < scores[0][0]
