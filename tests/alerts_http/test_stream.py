@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
 from settlement.service.access import token_hash
@@ -22,6 +23,7 @@ from tests.alerts_http.streams import (
     put_alerts,
     settle_twice,
 )
+from tests.roster.bureau import card_number, id_number
 
 #: What is promised is a second; beyond this something hangs.
 SOON_S = 10.0
@@ -55,6 +57,11 @@ async def test_an_alert_is_seen_while_the_patient_is_at_the_desk(
     assert event.data["latest_settlement_id"] in ids
     listed = await callers["B001"].get(f"/v1/alerts/{event.data['alert_id']}")
     assert listed.json()["settlement_ids"] == event.data["settlement_ids"]
+    opened = await callers["O001"].get(f"/v1/alert-cases/{event.data['case_id']}")
+    assert opened.status == 200
+    told = [orjson.dumps(event.data), listed.body, opened.body]
+    for number in (card_number(person), id_number(person)):
+        assert not [each for each in told if number.encode() in each]
 
 
 @pytest.mark.parametrize("code", ["B001", "B002", "O001", "O002", "A001"])

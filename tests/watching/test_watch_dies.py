@@ -55,6 +55,7 @@ async def _written(database: Database) -> tuple[int, ...]:
         " (SELECT count(*) FROM clinical.alert_facts),"
         " (SELECT log_index FROM watch_cursor)"
     )
+    assert row is not None
     return tuple(row)
 
 
