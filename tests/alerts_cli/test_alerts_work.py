@@ -133,8 +133,10 @@ async def test_dismissed_twice_is_silent_and_says_so(office: Office) -> None:
     told = (await office.ask("show", again))["history"]
     silent = {e["note"] for e in told if e["action"] == "muted"}
     assert "exact-repeat" in silent
-    told = (await office.ask("show", case))["history"]
+    first_case = await office.ask("show", case)
+    told = first_case["history"]
     assert [e["action"] for e in told] == ["opened", "dismissed"]
+    assert first_case["closed_at"] == told[-1]["at"]
     muted = {each["detector"]: each for each in await office.ask("muted")}
     pair = muted["exact-repeat"]
     assert (pair["dismissals"], pair["alerts_since"]) == (2, 0)
@@ -147,6 +149,19 @@ async def test_dismissed_twice_is_silent_and_says_so(office: Office) -> None:
     assert muted["exact-repeat"]["alerts_since"] == 1
     table = (await office.run("muted")).stdout
     assert pair["mute_id"][:8] in table
+
+
+async def test_what_was_withdrawn_before_is_not_dismissed(office: Office) -> None:
+    """Nobody has judged it: the hospital had reversed the claim by then."""
+    settled = await office.repeat("C1")
+    await office.look()
+    case = await office.the_case()
+    await office.house.reverse(settlement_id=settled[1], reason="refund")
+    await office.look()
+
+    await office.run("dismiss", case, "--note", "reversed")
+
+    assert await office.rows("SELECT detector FROM alert_mute") == []
 
 
 async def test_unmuted_speaks_again_and_the_history_tells(office: Office) -> None:
