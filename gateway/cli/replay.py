@@ -87,7 +87,7 @@ def replay(
     if as_json:
         click.echo(orjson.dumps(summary.document()))
     else:
-        console.print(summary.table())
+        console.print(summary.table(data_dir))
     _print_books(summary, is_quiet=as_json)
     if not summary.holds:
         raise SystemExit(1)

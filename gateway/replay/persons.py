@@ -45,6 +45,11 @@ def card_of(person: str) -> str:
     return "R" + _digest("card", person).hex()[:17].upper()
 
 
+def household_of(household: str) -> str:
+    """The household's number on the roster."""
+    return "RH" + _digest("household", household).hex()[:16]
+
+
 def facility_code_of(facility: str) -> str:
     """The code under which a facility of the file is registered."""
     return "RF-" + _digest("facility", facility).hex()[:16]
@@ -80,7 +85,7 @@ def roster_rows(
             card_of(visit.person),
             identity,
             "",
-            visit.household,
+            household_of(visit.household) if visit.household else "",
             category,
             subdistrict_of(visit.person, visit.subdistrict),
             _VALID_FROM.isoformat(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -80,8 +81,8 @@ class Summary:
             ),
         }
 
-    def table(self) -> Table:
-        """The same for people."""
+    def table(self, data_dir: Path) -> Table:
+        """The same for people; `data_dir` is where the alerts can be listed."""
         table = Table(title="What became of the visits", title_justify="left")
         table.add_column("")
         table.add_column("code")
@@ -94,7 +95,12 @@ class Summary:
             for code, count in sorted(counts.items()):
                 known = REASONS.get(code)
                 table.add_row(what, code, f"{count:,}", known.text.en if known else "")
-        table.add_row("alerts", "", f"{self.alerts:,}", "medaid alerts list")
+        table.add_row(
+            "alerts",
+            "",
+            f"{self.alerts:,}",
+            f"medaid alerts list --data-dir {data_dir}",
+        )
         table.add_section()
         table.add_row("all", "", f"{self.visits:,}", self._pace())
         return table

@@ -53,7 +53,6 @@ _GZIP = b"\x1f\x8b"
 _AMOUNT = re.compile(r"([+-]?)([0-9]{1,12})(?:\.([0-9]{1,2})0*)?")
 _DIAGNOSIS = re.compile(r"[A-Za-z0-9.+*/_-]{1,40}")
 _DAYS = re.compile(r"[0-9]{1,4}")
-_HOUSEHOLD = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _REFUND = "refund"
 _OPERATOR = re.compile(r"[A-Za-z0-9._-]{1,32}")
 #: Where a file knows the day alone, the bill is made in the morning.
@@ -78,7 +77,7 @@ class VisitRow:
     subdistrict: str
     """Empty where the file names none."""
     household: str
-    """Empty where the file names none that a roster could take."""
+    """Empty where the file names none."""
     roster_until: date | None
     """The person's last day on the roster; `None` where there is none."""
     birth_on: date | None
@@ -141,7 +140,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
 
 def _visit(line: int, row: Mapping[str, str | None]) -> VisitRow:
     start, end = _instant(_text(row, "start")), _instant(_text(row, "end"))
-    operator, household = _text(row, "operator"), _text(row, "household_id")
+    operator = _text(row, "operator")
     until = [_day(_text(row, name)) for name in ("death_date", "roster_until")]
     return VisitRow(
         line=line,
@@ -150,7 +149,7 @@ def _visit(line: int, row: Mapping[str, str | None]) -> VisitRow:
         facility=_text(row, "facility_ref"),
         operator=operator if _OPERATOR.fullmatch(operator) else "",
         subdistrict=_text(row, "subdistrict"),
-        household=household if _HOUSEHOLD.fullmatch(household) else "",
+        household=_text(row, "household_id"),
         roster_until=min(filter(None, until), default=None),
         birth_on=_day(_text(row, "birth_date")),
         start=start,

@@ -15,6 +15,7 @@ from gateway.replay.persons import (
     RosterRule,
     card_of,
     facility_code_of,
+    household_of,
     level_of,
     roster_rows,
     subdistrict_of,
@@ -155,7 +156,7 @@ def test_what_a_file_may_say_besides(tmp_path: Path) -> None:
     """Household, end on the roster, days of a prescription, what was undone."""
     row = read(
         tmp_path,
-        household_id="H-7",
+        household_id="house 7",
         death_date="2009-05-09",
         roster_until="2009-05-01",
         prescription_days="28",
@@ -163,29 +164,30 @@ def test_what_a_file_may_say_besides(tmp_path: Path) -> None:
         reversal_reason="mistake",
     )
 
-    assert row.household == "H-7"
+    assert row.household == "house 7"
     assert row.roster_until == date(2009, 5, 1)
     assert row.bill["prescription_days"] == 28
     assert row.reversed_at == datetime(2009, 3, 2, 10, 15, tzinfo=SHANGHAI)
     assert row.reversal_reason == "mistake"
     (entry,) = roster_rows([row], RosterRule(1_000_000, ["dibao"]))
     assert dict(zip(ROSTER_COLUMNS, entry, strict=True)) | {
-        "household_id": "H-7",
+        "household_id": household_of("house 7"),
         "valid_from": "2000-01-01",
         "valid_to": "2009-05-01",
     } == dict(zip(ROSTER_COLUMNS, entry, strict=True))
 
 
 def test_what_a_file_does_not_say_stays_open(tmp_path: Path) -> None:
-    """No household, no end, no prescription, nothing undone; other text is none."""
-    row = read(tmp_path, household_id="two words", death_date="never")
+    """No household, no end, no prescription, nothing undone; no date is none."""
+    row = read(tmp_path, death_date="never")
 
     assert (row.household, row.roster_until, row.reversed_at) == ("", None, None)
     assert row.reversal_reason == "refund"
     assert "prescription_days" not in row.bill
     assert read(tmp_path, prescription_days="many").bill["prescription_days"] == "many"
     (entry,) = roster_rows([row], RosterRule(1_000_000, ["dibao"]))
-    assert dict(zip(ROSTER_COLUMNS, entry, strict=True))["valid_to"] == ""
+    blank = dict(zip(ROSTER_COLUMNS, entry, strict=True))
+    assert blank["household_id"] == blank["valid_to"] == ""
 
 
 def test_who_died_before_the_roster_began_is_on_it_for_a_day(tmp_path: Path) -> None:

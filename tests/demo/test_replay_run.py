@@ -269,7 +269,7 @@ def test_every_kind_that_a_file_can_say_is_found(
     rows = a_town("2009-03")
     rows += [
         at(10 * day + member, f"H{member}", f"2009-05-{day:02d}T10:0{member}:30",
-           facility_ref="FH", household_id="H-1")
+           facility_ref="FH", household_id="house 1")
         for day in (1, 8, 15, 22) for member in (1, 2)
     ]  # fmt: skip
     rows += [
