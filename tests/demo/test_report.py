@@ -153,6 +153,7 @@ def test_summary_has_the_members_of_the_contract() -> None:
     assert summary.document() == {
         "visits": 3,
         "settled": 1,
+        "reversed": 0,
         "declined": {"MA-2101": 1},
         "refused": {"MA-1116": 1},
         "aid_fen": 5_760,
@@ -163,4 +164,4 @@ def test_summary_has_the_members_of_the_contract() -> None:
     summary.violations = ("M1: settlement 00",)
     assert summary.document()["check_books"] == "1 violations"
     assert not summary.holds
-    assert "The card is not on the assistance roster." in shown(summary.table())
+    assert "The card is not on the assistance roster." in shown(summary.table(Path("var/replay")))
