@@ -53,19 +53,20 @@ class Again:
 class TooSoon(Detector):
     """Visits with the same main diagnosis, on different days, one soon after another.
 
-    Guaranteed: every claim of a signal has the same main diagnosis and one of these
-    with another claim of the signal: a row of `again` (at the `same` or at an `other`
-    hospital, `within` so many days, the later bill from the share `least` of the
-    earlier to `most` times it, where a row says `most`);
-    or both prescribe, the first for `long` days or more of which less than `used` have
+    Guaranteed: every claim of a signal has the same main diagnosis, or none, and one of
+    these with another claim of the signal: a row of `again` (at the `same` or at an
+    `other` hospital, `within` so many days, the later bill from the share `least` of
+    the earlier to `most` times it, where a row says `most`); or both prescribe, the
+    first for `long` days or more of which less than `used` have
     passed. Days of a course of treatment (`course` days or more with this diagnosis at
     this hospital within `course_within` days of the claim) are no repeats of each
     other, nor of a visit elsewhere before it, unless amounts at that hospital that
     differ by no more than `course_near` come in half the usual days or less. Who has
     `busy` visits or more for other illnesses within `busy_within` days of the two
     meets one diagnosis twice by chance: then amounts must differ by no more than
-    `busy_near`. Stays do not count. 20 points where a prescription is not used up, 10
-    where hospitals differ.
+    `busy_near`. Without any diagnosis, only the same amount at the same hospital is the
+    same again. What a stay lies between is none: illness goes on. Stays do not count.
+    20 points where a prescription is not used up, 10 where hospitals differ.
     """
 
     name: ClassVar = "too-soon"
@@ -118,11 +119,9 @@ class TooSoon(Detector):
 
     def could(self, claim: SeenClaim, others: Sequence[SeenClaim]) -> bool:
         """Only where another claim with its main diagnosis is near, or prescribes."""
-        if not claim.diagnoses:
-            return False
-        diagnosis = claim.diagnoses[0]
+        diagnosis = first_diagnosis(claim)
         for other in others:
-            if other.diagnoses and other.diagnoses[0] == diagnosis:
+            if first_diagnosis(other) == diagnosis:
                 days = day_of(claim) - day_of(other)
                 if abs(days) <= self._near_days:
                     return True
@@ -136,8 +135,7 @@ class TooSoon(Detector):
         by_diagnosis: defaultdict[str, list[SeenClaim]] = defaultdict(list)
         visits, stays = history.visits(), history.stays()
         for visit in visits:
-            if visit.diagnoses:
-                by_diagnosis[visit.diagnoses[0]].append(visit)
+            by_diagnosis[first_diagnosis(visit)].append(visit)
         for own in by_diagnosis.values():
             if len(own) > 1:
                 illness = first_diagnosis(own[0])
@@ -146,7 +144,8 @@ class TooSoon(Detector):
                 pairs = [
                     (first, again)
                     for first, again in self._pairs(own, other_days)
-                    if not _is_between(stays, first, again)
+                    if _is_same_illness(first, again)
+                    and not _is_between(stays, first, again)
                 ]
                 for claims in united(pairs):
                     yield self._found(history, claims)
@@ -260,13 +259,16 @@ class TooSoon(Detector):
     @staticmethod
     def sentence(facts: Facts) -> Text:
         """The diagnosis, how soon, and the prescription where there is one."""
+        diagnosis = str(facts["diagnosis"])
+        zh_why = f"因同一诊断 {diagnosis}" if diagnosis else "未写诊断、以同一金额"
+        en_why = f"for {diagnosis}" if diagnosis else "of one amount, no diagnosis,"
         zh = (
-            f"{facts['from']} 至 {facts['to']} 因同一诊断 {facts['diagnosis']} 结算 "
+            f"{facts['from']} 至 {facts['to']} {zh_why} 结算 "
             f"{facts['visits']} 次，最短相隔 {facts['days']} 天，"
             f"涉及 {facts['hospitals']} 家医疗机构"
         )
         en = (
-            f"{facts['visits']} visits for {facts['diagnosis']} from {facts['from']} "
+            f"{facts['visits']} visits {en_why} from {facts['from']} "
             f"to {facts['to']}, as little as {facts['days']} days apart, at "
             f"{facts['hospitals']} hospitals"
         )
@@ -291,9 +293,14 @@ class TooSoon(Detector):
         )
 
 
-def _is_between(
-    stays: Sequence[SeenClaim], first: SeenClaim, again: SeenClaim
-) -> bool:
+def _is_same_illness(first: SeenClaim, again: SeenClaim) -> bool:
+    """By the main diagnosis, which is one; without any, by hospital and amount."""
+    if first.diagnoses:
+        return True
+    return first.facility == again.facility and first.total_fen == again.total_fen
+
+
+def _is_between(stays: Sequence[SeenClaim], first: SeenClaim, again: SeenClaim) -> bool:
     """Whether the person lay in hospital between the two: then illness goes on."""
     return any(
         first.service_start <= stay.service_start
