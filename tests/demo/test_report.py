@@ -164,4 +164,6 @@ def test_summary_has_the_members_of_the_contract() -> None:
     summary.violations = ("M1: settlement 00",)
     assert summary.document()["check_books"] == "1 violations"
     assert not summary.holds
-    assert "The card is not on the assistance roster." in shown(summary.table(Path("var/replay")))
+    assert "The card is not on the assistance roster." in shown(
+        summary.table(Path("var/replay"))
+    )
