@@ -12,6 +12,7 @@ from settlement.domain.watch.changes import (
     AlertChange,
     Change,
     Raise,
+    StoredAlert,
     Withdraw,
     alert_id,
     changes,
@@ -115,11 +116,10 @@ def _changes(found: Found, held: Iterable[rows.HeldAlert]) -> list[AlertChange]:
     An alert that staff have judged, with its case, stays as it was then. What it held
     raises no other; where further claims join them, that is an alert of its own.
     """
-    touched = _touched(found)
     held = [
         each
         for each in held
-        if not touched.isdisjoint(each.alert.claims)
+        if _is_about(found, each.alert)
         # Who did not look has nothing to say about an alert.
         and (each.alert.detector in COMPARING) == found.is_comparison
     ]
@@ -134,6 +134,18 @@ def _changes(found: Found, held: Iterable[rows.HeldAlert]) -> list[AlertChange]:
     ]
     own = [each.alert for each in held if not _is_judged(each)]
     return changes(signals, own, found.looked_at)
+
+
+def _is_about(found: Found, alert: StoredAlert) -> bool:
+    """Whether what was found has something to say of an alert.
+
+    Far from what is new, signals were left out that hold as before: there, an alert
+    is spoken of by a signal of its own detector alone, never by another's silence.
+    """
+    return not found.near.isdisjoint(alert.claims) or any(
+        signal.detector == alert.detector and not alert.claims.isdisjoint(signal.claims)
+        for signal in found.signals
+    )
 
 
 def _is_judged(held: rows.HeldAlert) -> bool:
