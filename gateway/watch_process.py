@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 WATCH = "watch"
 #: Whatever settles comes first; so does the server for its server process. Where a
 #: processor is free, an alert is seen within a second all the same.
-_NICE = 19
+_NICE = 10
 #: One look under way takes tens of milliseconds.
 _END_WITHIN_S = 15.0
 

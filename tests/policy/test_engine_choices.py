@@ -81,7 +81,7 @@ def pack_of_three() -> CompiledPack:
         (("rates", "yi", "outpatient"), ("visit_caps", "yi", "outpatient")),
         "value: 不享受",
     )
-    rules = yaml.load(small_pack(cells), Loader=yaml.BaseLoader)
+    rules = yaml.load(small_pack(cells), Loader=yaml.BaseLoader)  # noqa: S506  # texts only
     for table in ("rates", "deductibles", "visit_caps", "tilt", "year_caps"):
         rules[table]["bing"] = deepcopy(rules[table]["jia"])
     rules["rates"]["bing"]["inpatient"]["value"] = "90%"

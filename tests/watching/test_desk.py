@@ -184,12 +184,23 @@ async def test_muted_pair_is_silent_at_the_desk(alerting: House) -> None:
     await asyncio.sleep(1.5)
     day = DAY + timedelta(days=80)
     await settle(alerting, visit("C1", day))
-    assert _codes(await settle(alerting, visit("C1", day))) == []
+    quiet = await settle(alerting, visit("C1", day))
+    assert _codes(quiet) == []
     await settle(alerting, visit("C2", day))
     assert _codes(await settle(alerting, visit("C2", day))) == ["exact-repeat"]
     await look(alerting.database)
     stored = await alerts(alerting.database, ("muted",))
     assert [each.detector for each in stored] == ["exact-repeat"]
+    # Nobody was asked to look at it, so nobody is told that it no longer holds.
+    await alerting.reverse(settlement_id=quiet["settlement_id"], reason="mistake")
+    await look(alerting.database)
+    assert await alerts(alerting.database, ("muted",)) == set()
+    told = await alerting.database.pool.fetch(
+        "SELECT what FROM alert_event JOIN alert_claim USING (alert_id)"
+        " WHERE settlement_id = $1",
+        bytes.fromhex(quiet["settlement_id"]),
+    )
+    assert [event["what"] for event in told] == ["muted"]
 
 
 async def test_zero_aid_visit_of_the_same_batch_counts(
