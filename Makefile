@@ -9,19 +9,20 @@ WORKERS ?= 2
 ARGS ?=
 INPUTS ?= 1000000
 SEEDS ?= 200
+PLAN ?= smoke
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench bench-full mutants lock clean
+.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench bench-full loadtest loadtest-kit mutants lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
-	@echo "  Not in this version yet: loadtest, docs."
+	@echo "  Not in this version yet: docs."
 
 demo: $(VENV)/.runtime ## replay the pilot's three months and verify them (ARGS=--once: end by itself)
 	@$(BIN)/medaid demo $(ARGS)
 
-test: $(VENV)/.dev ## pass the tests, all but the slow ones (ARGS: options for pytest)
+test: $(VENV)/.dev $(VENV)-load/.made ## pass the tests, all but the slow ones (ARGS: options for pytest)
 	@$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS)
 
 slow: $(VENV)/.dev ## pass the slow tests: long properties, crashes, full sizes
@@ -63,6 +64,11 @@ bench: $(VENV)/.dev $(VENV)-peers/.made ## measure against the yardstick, some m
 bench-full: $(VENV)/.dev ## a million settlements matched with a list of a million lines (ARGS=--gate)
 	@$(BIN)/python -m tests.bench.full $(ARGS)
 
+loadtest: $(VENV)/.runtime $(VENV)-load/.made ## load a sandbox by PLAN=smoke and judge it (ARGS: --busiest-minute 1800)
+	@$(BIN)/medaid loadtest --plan $(PLAN) $(ARGS)
+
+loadtest-kit: $(VENV)-load/.made ## install the load-test kit's own environment
+
 mutants: $(VENV)/.dev ## change the deduction in 500 ways, each of which a test must notice
 	@sh tools/mutants $(VENV) $(ARGS)
 
@@ -96,6 +102,11 @@ $(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
 # under the AGPL. Where they cannot be had, the bench leaves them out and says so.
 $(VENV)-peers/.made: requirements/bench-peers.txt
 	@{ $(BIN)/python -m venv --clear $(VENV)-peers && $(VENV)-peers/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured without other rule engines'
+
+# The load-test kit sees the gateway from outside: in its environment is no module of ours.
+$(VENV)-load/.made: requirements/loadtest.txt
+	@$(BIN)/python -m venv --clear $(VENV)-load && $(VENV)-load/bin/python -m pip install -qq --require-hashes -r $<
+	@touch $@
 
 # Scripts in an environment name the folder that it was made in, and its Python. Where
 # the project was moved or that Python is gone, it is made anew.

@@ -27,6 +27,7 @@ COMMANDS = {
     "witness": "gateway.cli.witness:witness",
     "keys": "gateway.cli.keys:keys",
     "alerts": "gateway.cli.alerts:alerts",
+    "loadtest": "gateway.cli.loadtest:loadtest",
     "check-books": "gateway.cli.check_books:check_books",
 }
 

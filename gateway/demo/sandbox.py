@@ -54,6 +54,13 @@ class Sandbox:
         """
         return await _run((*arguments, *_at(self.data_dir)))
 
+    async def tool(self, *arguments: str) -> bytes:
+        """Run a `medaid` command that needs no data folder, as the bureau would.
+
+        Raises `CommandFailedError` when it ends non-zero.
+        """
+        return await _run(arguments)
+
     async def import_roster(self, rows: Iterable[Sequence[str]]) -> int:
         """Write, sign and take in a full roster; return how many rows were taken.
 
@@ -121,14 +128,18 @@ async def _run(arguments: Sequence[str]) -> bytes:
 
 
 @asynccontextmanager
-async def serving(sandbox: Sandbox, *, port: int, workers: int) -> AsyncIterator[str]:
+async def serving(
+    sandbox: Sandbox, *, port: int, workers: int, config: Path | None = None
+) -> AsyncIterator[str]:
     """Run `medaid serve` until the block ends; give its address.
 
     The gateway drains when the block ends, and also when this process is killed.
     Raises `click.ClickException` with its last words when it does not come up.
     """
     log = sandbox.data_dir / "serve.log"
-    arguments = ("serve", "--port", str(port), "--workers", str(workers))
+    arguments = ["serve", "--port", str(port), "--workers", str(workers)]
+    if config is not None:
+        arguments += ["--config", str(config)]
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             *_medaid((*arguments, *_at(sandbox.data_dir))),
