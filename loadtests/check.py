@@ -26,6 +26,7 @@ from loadtests.receipts import (
     root_of,
 )
 from loadtests.wire import SignInError
+from loadtests.world import Hospital
 
 _SHANGHAI = timezone(timedelta(hours=8))
 _TILE = 256
@@ -335,16 +336,20 @@ def _compared(case: Case, items: list[dict[str, Any]]) -> str:
 
 def _gateway_sums(asker: Asker, days: list[str]) -> Sums:
     body = json.dumps({"from": days[0], "to": days[-1], "totals": []}).encode()
-    sums: Sums = {}
-    for hospital in asker.world.hospitals:
+
+    def of(hospital: Hospital) -> Sums:
         answer = asker.ask("POST", "/v1/reconciliation/totals", body, hospital)
         if answer.status != _OK:
             raise NotToldError(f"totals of {hospital.code}: {answer.code}")
+        sums = {}
         for item in answer.document()["items"]:
             net = item["gateway"]["net"]
             name = f"{hospital.code} {item['day']} {item['care_type']}"
             sums[name] = [net["count"], net["total_fen"], net["aid_fen"]]
-    return sums
+        return sums
+
+    every = asker.each(asker.world.hospitals, of)
+    return {name: amounts for one in every for name, amounts in one.items()}
 
 
 def _sums(asker: Asker, ledger: Ledger, before: dict[str, Any]) -> Finding:

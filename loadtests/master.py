@@ -29,7 +29,7 @@ from loadtests.verdict import read_budgets  # noqa: E402
 
 _WORKERS_WITHIN_S = 60
 #: Sessions are opened and the first second of the schedule is prepared meanwhile.
-_HEAD_START_S = 2.0
+_HEAD_START_S = 1.5
 _WINDOW_S = 10
 _METRICS_EVERY_S = 2.0
 

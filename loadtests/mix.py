@@ -76,6 +76,7 @@ class District:
         bill = make_bill(draw)
         is_inpatient = bill["care_type"] == "inpatient"
         steps = ((0.0, "malformed"),) if fault else self._steps(draw, card, is_revoked)
+        steps = tuple((after * mix.pace, call) for after, call in steps)
         return Visit(
             number, at_s, hospital, card, is_revoked, bill,
             back_days=draw.choice(_BACK_DAYS),

@@ -79,6 +79,8 @@ class Mix:
     heavy_persons: float = 0.02
     heavy_visits: float = 0.20
     revoked: float = 0.0
+    pace: float = 1.0
+    """Of the pauses that people make between two requests."""
 
 
 @dataclass(frozen=True, slots=True)

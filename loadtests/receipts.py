@@ -87,7 +87,7 @@ class Verifier:
         if len(segments) != _SEGMENTS:
             raise ReceiptError("a record has three segments")
         header = _json(_b64u(segments[0]))
-        if set(header) != _HEADER or header["alg"] != "EdDSA":
+        if set(header) != _HEADER or header["alg"] != "Ed25519":
             raise ReceiptError("the record's header is not as it must be")
         key = self._records.get(header["kid"])
         if key is None:
