@@ -187,7 +187,7 @@ def broken(body: dict[str, Any], fault: str) -> bytes:
         case "field":
             body = body | {"patient": "x"}
         case "card":
-            body = body | {"card": {"kind": "library_card", "number": "1"}}
+            body = body | {"card": {"kind": "library_card", "number": "X"}}
         case "date":
             body = body | {"service_end": "5 Jan 2026"}
         case _:

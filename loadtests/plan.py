@@ -142,8 +142,10 @@ class Plan:
 
     def excused(self, second: float) -> bool:
         """Whether an event's time is left out of the judgement."""
+        # What was due in the second of the event's begin may have met it.
         return any(
-            event.at_s <= second < event.at_s + event.excused_s for event in self.events
+            int(event.at_s) <= second < event.at_s + event.excused_s
+            for event in self.events
         )
 
 

@@ -47,6 +47,20 @@ _CALLS = {
     "repeat": "重复提交", "look_up": "查询结算", "malformed": "错误请求",
     "flood": "超速请求", "decided": "从首次提交到得到结果",
 }  # fmt: skip
+_BUDGETS = {
+    "generator: starts more than 50 ms late": "压测端：晚于 50 毫秒发出的请求",
+    "generator: processor of the busiest process": "压测端：最忙进程的处理器占用",
+    "generator: all processes finished": "压测端：全部进程正常结束",
+    "event restart-database: exit status": "重启数据库的退出码",
+    "event roster-review: exit status": "导入名册变更的退出码",
+    "errors": "错误应答",
+    "ended, of those that were due": "已结束的请求",
+    "longest wait for a decision": "得到结果的最长等待",
+    "knee, in busiest minutes": "拐点（最忙一分钟的倍数）",
+    "memory of the workers, second quarter to last": "工作进程内存增长",
+    "answers 429 to the hospital that floods": "对超速医院的 429 应答",
+    "answers 429 to anybody else": "对其他医院的 429 应答",
+}
 _STYLE = """
 body{font:15px/1.5 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;
 max-width:900px;margin:2em auto;padding:0 1em;color:#1a1a1a}
@@ -221,12 +235,19 @@ def _budget_table(data: RunData) -> Iterator[str]:
     yield "<h2>预算 <span class=en>Budgets</span></h2>"
     rows = [
         (
-            escape(one.name), escape(one.measured), escape(one.budget),
+            _budget_name(one.name), escape(one.measured), escape(one.budget),
             _mark("符合 kept" if one.kept else "超出 broken", is_good=one.kept),
         )
         for one in data.outcome.judged
     ]  # fmt: skip
     yield _table(("项目 item", "实测 measured", "预算 budget", ""), rows, 1)
+
+
+def _budget_name(name: str) -> str:
+    """Chinese first, where the words are known; the name as JSON has it after."""
+    first, _, rest = name.partition(":")
+    zh = _CALLS[first] + rest if first in _CALLS else _BUDGETS.get(name, "")
+    return f"{zh} <span class=en>{escape(name)}</span>" if zh else escape(name)
 
 
 def _check_table(data: RunData) -> Iterator[str]:

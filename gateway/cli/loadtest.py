@@ -188,6 +188,8 @@ async def _own_sandbox(wanted: _Wanted) -> AsyncIterator[tuple[str, Path]]:
         world = await make_world(
             sandbox, persons=wanted.persons, stamp=stamp, at=wall_clock()
         )
+        # Nothing here may hold connections: the plan may restart the server.
+        await sandbox.database.close()
         # Only the plan that floods has rates; a sandbox has none by itself.
         is_limited = wanted.plan == "limits"
         config = limits_config(folder / "limits.toml", stamp) if is_limited else None
@@ -218,13 +220,13 @@ async def _world_of(wanted: _Wanted, target: str) -> AsyncIterator[Path]:
         world = await make_world(
             sandbox, persons=wanted.persons, stamp=stamp, at=wall_clock()
         )
-        world["metrics"] = f"{target.rstrip('/')}/metrics"
-        path = wanted.data_dir / f"loadtest-world-{stamp}.json"
-        write_world(world, path)
-        try:
-            yield path
-        finally:
-            path.unlink()
+    world["metrics"] = f"{target.rstrip('/')}/metrics"
+    path = wanted.data_dir / f"loadtest-world-{stamp}.json"
+    write_world(world, path)
+    try:
+        yield path
+    finally:
+        path.unlink()
 
 
 async def _kit(arguments: Sequence[str]) -> int:

@@ -60,7 +60,7 @@ async def make_world(
     struck, kept = _open_rows(rows[-2 * REVOKED :])[-REVOKED:], rows[: -2 * REVOKED]
     review = await _review(sandbox, struck)
     return {
-        "hospitals": [_hospital(code, key) for code, key in keys.items()],
+        "hospitals": [_hospital(code, key) for code, key in sorted(keys.items())],
         "cards": [row[1] for row in _open_rows(kept)],
         "revoked_cards": [row[1] for row in struck],
         "trust": json.loads((sandbox.data_dir / "trust.json").read_bytes()),

@@ -49,7 +49,7 @@ class LyingProxy:
                 await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.Response:
-        if request.path in _DELAYED:
+        if request.method == "POST" and request.path in _DELAYED:
             await asyncio.sleep(self._delay_s)
         body = await request.read()
         answer = await self._forward(request, body)

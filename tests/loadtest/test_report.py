@@ -82,6 +82,7 @@ def test_chinese_comes_first() -> None:
     text = html(_data())
 
     assert text.index("可以上线") < text.index("GO")
+    assert "结算 p99 <span class=en>settle: p99</span>" in text
     assert "预计最忙一分钟（600 笔结算）的 1 倍" in text
     assert "不可上线" in html(_data(ms={"settle": 900}))
     invalid = html(_data(late_ms=90))

@@ -121,7 +121,7 @@ def test_every_plan_says_no_go_to_a_failed_check(name: str) -> None:
 
 def test_an_event_excuses_its_own_time_alone() -> None:
     """Slow while the database restarts is excused, slow afterwards is not."""
-    restart = Event(at_s=20, do="restart-database", excused_s=10)
+    restart = Event(at_s=20.75, do="restart-database", excused_s=10)
     failover = plan(name="failover", events=(restart,))
     done = [{"do": "restart-database", "status": 0}]
     excused, lasting = samples(), samples(slow_from_s=25, slow_ms=2000)
