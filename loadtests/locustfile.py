@@ -179,7 +179,8 @@ class Load:
         run, world = self._run, self._world
         visits = Visits(
             run.plan,
-            hospitals=len(world.hospitals),
+            # Who floods does nothing else: its own refusals are not others'.
+            hospitals=len(world.hospitals) - bool(run.plan.flood_per_s),
             cards=len(world.cards),
             revoked=len(world.revoked_cards),
             seed=run.seed,

@@ -27,7 +27,7 @@ from loadtests.run_file import Run, read_run  # noqa: E402
 from loadtests.samples import Tally  # noqa: E402
 from loadtests.verdict import read_budgets  # noqa: E402
 
-_WORKERS_WITHIN_S = 60
+_WORKERS_WITHIN_S = 120
 #: Sessions are opened and the first second of the schedule is prepared meanwhile.
 _HEAD_START_S = 1.5
 _WINDOW_S = 10

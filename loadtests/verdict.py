@@ -246,7 +246,8 @@ def _recovery(budget: dict[str, Any], samples: Samples) -> Iterator[Judged]:
 
 def _flood(calls: dict[str, Tally]) -> Iterator[Judged]:
     """Who floods is refused with 429; nobody else is."""
-    flooded = calls.get("flood", Tally()).codes["429"]
+    codes = calls.get("flood", Tally()).codes
+    flooded = codes["MA-3105"] + codes["MA-3106"]
     yield Judged(
         "answers 429 to the hospital that floods", f"{flooded:,}", "some", flooded > 0
     )

@@ -91,7 +91,7 @@ def _on(name: str, run: Samples, **more: Any) -> Verdict:
     events = [{"do": event.do, "status": 0} for event in shipped.events]
     if shipped.flood_per_s:
         run.seconds[0]["flood"] = Tally()
-        run.seconds[0]["flood"].add(1, "429")
+        run.seconds[0]["flood"].add(1, "MA-3105")
         run.late[0][5] += 1
     shipped = replace(shipped, phases=(Phase(SECONDS, 3.0, 3.0),), busiest_minute=200)
     return _verdict(run, of=shipped, events=events, **more)
@@ -191,9 +191,9 @@ def test_who_floods_alone_may_be_refused() -> None:
     """429 to another hospital is a no-go, and so is none to the one that floods."""
     flooding = plan(flood_per_s=10)
     for flood_code, other, verdict in (
-        ("429", "", Verdict.GO),
+        ("MA-3105", "", Verdict.GO),
         ("200", "", Verdict.NO_GO),
-        ("429", "!MA-3105", Verdict.NO_GO),
+        ("MA-3105", "!MA-3105", Verdict.NO_GO),
     ):
         run = samples()
         run.seconds[0]["flood"] = Tally()
