@@ -105,12 +105,12 @@ $(VENV)-peers/.made: requirements/bench-peers.txt
 
 # The load-test kit sees the gateway from outside: in its environment is no module of ours.
 $(VENV)-load/.made: requirements/loadtest.txt
-	@$(BIN)/python -m venv --clear $(VENV)-load && $(VENV)-load/bin/python -m pip install -qq --require-hashes -r $<
+	@sh tools/install $(VENV)-load loadtest
 	@touch $@
 
 # Scripts in an environment name the folder that it was made in, and its Python. Where
 # the project was moved or that Python is gone, it is made anew.
 ifneq ($(shell $(BIN)/python -c '' 2>/dev/null && cat $(VENV)/.place),$(CURDIR))
-$(VENV)/.runtime $(VENV)/.dev: always
+$(VENV)/.runtime $(VENV)/.dev $(VENV)-load/.made: always
 endif
 always:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from loadtests.plan import Mix, Plan
+from loadtests.plan import UNKNOWN_LEAVE, Mix, Plan
 
 #: The n-th busiest hospital has 1/n^1.1 of the visits of the busiest one.
 _SKEW = 1.1
@@ -102,7 +102,7 @@ class District:
             at_s += draw.uniform(0.5, 2)
             steps.append((at_s, "eligibility"))
         # Some cashiers try to settle for an unknown card all the same.
-        if is_revoked or (card < 0 and draw.random() < 0.8):
+        if is_revoked or (card < 0 and draw.random() < UNKNOWN_LEAVE):
             return tuple(steps)
         if draw.random() < mix.quoted:
             at_s += draw.uniform(0.3, 2)

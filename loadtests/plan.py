@@ -21,6 +21,8 @@ REQUESTS_PER_S_MAX = 1000
 HOSPITAL_PER_S_MAX = 150
 _MINUTE_S = 60
 
+#: Whose card nobody knows and who then leaves; the others are settled all the same.
+UNKNOWN_LEAVE = 0.8
 #: Visits of each hour of a day, in shares of the busiest one: a morning and an
 #: afternoon peak, some emergencies at night.
 HOURS = (
@@ -120,7 +122,15 @@ class Plan:
         factor = phase.begin + (phase.end - phase.begin) * share
         if phase.hours:
             factor *= _hour_share(share * 24)
-        return factor * self.busiest_minute / _MINUTE_S
+        return factor * self.busiest_minute / _MINUTE_S / self.settlements_per_visit
+
+    @property
+    def settlements_per_visit(self) -> float:
+        """The share of visits that settle; the busiest minute counts settlements."""
+        mix = self.mix
+        known = 1 - mix.unknown_card * UNKNOWN_LEAVE
+        stays = 1 - mix.quoted * mix.leaves_after_quote
+        return known * stays * (1 - mix.revoked) * (1 - mix.malformed)
 
     @property
     def peak_visits_per_s(self) -> float:

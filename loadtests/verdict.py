@@ -285,7 +285,9 @@ def _steps(plan: Plan, budgets: dict[str, Any], samples: Samples) -> Iterator[St
 
 def _knee(plan: Plan, budget: dict[str, Any], steps: Sequence[Step]) -> Judged:
     held = [step.visits_per_s for step in steps if step.holds]
-    times = max(held, default=0.0) * 60 / plan.busiest_minute
+    times = (
+        max(held, default=0.0) * plan.settlements_per_visit * 60 / plan.busiest_minute
+    )
     beyond = " or more: no step broke" if len(held) == len(plan.phases) else ""
     return Judged(
         "knee, in busiest minutes", f"{times:.1f}{beyond}", f"{budget['times']}",

@@ -94,6 +94,30 @@ def test_keys_come_from_the_trust_file_alone(
         Verifier(trust).receipt(receipt)
 
 
+def test_signatures_are_asked_for_by_themselves(
+    receipt: dict[str, Any], verifier: Verifier
+) -> None:
+    """Another signature over the same bytes: neither record nor checkpoint passes."""
+    head, body, signature = receipt["record"].split(".")
+    other = ("A" if signature[0] != "A" else "B") + signature[1:]
+    with pytest.raises(ReceiptError, match="signature"):
+        verifier.record(f"{head}.{body}.{other}")
+
+    note = receipt["checkpoint"]
+    blob = bytearray(base64.b64decode(note.split()[-1]))
+    blob[-1] ^= 1
+    altered = note.replace(note.split()[-1], base64.b64encode(blob).decode())
+    with pytest.raises(ReceiptError, match="signature"):
+        verifier.checkpoint(altered)
+
+
+def test_a_path_has_the_length_of_its_tree() -> None:
+    """One node too few or too many proves nothing, whatever it gives."""
+    for path in ([], [bytes(32)] * 2):
+        with pytest.raises(ReceiptError, match="path is too"):
+            root_from_path(bytes(32), 0, 2, path)
+
+
 def test_the_tree_is_rfc_6962() -> None:
     """Roots by level are those by the recursive definition, and paths lead there."""
 
