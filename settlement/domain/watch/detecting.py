@@ -13,6 +13,8 @@ from settlement.domain.watch.seen import SeenClaim
 from settlement.domain.watch.signal import Signal, Subject, SubjectKind
 
 _DAY = timedelta(days=1)
+#: Of more claims it is as quick to look at all of them together.
+_FEW = 2
 
 
 def find_signals(
@@ -26,6 +28,8 @@ def find_signals(
     """
     claims = list(claims)
     if not claims:
+        return []
+    if kind is SubjectKind.PERSON and _is_nothing(claims, rules):
         return []
     history = History.of(_subject(kind, claims[0]), claims, rules.reading)
     found = [
@@ -51,6 +55,17 @@ def signals_about(
                 whole = History.of(subject, [*history, claim], rules.reading)
             found += [s for s in detector.find(whole) if claim.id in s.claims]
     return sorted(found, key=_order)
+
+
+def _is_nothing(claims: Sequence[SeenClaim], rules: AlertRules) -> bool:
+    """Quick, for most persons: whether none of few claims can be in any signal."""
+    if len(claims) > _FEW:
+        return False
+    for position, claim in enumerate(claims):
+        others = [*claims[:position], *claims[position + 1 :]]
+        if any(detector.could(claim, others) for detector in rules.at_desk):
+            return False
+    return True
 
 
 def reach_of(kind: SubjectKind, rules: AlertRules) -> timedelta:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from settlement.store.database import Connection, Session
 
 #: Between two looks when nothing waits: an alert is due within a second.
-PAUSE_S = 0.15
+PAUSE_S = 0.25
 #: Where somebody else watches, or the database is away.
 _LONG_PAUSE_S = 1.0
 #: A look that fails is tried again with so many times fewer claims.
