@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LOWEST = 19
 #: Process, user and group of the other side (unix(7), SO_PEERCRED).
 _PEER = struct.Struct("3i")
+_SESSION = "/proc/{}/autogroup"
 
 
 def give_way(session: Session, priority: int = _LOWEST) -> bool:
@@ -54,12 +55,17 @@ def lower(process: int, priority: int = _LOWEST) -> None:
     """
     if os.getpriority(os.PRIO_PROCESS, process) < priority:
         os.setpriority(os.PRIO_PROCESS, process, priority)
-    group = Path(f"/proc/{process}/autogroup")
     with suppress(OSError):
-        if _about(process).session == process and (
-            int(group.read_text("ascii").split()[-1]) < priority
-        ):
-            group.write_text(str(priority), encoding="ascii")
+        if _about(process).session == process:
+            _lower_session(process, priority)
+
+
+def _lower_session(process: int, priority: int) -> None:
+    """Write to `/autogroup-42 nice 0`, which stands empty for who is in no group."""
+    group = Path(_SESSION.format(process))
+    text = group.read_text("ascii")
+    if text and int(text.rsplit(maxsplit=1)[1]) < priority:
+        group.write_text(str(priority), encoding="ascii")
 
 
 class _About(NamedTuple):

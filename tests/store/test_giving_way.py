@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from settlement.store import priority
 from settlement.store.database import Database
 from settlement.store.priority import lower
 
@@ -23,12 +24,15 @@ def _priority(process: int) -> int:
     return os.getpriority(os.PRIO_PROCESS, process)
 
 
+def _session(process: int) -> str:
+    """`/autogroup-42 nice 19`; empty where the session is in no group of its own."""
+    return Path(f"/proc/{process}/autogroup").read_text("ascii") if _GROUPED else ""
+
+
 def _of_group(process: int) -> int:
-    """What the kernel weighs by: the session's `/autogroup-42 nice 19`, if any."""
-    if not _GROUPED:
-        return _priority(process)
-    text = Path(f"/proc/{process}/autogroup").read_text("ascii")
-    return int(text.rsplit(maxsplit=1)[1])
+    """What the kernel weighs by."""
+    text = _session(process)
+    return int(text.rsplit(maxsplit=1)[1]) if text else _priority(process)
 
 
 async def test_only_long_work_gives_way(database: Database) -> None:
@@ -72,18 +76,36 @@ def _sleeper(*, own_session: bool) -> Iterator[int]:
         yield process.pid
 
 
-@pytest.mark.parametrize(("own_session", "group"), [(True, 7), (False, 0)])
+@pytest.mark.parametrize("own_session", [True, False])
 def test_a_session_is_lowered_by_the_process_that_leads_it(
-    own_session: bool, group: int
+    own_session: bool,
 ) -> None:
     """A shell's other commands are not lowered with one of them."""
     with _sleeper(own_session=own_session) as process:
-        before = _of_group(process)
+        before = _session(process)
         lower(process, 7)
         lower(process, 7)
         assert _priority(process) == 7
-        if _GROUPED:
-            assert _of_group(process) == (group if own_session else before)
+        if own_session:
+            assert _of_group(process) == 7
+        else:
+            assert _session(process) == before
+
+
+def test_a_session_in_no_group_is_let_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A kernel that had no memory for a group names none; only the process gives way.
+
+    So does each process of a container whose first session is the kernel's.
+    """
+    empty = tmp_path / "autogroup"
+    empty.write_text("", encoding="ascii")
+    monkeypatch.setattr(priority, "_SESSION", str(empty))
+    with _sleeper(own_session=True) as process:
+        lower(process, 7)
+        assert _priority(process) == 7
+    assert empty.read_text("ascii") == ""
 
 
 def test_nobody_is_raised() -> None:
