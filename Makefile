@@ -13,7 +13,7 @@ PLAN ?= smoke
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench bench-full loadtest loadtest-kit mutants lock clean
+.PHONY: always help demo test slow torture torture-long fuzz fmt lint cov sim bench bench-full bench-peers loadtest loadtest-kit mutants lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -58,11 +58,13 @@ fuzz: $(VENV)/.fuzz ## attack every way in with INPUTS=1000000 hostile inputs, i
 sim: $(VENV)/.dev ## run the core under SEEDS=200 seeds of faults against a plain model (ARGS=--seed N)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
-bench: $(VENV)/.dev $(VENV)-peers/.made ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
+bench: $(VENV)/.dev $(VENV)-peers/.made $(VENV)-fastapi/.made ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-full: $(VENV)/.dev ## a million settlements matched with a list of a million lines (ARGS=--gate)
 	@$(BIN)/python -m tests.bench.full $(ARGS)
+
+bench-peers: $(VENV)/.dev $(VENV)-peers/.made $(VENV)-fastapi/.made ## install what the bench measures us against
 
 loadtest: $(VENV)/.runtime $(VENV)-load/.made ## load a sandbox by PLAN=smoke and judge it (ARGS: --busiest-minute 1800)
 	@$(BIN)/medaid loadtest --plan $(PLAN) $(ARGS)
@@ -102,6 +104,10 @@ $(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
 # under the AGPL. Where they cannot be had, the bench leaves them out and says so.
 $(VENV)-peers/.made: requirements/bench-peers.txt
 	@{ $(BIN)/python -m venv --clear $(VENV)-peers && $(VENV)-peers/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured without other rule engines'
+
+# The gateway of `loadtests/peers/`, which stands on FastAPI, SQLAlchemy and uvicorn.
+$(VENV)-fastapi/.made: requirements/fastapi-peer.txt
+	@{ $(BIN)/python -m venv --clear $(VENV)-fastapi && $(VENV)-fastapi/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured without the FastAPI gateway'
 
 # The load-test kit sees the gateway from outside: in its environment is no module of ours.
 $(VENV)-load/.made: requirements/loadtest.txt
