@@ -117,7 +117,10 @@ def _other_info(enc: str, apu: bytes, apv: bytes) -> bytes:
 
 
 class _EcdhEsAesGcm:
-    """A fresh X25519 key per record agrees the content key with the recipient."""
+    """A fresh X25519 key agrees a secret with the recipient.
+
+    Each record's content key is derived from it, under the record's own `apu`.
+    """
 
     alg = "x25519"
     jose_alg = "ECDH-ES"
@@ -136,22 +139,17 @@ class _EcdhEsAesGcm:
         _agree(b"\x08" * _KEY_BYTES, public, WeakKeyError)
         return _X25519_SPKI + public
 
-    def wrapper(
-        self, public: bytes, *, apu: bytes, apv: bytes
-    ) -> Callable[[RandomBytes], Wrapped]:
-        recipient = X25519PublicKey.from_public_bytes(public)
-        other_info = _other_info(self.jose_enc, apu, apv)
+    def agreement(
+        self, public: bytes, random: RandomBytes, *, apv: bytes
+    ) -> Callable[[bytes], Wrapped]:
+        ephemeral = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
+        secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
+        x = b64u(ephemeral.public_key().public_bytes_raw())
+        members = b'"epk":{"kty":"OKP","crv":"X25519","x":"' + x + b'"},'
 
-        def wrap(random: RandomBytes) -> Wrapped:
-            ephemeral = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
-            secret = ephemeral.exchange(recipient)
-            return Wrapped(
-                hashlib.sha256(b"\0\0\0\1" + secret + other_info).digest(),
-                b"",
-                b'"epk":{"kty":"OKP","crv":"X25519","x":"'
-                + b64u(ephemeral.public_key().public_bytes_raw())
-                + b'"},',
-            )
+        def wrap(apu: bytes) -> Wrapped:
+            key = concat_kdf(secret, self.jose_enc, apu=apu, apv=apv)
+            return Wrapped(key, b"", members)
 
         return wrap
 

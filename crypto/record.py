@@ -15,8 +15,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
-import orjson
-
 from crypto.claims import Claim, check_claims, day_of
 from crypto.encoding import (
     JsonValue,
@@ -31,19 +29,17 @@ from crypto.errors import (
     SealedMismatchError,
     SuiteMismatchError,
     UnknownKeyError,
-    WrongRoleError,
 )
-from crypto.keys import OpeningKey, Role, SealingKey, SigningKey
-from crypto.schemes import RandomBytes
+from crypto.keys import OpeningKey, Role
 from crypto.suites import suite
 from crypto.trust import Trust
 
 RECORD_BYTES_MAX = 256 * 1024
 """A longer text is no record: nobody's bill is that long."""
 
-_SIGNED_TYPE, _SEALED_TYPE, _CONTENT_TYPE = "masr+jws", "masr-pii+json", "JWE"
-_COMMITMENT = b"masr-kc1"
-_IV_BYTES, _TAG_BYTES = 12, 16
+SIGNED_TYPE, SEALED_TYPE, CONTENT_TYPE = "masr+jws", "masr-pii+json", "JWE"
+COMMITMENT = b"masr-kc1"
+IV_BYTES, TAG_BYTES = 12, 16
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _IV_CHARACTERS, _TAG_CHARACTERS = 16, 22
 _JWS_SEGMENTS, _JWE_SEGMENTS = 3, 5
@@ -85,80 +81,6 @@ class VerifiedRecord:
     recipient_kid: str
     suite: str
     _part: _SealedPart = field(repr=False)
-
-
-class Sealer:
-    """Makes records for one recipient, signed with one key; safe to keep.
-
-    What is the same for every record is made here, once.
-    """
-
-    __slots__ = ("_encrypt", "_header_start", "_jws_start", "_sign", "_suite", "_wrap")
-
-    def __init__(self, signer: SigningKey, recipient: SealingKey) -> None:
-        """Raises `WrongRoleError` or `SuiteMismatchError` for unfit keys."""
-        if signer.public.role is not Role.RECORD_SIGN:
-            raise WrongRoleError(f"key {signer.kid} does not sign records")
-        if signer.public.suite != recipient.suite:
-            raise SuiteMismatchError("signer and recipient are of different suites")
-        self._suite = suite(recipient.suite)
-        sealing = self._suite.sealing
-        apu, apv = signer.kid.encode(), recipient.kid.encode()
-        self._sign = signer.sign
-        self._encrypt = sealing.encrypt
-        self._wrap = sealing.wrapper(recipient.public_bytes, apu=apu, apv=apv)
-        signed_header = {
-            "alg": self._suite.signing.jose,
-            "kid": signer.kid,
-            "typ": _SIGNED_TYPE,
-            "cty": _CONTENT_TYPE,
-        }
-        sealed_header = {
-            "alg": sealing.jose_alg,
-            "enc": sealing.jose_enc,
-            "kid": recipient.kid,
-            "apu": b64u(apu).decode(),
-            "apv": b64u(apv).decode(),
-            "typ": _SEALED_TYPE,
-        }
-        self._jws_start = b64u(orjson.dumps(signed_header)) + b"."
-        self._header_start = orjson.dumps(sealed_header)[:-1] + b","
-
-    def seal(
-        self, claims: Mapping[str, Claim], content: bytes, random: RandomBytes
-    ) -> bytes:
-        """The record of these claims and this content, as ASCII bytes.
-
-        Every record has a content key of its own, so no initialisation vector can
-        meet its key twice. Raises `BadClaimsError` for claims that would not verify.
-        """
-        check_claims(claims)
-        wrapped = self._wrap(random)
-        iv = random(_IV_BYTES)
-        header = b64u(
-            b"".join(
-                (
-                    self._header_start,
-                    wrapped.members,
-                    b'"ck":"',
-                    b64u(self._suite.digest(_COMMITMENT + wrapped.content_key)),
-                    b'",',
-                    orjson.dumps(dict(claims))[1:],
-                )
-            )
-        )
-        sealed = self._encrypt(wrapped.content_key, iv, content, header)
-        jwe = b".".join(
-            (
-                header,
-                b64u(wrapped.encrypted_key),
-                b64u(iv),
-                b64u(sealed[:-_TAG_BYTES]),
-                b64u(sealed[-_TAG_BYTES:]),
-            )
-        )
-        signing_input = self._jws_start + b64u(jwe)
-        return signing_input + b"." + b64u(self._sign(signing_input))
 
 
 def verify_record(record: bytes, trust: Trust) -> VerifiedRecord:
@@ -219,10 +141,10 @@ def open_record(verified: VerifiedRecord, key: OpeningKey) -> bytes:
         key.private_bytes(),
         part.header,
         part.encrypted_key,
-        apu=verified.signer_kid.encode(),
+        apu=_segment(str(part.header["apu"]).encode(), "apu"),
         apv=verified.recipient_kid.encode(),
     )
-    commitment = b64u(chosen.digest(_COMMITMENT + content_key))
+    commitment = b64u(chosen.digest(COMMITMENT + content_key))
     if not hmac.compare_digest(commitment, str(part.header["ck"]).encode()):
         raise NotAuthenticError("the content key is not the one committed to")
     iv, sealed = part.opened()
@@ -270,8 +192,8 @@ def _signed_header(segment: bytes) -> tuple[str, str]:
     )
     alg, kid = header.get("alg"), header.get("kid")
     if header.keys() != _JWS_MEMBERS or (header["typ"], header["cty"]) != (
-        _SIGNED_TYPE,
-        _CONTENT_TYPE,
+        SIGNED_TYPE,
+        CONTENT_TYPE,
     ):
         raise MalformedRecordError("the signature header is not that of a record")
     if not isinstance(alg, str) or not isinstance(kid, str):
@@ -304,7 +226,7 @@ def _check_sealed_header(
 ) -> str:
     """Return the recipient's key id once the whole header agrees with the keys."""
     header, sealing = part.header, suite(suite_name).sealing
-    if not header.keys() >= _JWE_MEMBERS or header["typ"] != _SEALED_TYPE:
+    if not header.keys() >= _JWE_MEMBERS or header["typ"] != SEALED_TYPE:
         raise MalformedRecordError("the sealing header is not that of a record")
     kid, commitment = header["kid"], header["ck"]
     if not isinstance(kid, str) or not isinstance(commitment, str):
@@ -312,18 +234,26 @@ def _check_sealed_header(
     trust.key(kid, Role.BUREAU_SEAL, suite_name)
     if (header["alg"], header["enc"]) != (sealing.jose_alg, sealing.jose_enc):
         raise SuiteMismatchError("sealed by other algorithms than the recipient's")
-    parties = (_party_text(signer_kid), _party_text(kid))
-    if (header["apu"], header["apv"]) != parties:
-        raise MalformedRecordError("apu and apv do not name signer and recipient")
+    named = b64u(producer(signer_kid, header.get("sid"))).decode()
+    # The signer alone: a record from before one agreement served a batch.
+    if header["apu"] not in (named, party_text(signer_kid)):
+        raise MalformedRecordError("apu does not name signer and record")
+    if header["apv"] != party_text(kid):
+        raise MalformedRecordError("apv does not name the recipient")
     if len(_segment(commitment.encode(), "the commitment")) != _DIGEST_BYTES:
         raise MalformedRecordError("the key commitment does not have 32 bytes")
     sealing.check_header(header, part.encrypted_key)
     return kid
 
 
+def producer(signer_kid: str, sid: object) -> bytes:
+    """Who made which record, as `apu` has it: no two records have the same."""
+    return f"{signer_kid}.{sid}".encode()
+
+
 @lru_cache(maxsize=64)
-def _party_text(kid: str) -> str:
-    """A key id as `apu` and `apv` have it."""
+def party_text(kid: str) -> str:
+    """A key id as `apv` has it."""
     return b64u(kid.encode()).decode()
 
 

@@ -81,10 +81,13 @@ class SealingScheme(Protocol):
     def spki(self, public: bytes) -> bytes:
         """DER SubjectPublicKeyInfo; raises `WeakKeyError` for unusable keys."""
 
-    def wrapper(
-        self, public: bytes, *, apu: bytes, apv: bytes
-    ) -> Callable[[RandomBytes], Wrapped]:
-        """A function that makes a fresh content key for this recipient."""
+    def agreement(
+        self, public: bytes, random: RandomBytes, *, apv: bytes
+    ) -> Callable[[bytes], Wrapped]:
+        """One fresh agreement with this recipient.
+
+        Returns a function from `apu` to a content key: a key of its own for each.
+        """
 
     def check_header(
         self, header: Mapping[str, JsonValue], encrypted_key: bytes

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crypto.checkpoint import CheckpointSigner
-from crypto.record import Sealer
+from crypto.sealer import Sealer
 from crypto.tokens import Tokenizer
 from eligibility_cache.follower import Follower
 from eligibility_cache.store import EligibilityCache

@@ -13,6 +13,14 @@ from settlement.service.watch.shelf import RulesShelf
 from settlement.store.rows import LogHead
 
 
+class RecordBatch(Protocol):
+    """Signs and seals the records of one batch."""
+
+    def seal(self, claims: Mapping[str, int | str | bool], content: bytes) -> bytes:
+        """The record's exact bytes; raises `ValueError` for a `sid` sealed before."""
+        ...
+
+
 class RecordSealer(Protocol):
     """Signs and seals: bytes in, one record out."""
 
@@ -22,7 +30,11 @@ class RecordSealer(Protocol):
         content: bytes,
         random: Callable[[int], bytes],
     ) -> bytes:
-        """The record's exact bytes."""
+        """The exact bytes of a record that is made alone."""
+        ...
+
+    def batch(self, random: Callable[[int], bytes]) -> RecordBatch:
+        """Agree with the recipient once, for the records of one batch."""
         ...
 
 

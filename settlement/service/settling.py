@@ -14,7 +14,7 @@ from settlement.domain.eligibility import Window, refusal
 from settlement.domain.errors import RequestRefused
 from settlement.service import content
 from settlement.service.claims import Claim, SettleClaim
-from settlement.service.desk import ClaimFailedError, Desk, Leaf
+from settlement.service.desk import ClaimFailedError, Desk, Leaf, RecordBatch
 from settlement.service.outcome import (
     Alert,
     DuplicateOf,
@@ -242,10 +242,13 @@ class Settling:
 
     def adjudicate(self, totals: Totals) -> list[Leaf]:
         """Apply the policy in order of arrival; seal what is approved."""
-        leaves = []
+        leaves: list[Leaf] = []
+        if not self._undecided:
+            return leaves
+        records = self._desk.sealer.batch(self._desk.random)
         for undecided in self._undecided:
             try:
-                leaf = self._adjudicate(undecided, totals)
+                leaf = self._adjudicate(undecided, totals, records)
             except Exception as error:
                 raise ClaimFailedError(undecided.claim) from error
             if leaf is None:
@@ -254,7 +257,9 @@ class Settling:
                 leaves.append(leaf)
         return leaves
 
-    def _adjudicate(self, undecided: _Undecided, totals: Totals) -> Leaf | None:
+    def _adjudicate(
+        self, undecided: _Undecided, totals: Totals, records: RecordBatch
+    ) -> Leaf | None:
         claim = undecided.claim
         person = claim.person
         if person is None:
@@ -270,10 +275,8 @@ class Settling:
         self._decided.append(_Decided(claim, result, undecided.identity, window))
         self._note_diagnoses(claim)
         clear = content.settle_claims(claim, result, claim.pack.pack.ref)
-        record = self._desk.sealer.seal(
-            clear,
-            content.settle_content(claim, clear, result, used, window),
-            self._desk.random,
+        record = records.seal(
+            clear, content.settle_content(claim, clear, result, used, window)
         )
         body = self._desk.renderer.decision(
             _outcome(claim, result, undecided.alerts + alerts, None)

@@ -19,7 +19,8 @@ from crypto.encoding import JsonValue, canonical_json
 from crypto.keys import OpeningKey, Role, SigningKey
 from crypto.merkle import inclusion_proof, leaf_hash, node_hash
 from crypto.month_manifest import MonthManifest, sign_month_manifest
-from crypto.record import Sealer, record_hash
+from crypto.record import record_hash
+from crypto.sealer import Sealer
 from crypto.trust import Trust, TrustedKey
 from gateway.month_package import layout
 from gateway.month_package.container import ContainerWriter, Written

@@ -14,7 +14,8 @@ from crypto.claims import Claim
 from crypto.encoding import b64u
 from crypto.keys import OpeningKey, Role, SharedSecret, SigningKey
 from crypto.merkle import RightEdge
-from crypto.record import Sealer, record_hash
+from crypto.record import record_hash
+from crypto.sealer import Sealer
 from crypto.trust import Trust, TrustedKey
 
 ORIGIN = "gateway.example/demo"

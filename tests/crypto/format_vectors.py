@@ -35,6 +35,7 @@ from tests.crypto.fixed import (
     RECORD_KEY,
     ROSTER_KEY,
     TRUST,
+    claims,
     jwe_of,
     seal,
     secret,
@@ -91,7 +92,8 @@ def _records() -> dict[str, str]:
     ephemeral, iv = random(32), random(12)
     record = seal()
     shared = _agreed(ephemeral)
-    parties = {"apu": RECORD_KEY.kid.encode(), "apv": BUREAU_KEY.kid.encode()}
+    apu = f"{RECORD_KEY.kid}.{claims()['sid']}".encode()
+    parties = {"apu": apu, "apv": BUREAU_KEY.kid.encode()}
     steps = {
         "ephemeral_private": ephemeral.hex(),
         "iv": iv.hex(),

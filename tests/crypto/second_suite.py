@@ -91,13 +91,14 @@ class _Wrapping:
     encrypt = staticmethod(MA1.sealing.encrypt)
     decrypt = staticmethod(MA1.sealing.decrypt)
 
-    def wrapper(
-        self, public: bytes, *, apu: bytes, apv: bytes
-    ) -> Callable[[RandomBytes], Wrapped]:
-        def wrap(random: RandomBytes) -> Wrapped:
+    def agreement(
+        self, public: bytes, random: RandomBytes, *, apv: bytes
+    ) -> Callable[[bytes], Wrapped]:
+        ephemeral = X25519PrivateKey.from_private_bytes(random(32))
+        secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
+
+        def wrap(apu: bytes) -> Wrapped:
             content_key = random(32)
-            ephemeral = X25519PrivateKey.from_private_bytes(random(32))
-            secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
             kek = concat_kdf(secret, self.jose_alg, apu=apu, apv=apv)
             x = b64u(ephemeral.public_key().public_bytes_raw()).decode()
             epk = {"kty": "OKP", "crv": "X25519", "x": x}

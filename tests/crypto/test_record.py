@@ -2,6 +2,7 @@ import hashlib
 import itertools
 import json
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -26,12 +27,12 @@ from crypto.key_files import parse_private_key_file, private_key_file
 from crypto.keys import OpeningKey, Role, SigningKey
 from crypto.record import (
     RECORD_BYTES_MAX,
-    Sealer,
     check_sealed_copies,
     open_record,
     record_hash,
     verify_record,
 )
+from crypto.sealer import Sealer
 from crypto.trust import Trust, TrustedKey, parse_trust_file, trust_file
 from tests.crypto import second_suite
 from tests.crypto.fixed import (
@@ -131,6 +132,52 @@ def test_two_records_of_the_same_share_no_key_and_no_vector() -> None:
     assert headers[0]["epk"] != headers[1]["epk"]
     assert headers[0]["ck"] != headers[1]["ck"]
     assert one[2] != two[2]
+
+
+def test_records_of_a_batch_share_the_agreement_and_no_key() -> None:
+    """One ephemeral key; content key, vector and ciphertext are each record's own."""
+    batch = SEALER.batch(stream("batch"))
+    sids = [digit * 32 for digit in "abc"]
+    records = [batch.seal(claims(sid=sid), CONTENT) for sid in sids]
+    headers = [json.loads(unb64u(jwe_of(record)[0])) for record in records]
+
+    assert len({header["epk"]["x"] for header in headers}) == 1
+    for name in ("apu", "ck"):
+        assert len({header[name] for header in headers}) == len(records)
+    for segment in (2, 3, 4):
+        assert len({jwe_of(record)[segment] for record in records}) == len(records)
+    for record in records:
+        assert open_record(verify_record(record, TRUST), BUREAU_KEY) == CONTENT
+
+
+def test_two_batches_share_nothing() -> None:
+    """Each agreement is new."""
+    random = stream("batches")
+    one, two = (SEALER.batch(random).seal(claims(), CONTENT) for _ in range(2))
+    headers = [json.loads(unb64u(jwe_of(record)[0])) for record in (one, two)]
+
+    assert headers[0]["epk"] != headers[1]["epk"]
+    assert headers[0]["ck"] != headers[1]["ck"]
+
+
+def test_a_batch_seals_no_record_twice() -> None:
+    """Otherwise two contents would be sealed under one key."""
+    batch = SEALER.batch(stream("twice"))
+    batch.seal(claims(), CONTENT)
+    with pytest.raises(ValueError, match="before"):
+        batch.seal(claims(), b"another content")
+
+
+def test_a_record_with_an_agreement_of_its_own_still_verifies() -> None:
+    """Records are for ever: `apu` named the signer alone before batches shared one."""
+    path = Path(__file__).with_name("data") / "record-agreed-alone.txt"
+    record = path.read_bytes().strip()
+    header = json.loads(unb64u(jwe_of(record)[0]))
+    verified = verify_record(record, TRUST)
+
+    assert unb64u(header["apu"].encode()) == RECORD_KEY.kid.encode()
+    assert dict(verified.claims) == claims()
+    assert open_record(verified, BUREAU_KEY) == CONTENT
 
 
 def test_a_sealer_refuses_claims_that_would_not_verify() -> None:
@@ -259,6 +306,11 @@ def test_the_algorithm_is_the_keys_and_not_the_messages(alg: str) -> None:
         ({"ck": ...}, MalformedRecordError),
         ({"typ": "JWT"}, MalformedRecordError),
         ({"apu": "AAAA"}, MalformedRecordError),
+        ({"apu": 5}, MalformedRecordError),
+        # `apu` names the record: a key of one settlement is none of another.
+        ({"sid": "f" * 32}, MalformedRecordError),
+        ({"sid": ...}, MalformedRecordError),
+        ({"sid": "\ud800"}, MalformedRecordError),
         ({"apv": ...}, MalformedRecordError),
         ({"epk": ...}, MalformedRecordError),
         ({"epk": "x"}, MalformedRecordError),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from crypto.checkpoint import CheckpointSigner
 from crypto.encoding import canonical_json
 from crypto.merkle import RightEdge, inclusion_proof
-from crypto.record import Sealer, open_record, record_hash, verify_record
+from crypto.record import open_record, record_hash, verify_record
+from crypto.sealer import Sealer
 from crypto.trust import trust_file
 from gateway.cli.verify import verify
 from gateway.month_package import layout

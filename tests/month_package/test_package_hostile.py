@@ -17,7 +17,8 @@ from crypto.encoding import canonical_json
 from crypto.keys import Role, SigningKey
 from crypto.merkle import RightEdge, consistency_proof, inclusion_proof
 from crypto.range_proof import gap_nodes
-from crypto.record import Sealer, open_record, record_hash, verify_record
+from crypto.record import open_record, record_hash, verify_record
+from crypto.sealer import Sealer
 from crypto.trust import Trust, TrustedKey
 from gateway.month_package import layout
 from gateway.month_package.checking import Checker

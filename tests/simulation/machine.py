@@ -21,7 +21,7 @@ import orjson
 from crypto.checkpoint import CheckpointSigner
 from crypto.encoding import b64u
 from crypto.keys import OpeningKey, Role, SigningKey
-from crypto.record import Sealer
+from crypto.sealer import Sealer
 from crypto.tokens import Tokenizer
 from crypto.trust import Trust, TrustedKey
 from eligibility_cache.follower import Follower
@@ -79,6 +79,22 @@ class PlainSealer:
         """Claims in clear, the content as its hash, and 12 bytes that are its own."""
         parts = (orjson.dumps(dict(claims)), sha256(content).digest(), random(12))
         return b".".join(b64u(part) for part in parts)
+
+    def batch(self, random: Callable[[int], bytes]) -> PlainBatch:
+        """Nothing to agree on."""
+        return PlainBatch(self, random)
+
+
+@dataclass(frozen=True)
+class PlainBatch:
+    """Records of one batch."""
+
+    sealer: PlainSealer
+    random: Callable[[int], bytes]
+
+    def seal(self, claims: Mapping[str, int | str | bool], content: bytes) -> bytes:
+        """As `PlainSealer.seal`."""
+        return self.sealer.seal(claims, content, self.random)
 
 
 @dataclass(frozen=True)
