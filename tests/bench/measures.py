@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from tests.bench.machine import machine
+
 
 @dataclass(slots=True)
 class Measure:
@@ -21,15 +23,23 @@ class Measure:
     scale: str
     ratios: list[float] = field(default_factory=list)
     note: str = ""
+    title: str = ""
+    """What it is, for people; the name where there is none."""
+    unit: str = ""
+    """Of a figure that is no ratio."""
+    refused: str = ""
+    """Why the figure says nothing: what should never happen did. Counts as missed."""
 
     @property
     def ratio(self) -> float:
-        """The median of the rounds."""
-        return median(self.ratios)
+        """The median of the rounds; 0 where a refused one has none."""
+        return median(self.ratios) if self.ratios or not self.refused else 0.0
 
     @property
     def is_met(self) -> bool:
-        """Whether the median keeps the target."""
+        """Whether the median keeps the target, and is one."""
+        if self.refused:
+            return False
         return self.ratio >= self.target if self.at_least else self.ratio <= self.target
 
     def document(self) -> dict[str, Any]:
@@ -38,10 +48,15 @@ class Measure:
             "ratio": round(self.ratio, 4),
             "target": self.target,
             "at_least": self.at_least,
-            "spread": [round(min(self.ratios), 4), round(max(self.ratios), 4)],
+            "spread": [round(edge(self.ratios or [0.0]), 4) for edge in (min, max)],
             "scale": self.scale,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "note": self.note,
+            "title": self.title or self.name,
+            "unit": self.unit,
+            "refused": self.refused,
+            "is_met": self.is_met,
+            "machine": machine(),
         }
 
 
