@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from typing import cast
 
 _HEAD_END = b"\r\n\r\n"
-_LENGTH = b"Content-Length: "
+_LENGTH = b"content-length: "
 _STATUS = slice(9, 12)
+#: Statuses from here on refuse.
+_REFUSALS = b"400"
 
 
 @dataclass(slots=True)
@@ -71,8 +73,9 @@ class _Connection(asyncio.Protocol):
         end = buffer.find(_HEAD_END)
         if end < 0:
             return
-        at = buffer.find(_LENGTH, 0, end)
-        length = int(buffer[at + len(_LENGTH) : buffer.find(b"\r\n", at)])
+        head = buffer[: end + 2].lower()
+        at = head.find(_LENGTH)
+        length = int(head[at + len(_LENGTH) : head.find(b"\r\n", at)])
         total = end + len(_HEAD_END) + length
         if len(buffer) < total:
             return
@@ -82,8 +85,13 @@ class _Connection(asyncio.Protocol):
         load.latencies_s.append(time.perf_counter() - self._sent_at)
         status = bytes(buffer[_STATUS])
         load.by_status[status] = load.by_status.get(status, 0) + 1
+        if status >= _REFUSALS:
+            self._note_refusal(bytes(buffer[: end + 2]))
         del buffer[:total]
         self._send()
+
+    def _note_refusal(self, head: bytes) -> None:
+        """Called for each refusal, before what follows it is sent."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -111,9 +119,15 @@ class _PacedConnection(_Connection):
 
     def send(self, due: float, request: bytes) -> None:
         """Send what was due at `due` of `time.perf_counter`."""
-        assert self._transport is not None
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionError("closed by the server")
         self._sent_at = due
         self._transport.write(request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # Whoever waits for the last answers is not left waiting.
+        self._idle.put_nowait(self)
 
 
 async def run_load(
@@ -153,7 +167,8 @@ async def run_paced(
     """Start a request every `1 / per_second` seconds, whatever the answers do.
 
     `Load.late_s` is how late the worst request left for want of this client, not of
-    the server: a run in which it is large says nothing.
+    the server: a run in which it is large says nothing. Raises `ConnectionError` where
+    the server closes a connection.
     """
     load = Load()
     loop = asyncio.get_running_loop()
@@ -180,6 +195,8 @@ async def run_paced(
     load.seconds = time.perf_counter() - started
     load.client_cpu_s = time.process_time() - cpu
     for transport, protocol in made:
+        if protocol.done.done():
+            protocol.done.result()
         protocol.done.set_result(None)
         transport.close()
     return load
