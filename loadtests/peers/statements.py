@@ -1,0 +1,185 @@
+"""Every statement of a settlement, built once; SQLAlchemy compiles each once."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    bindparam,
+    delete,
+    func,
+    literal,
+    null,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from loadtests.peers.tables import (
+    accumulator,
+    answer,
+    diagnosis,
+    log_head,
+    log_leaf,
+    log_node,
+    party,
+    posting,
+    reversal,
+    roster_head,
+    sealed_record,
+    settle_key,
+    settlement,
+    visit,
+    watched_decline,
+)
+
+#: The UNIQUE index decides who is first. The roster's version comes along.
+CLAIM_KEY = (
+    insert(settle_key)
+    .on_conflict_do_nothing()
+    .returning(
+        settle_key.c.id,
+        select(roster_head.c.version).scalar_subquery().label("roster_version"),
+    )
+)
+
+_WITH_ANSWER = (answer.c.request, answer.c.head, sealed_record.c.record, answer.c.tail)
+
+STORED = (
+    select(*_WITH_ANSWER)
+    .select_from(settle_key)
+    .join(
+        answer,
+        (answer.c.month == settle_key.c.month) & (answer.c.id == settle_key.c.id),
+    )
+    .join(settlement, settlement.c.id == settle_key.c.id)
+    .outerjoin(
+        sealed_record,
+        (sealed_record.c.month == settlement.c.month)
+        & (sealed_record.c.log_index == settlement.c.log_index),
+    )
+    .where(
+        settle_key.c.facility_id == bindparam("facility_id_"),
+        settle_key.c.key == bindparam("key_"),
+    )
+)
+
+CLAIM_VISIT = insert(visit).on_conflict_do_nothing().returning(visit.c.ordinal)
+
+#: Who holds a visit, lowest ordinal first, with the answer to show again.
+HOLDERS = (
+    select(
+        visit.c.ordinal,
+        settlement.c.id,
+        settlement.c.aid_fen,
+        settlement.c.patient_pays_fen,
+        *_WITH_ANSWER,
+    )
+    .select_from(visit)
+    .join(settlement, settlement.c.id == visit.c.id)
+    .join(
+        answer,
+        (answer.c.month == settlement.c.month) & (answer.c.id == settlement.c.id),
+    )
+    .join(
+        sealed_record,
+        (sealed_record.c.month == settlement.c.month)
+        & (sealed_record.c.log_index == settlement.c.log_index),
+    )
+    .where(visit.c.identity == bindparam("identity_"))
+    .order_by(visit.c.ordinal)
+)
+
+RELEASE_VISIT = delete(visit).where(
+    visit.c.identity == bindparam("identity_"), visit.c.id == bindparam("id_")
+)
+
+LOCK_TOTALS = (
+    select(accumulator.c.year, accumulator.c.pot, accumulator.c.used_fen)
+    .where(
+        accumulator.c.person == bindparam("person_"),
+        tuple_(accumulator.c.year, accumulator.c.pot).in_(
+            bindparam("keys", expanding=True)
+        ),
+    )
+    .order_by(accumulator.c.year, accumulator.c.pot)
+    .with_for_update()
+)
+
+OPEN_TOTALS = insert(accumulator).on_conflict_do_nothing()
+
+OF_TOTAL = ("person", "year", "pot", "amount_fen", "cap_fen")
+
+#: What was posted is added, so that the CHECK sees the true sum.
+ADD_TOTAL = (
+    update(accumulator)
+    .where(
+        accumulator.c.person == bindparam("person_"),
+        accumulator.c.year == bindparam("year_"),
+        accumulator.c.pot == bindparam("pot_"),
+    )
+    .values(
+        used_fen=accumulator.c.used_fen + bindparam("amount_fen_"),
+        cap_fen=bindparam("cap_fen_"),
+    )
+)
+
+#: The columns of `SeenClaim` in its order, and the diagnoses behind.
+HISTORY = (
+    select(
+        settlement.c.id,
+        settlement.c.person,
+        settlement.c.facility_id,
+        settlement.c.operator,
+        settlement.c.care_type,
+        settlement.c.service_start,
+        settlement.c.service_end,
+        settlement.c.occurred_at,
+        settlement.c.total_fen,
+        settlement.c.funds_fen,
+        settlement.c.base_fen,
+        settlement.c.aid_fen,
+        settlement.c.reason,
+        settlement.c.log_index.is_not(None).label("is_approved"),
+        settlement.c.repeat_reason,
+        reversal.c.reversed_at,
+        reversal.c.reason.label("reversal_reason"),
+        func.coalesce(party.c.subdistrict, literal("")).label("place"),
+        null().label("household"),
+        diagnosis.c.prescription_days,
+        diagnosis.c.codes,
+    )
+    .select_from(settlement)
+    .outerjoin(party, party.c.id == settlement.c.facility_id)
+    .outerjoin(diagnosis, diagnosis.c.settlement_id == settlement.c.id)
+    .outerjoin(reversal, reversal.c.settlement_id == settlement.c.id)
+    .where(
+        settlement.c.person == bindparam("person_"),
+        settlement.c.service_start >= bindparam("since"),
+        settlement.c.service_start <= bindparam("until"),
+    )
+    .order_by(settlement.c.service_start.desc())
+    .limit(bindparam("most"))
+)
+
+#: Locked last and held to COMMIT: it orders all settlements.
+LOCK_HEAD = select(log_head.c.size, log_head.c.root, log_head.c.edge).with_for_update()
+
+PUT_SETTLEMENT = insert(settlement)
+PUT_ANSWER = insert(answer)
+PUT_DIAGNOSIS = insert(diagnosis)
+PUT_RECORD = insert(sealed_record)
+PUT_LEAF = insert(log_leaf)
+PUT_NODES = insert(log_node)
+PUT_POSTINGS = insert(posting)
+WATCH_DECLINE = insert(watched_decline).values(id=bindparam("id"))
+
+MOVE_HEAD = (
+    update(log_head)
+    .where(log_head.c.size == bindparam("old_size"))
+    .values(
+        size=bindparam("new_size"),
+        root=bindparam("new_root"),
+        edge=bindparam("new_edge"),
+        checkpoint=bindparam("new_checkpoint"),
+    )
+)
