@@ -21,7 +21,9 @@ _SAME_BILL = (
     "other_funds_fen", "medical_aid_fen", "personal_account_fen", "deductible_fen",
     "commercial_fen", "charity_fen",
 )  # fmt: skip
+#: In the order in which a request's values are kept.
 _FIELDS = tuple(field.name for field in fields(Bill))
+_CARD, _DIAGNOSES = _FIELDS.index("card"), _FIELDS.index("diagnoses")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,18 +55,19 @@ class Claim:
 
 
 def canonical(bill: Bill, card: bytes, diagnoses: bytes) -> bytes:
-    """One byte string for one content; card and diagnoses as tokens."""
-    values: dict[str, Any] = {name: getattr(bill, name) for name in _FIELDS}
-    return orjson.dumps(
-        values | {"card": card.hex(), "diagnoses": diagnoses.hex()},
-        option=orjson.OPT_UTC_Z,
-    )
+    """One byte string for one content: values in order, card and codes as tokens."""
+    values: list[Any] = [getattr(bill, name) for name in _FIELDS]
+    values[_CARD] = card.hex()
+    values[_DIAGNOSES] = diagnoses.hex() if bill.diagnoses else ""
+    return orjson.dumps(values)
 
 
 def differing(stored: bytes, sent: bytes) -> tuple[str, ...]:
     """Names of the fields in which two requests differ."""
-    old, new = orjson.loads(stored), orjson.loads(sent)
-    return tuple(name for name in _FIELDS if old.get(name) != new.get(name))
+    if stored == sent:
+        return ()
+    pairs = zip(_FIELDS, orjson.loads(stored), orjson.loads(sent), strict=True)
+    return tuple(name for name, old, new in pairs if old != new)
 
 
 def is_same_bill(stored: bytes, sent: bytes) -> bool:
@@ -84,5 +87,7 @@ def visit_identity(claim: Claim, person: RosterPerson) -> bytes:
     ]  # fmt: skip
     if bill.bill_no is None:
         own_money = "personal_account_fen"
-        content += [getattr(bill, name) for name in _SAME_BILL if name != own_money]
+        content += [
+            None if name == own_money else getattr(bill, name) for name in _SAME_BILL
+        ]
     return blake2b(orjson.dumps(content), digest_size=16).digest()

@@ -22,6 +22,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -43,6 +44,9 @@ from tests.bench import bodies
 from tests.bench.cpu_time import cpu_s_of
 from tests.bench.measures import Measure
 from tests.bench.raw_client import Load, run_load
+
+if TYPE_CHECKING:
+    from settlement.store.database import Connection
 
 #: Made by `make bench-peers` beside the project's own environment.
 ENVIRONMENT = Path(f"{sys.prefix}-fastapi")
@@ -96,11 +100,8 @@ class Ground:
 
     async def on_server(self, statement: str) -> None:
         """Run a statement on the server, beside all databases."""
-        connection = await asyncpg.connect(self.server.dsn_of("postgres"))
-        try:
+        async with _connected(self.server.dsn_of("postgres")) as connection:
             await connection.execute(statement)
-        finally:
-            await connection.close()
 
     @asynccontextmanager
     async def copy(self, name: str) -> AsyncIterator[str]:
@@ -160,7 +161,7 @@ async def measure(out: Path, *, seconds: float = 6.0, rounds: int = 3) -> list[M
     if not is_installed():
         rate.refused = cpu.refused = NOT_INSTALLED
         return [rate, cpu]
-    async with prepared(out / "beside-fastapi") as ground:
+    async with prepared(out / "beside-fastapi", roster_rows(_PERSONS)) as ground:
         for number in range(rounds):
             try:
                 # Turn by turn also within the rounds.
@@ -171,7 +172,7 @@ async def measure(out: Path, *, seconds: float = 6.0, rounds: int = 3) -> list[M
                     side: await _round(ground, side, number, seconds)
                     for side in (first, second)
                 }
-            except _NotStoredError as wrong:
+            except NotStoredError as wrong:
                 rate.refused = cpu.refused = str(wrong)
                 break
             _note(rate, cpu, done[our_gateway], done[other_gateway])
@@ -204,33 +205,35 @@ def _ms(load: Load, percent: int) -> str:
 Opener = Callable[[Ground, str], AbstractAsyncContextManager[Running]]
 
 
-class _NotStoredError(Exception):
+class NotStoredError(Exception):
     """A database does not hold what its gateway acknowledged."""
 
 
+def roster_rows(
+    persons: int, categories: Sequence[str] = (_UNCAPPED,)
+) -> list[list[str]]:
+    """The same made-up roster each time: the rows of a file."""
+    spellings = {category: (category,) for category in categories}
+    lines = RosterGenerator(spellings, seed=1).lines(persons)
+    return [[*line.split(","), ""] for line in lines]
+
+
 @asynccontextmanager
-async def prepared(folder: Path, persons: int = _PERSONS) -> AsyncIterator[Ground]:
+async def prepared(folder: Path, roster: list[list[str]]) -> AsyncIterator[Ground]:
     """A sandbox with a roster, a facility and its session; nobody is connected.
 
     Our gateway has run in it for a moment: so the roster's cache is made, and the log
     has its empty head.
     """
+    hospital = facility(
+        "BENCH", "bench", level=2, subdistrict="990101001", at=wall_clock()
+    )
     with scratch_folder(folder, "bench") as data_dir:
-        lines = RosterGenerator({_UNCAPPED: (_UNCAPPED,)}, seed=1).lines(persons)
-        rows = [[*line.split(","), ""] for line in lines]
         async with open_sandbox(data_dir) as sandbox:
-            await sandbox.import_roster(rows)
+            await sandbox.import_roster(roster)
             keys = await register_facilities(
                 sandbox.database,
-                [
-                    facility(
-                        "BENCH",
-                        "bench",
-                        level=2,
-                        subdistrict="990101001",
-                        at=wall_clock(),
-                    )
-                ],
+                [hospital],
                 sealing_key=load_party_secret_key(data_dir),
                 random=os.urandom,
             )
@@ -239,7 +242,8 @@ async def prepared(folder: Path, persons: int = _PERSONS) -> AsyncIterator[Groun
                 line_to(url, connections=1) as line,
             ):
                 token = await GatewayClient(line, keys["BENCH"], "bench").token()
-        cards = sorted(row[1] for row in rows if row[7] < "2026-01-01" and not row[8])
+        begun, card, since, until = "2026-01-01", 1, 7, 8
+        cards = sorted({r[card] for r in roster if r[since] < begun and not r[until]})
         day = shanghai_day(wall_clock()).isoformat()
         with EmbeddedPostgres(data_dir) as server:
             yield Ground(data_dir, server, cards, token, day)
@@ -315,14 +319,14 @@ def _end_with_parent() -> None:
 async def _round(
     ground: Ground, open_gateway: Opener, number: int, seconds: float
 ) -> _Round:
-    """Warm up, load, and look what was stored. Raises `_NotStoredError`."""
+    """Warm up, load, and look what was stored. Raises `NotStoredError`."""
     is_ours = open_gateway is our_gateway
     name = f"{'ours' if is_ours else 'theirs'}{number}"
     async with open_gateway(ground, name) as gateway:
         bill = bodies.bill_body(ground.cards[0], "first", ground.day)
         status, body = await post(gateway, ground.token, "first", bill)
         if status != HTTPStatus.CREATED:
-            raise _NotStoredError(f"{name} answered {status} to the first bill")
+            raise NotStoredError(f"{name} answered {status} to the first bill")
         warm = await _load(ground, gateway, "w", _WARM_S)
         if is_ours:
             await _watched(gateway)
@@ -336,7 +340,9 @@ async def _round(
             await _watched(gateway)
         after = cpu_s_of(gateway.pid), cpu_s_of(server)
         answered = 1 + warm.answers + load.answers
-        await _check_stored(gateway, name, answered, orjson.loads(body)["aid_fen"])
+        async with _connected(gateway.dsn) as connection:
+            aid_fen = orjson.loads(body)["aid_fen"]
+            await check_stored(connection, name, answered, aid_fen)
     of_gateway, of_postgres = (
         (end - begin) / load.answers * 1e6
         for begin, end in zip(before, after, strict=True)
@@ -352,7 +358,7 @@ async def _load(ground: Ground, gateway: Running, run: str, seconds: float) -> L
         seconds=seconds,
     )
     if set(load.by_status) != {b"201"}:
-        raise _NotStoredError(f"unexpected answers: {load.by_status}")
+        raise NotStoredError(f"unexpected answers: {load.by_status}")
     return load
 
 
@@ -374,29 +380,31 @@ async def post(
 
 async def _watched(gateway: Running) -> None:
     """Wait until our watch has looked at everything."""
-    connection = await asyncpg.connect(gateway.dsn)
-    try:
+    async with _connected(gateway.dsn) as connection:
         while not await connection.fetchval(_IS_WATCHED):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
-    finally:
-        await connection.close()
 
 
-async def _check_stored(
-    gateway: Running, name: str, answered: int, aid_fen: int
+async def check_stored(
+    connection: Connection, name: str, answered: int, aid_fen: int
 ) -> None:
-    """Raise unless each acknowledged settlement is there once, with its aid."""
-    connection = await asyncpg.connect(gateway.dsn)
-    try:
-        stored = dict(await connection.fetchrow(_STORED) or {})
-    finally:
-        await connection.close()
+    """Each acknowledged settlement is there once, with its aid, or `NotStoredError`."""
+    stored = dict(await connection.fetchrow(_STORED) or {})
     sums = {stored.pop(of) for of in ("aid_fen", "posted_fen", "used_fen")}
     if sums != {answered * aid_fen} or set(stored.values()) != {answered}:
-        raise _NotStoredError(
+        raise NotStoredError(
             f"{name} acknowledged {answered} settlements of {aid_fen} fen each;"
             f" stored: {stored}, sums {sums}"
         )
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @click.command()
