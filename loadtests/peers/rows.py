@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from loadtests.peers.claim import Claim
-from loadtests.peers.records import digest_of
+from loadtests.peers.records import Leaf, digest_of
 from settlement.domain.decision import Adjudication
 
 
@@ -70,3 +71,42 @@ def settlement_row(
         "log_index": log_index,
         "confirm_reason": bill.confirm_reason and bill.confirm_reason.value,
     }
+
+
+def leaf_rows(leaf: Leaf, record: bytes) -> dict[str, Any]:
+    """The record, its leaf, tiles that it completes, and the log's new head."""
+    return {
+        "record": record,
+        "entry": leaf.entry,
+        "new_size": leaf.index + 1,
+        "new_root": leaf.root,
+        "new_edge": leaf.edge,
+        "new_checkpoint": leaf.checkpoint,
+        "old_size": leaf.index,
+    } | _numbered(leaf.nodes)
+
+
+def posting_rows(result: Adjudication) -> dict[str, Any]:
+    """What is added to running totals, one posting for each."""
+    return _numbered(
+        {
+            "year": key.year,
+            "pot": key.pot,
+            "amount_fen": amount_fen,
+            "cap_fen": cap_fen,
+        }
+        for key, amount_fen, cap_fen in result.postings
+    )
+
+
+def _numbered(table: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        f"{name}_{number}": value
+        for number, row in enumerate(table)
+        for name, value in row.items()
+    }
+
+
+def named(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of `statements.post`."""
+    return {f"{name}_": value for part in parts for name, value in part.items()}

@@ -260,78 +260,27 @@ class Settling:
             os.urandom,
         )
         decision = answers.decision(claim, result, alerts)
-        await self._put_diagnoses()
-        await self._add_totals(person, result)
         head = (await self._connection.execute(statements.LOCK_HEAD)).one()
         leaf = records.append(office.signer, head, record)
         before, after = records.around_record(decision, leaf)
-        await self._post(
-            person, result, leaf, record,
-            rows.settlement_row(claim, result, identity, leaf.index),
-            rows.answer_row(claim, before, after),
-        )  # fmt: skip
-        return before + record + after
-
-    async def _add_totals(self, person: RosterPerson, result: Adjudication) -> None:
-        """Add what is posted to the running totals; the CHECK keeps the cap."""
-        if result.postings:
-            await self._connection.execute(
-                statements.ADD_TOTAL,
-                [
-                    {
-                        "person_": person.token,
-                        "year_": key.year,
-                        "pot_": key.pot,
-                        "amount_fen_": amount_fen,
-                        "cap_fen_": cap_fen,
-                    }
-                    for key, amount_fen, cap_fen in result.postings
-                ],
-            )
-
-    async def _post(
-        self,
-        person: RosterPerson,
-        result: Adjudication,
-        leaf: records.Leaf,
-        record: bytes,
-        settlement: dict[str, Any],
-        answer: dict[str, Any],
-    ) -> None:
-        """Write everything; the head's row must be as it was locked."""
-        claim, execute = self._claim, self._connection.execute
-        await execute(statements.PUT_SETTLEMENT, settlement)
-        await execute(statements.PUT_ANSWER, answer)
-        at = {"month": claim.month, "log_index": leaf.index}
-        await execute(statements.PUT_RECORD, at | {"record": record})
-        await execute(statements.PUT_LEAF, at | {"entry": leaf.entry, "id": claim.id})
-        if leaf.nodes:
-            await execute(statements.PUT_NODES, leaf.nodes)
-        if result.postings:
-            postings = [
-                {
-                    "log_index": leaf.index,
-                    "person": person.token,
-                    "year": key.year,
-                    "pot": key.pot,
-                    "amount_fen": amount_fen,
-                    "cap_fen": cap_fen,
-                }
-                for key, amount_fen, cap_fen in result.postings
-            ]
-            await execute(statements.PUT_POSTINGS, postings)
-        moved = await execute(
-            statements.MOVE_HEAD,
-            {
-                "new_size": leaf.index + 1,
-                "new_root": leaf.root,
-                "new_edge": leaf.edge,
-                "new_checkpoint": leaf.checkpoint,
-                "old_size": leaf.index,
-            },
+        diagnoses = rows.diagnosis_row(claim)
+        moved = await self._connection.execute(
+            statements.post(
+                postings=len(result.postings),
+                nodes=len(leaf.nodes),
+                with_diagnoses=diagnoses is not None,
+            ),
+            rows.named(
+                rows.settlement_row(claim, result, identity, leaf.index),
+                rows.answer_row(claim, before, after),
+                rows.leaf_rows(leaf, record),
+                rows.posting_rows(result),
+                diagnoses or {},
+            ),
         )
         if moved.rowcount != 1:
             raise FatalError("the log's head moved although it was locked")
+        return before + record + after
 
     async def _conclude(
         self,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from sqlalchemy import (
+    Insert,
+    Table,
+    Update,
     bindparam,
     delete,
     func,
@@ -107,22 +112,6 @@ LOCK_TOTALS = (
 
 OPEN_TOTALS = insert(accumulator).on_conflict_do_nothing()
 
-OF_TOTAL = ("person", "year", "pot", "amount_fen", "cap_fen")
-
-#: What was posted is added, so that the CHECK sees the true sum.
-ADD_TOTAL = (
-    update(accumulator)
-    .where(
-        accumulator.c.person == bindparam("person_"),
-        accumulator.c.year == bindparam("year_"),
-        accumulator.c.pot == bindparam("pot_"),
-    )
-    .values(
-        used_fen=accumulator.c.used_fen + bindparam("amount_fen_"),
-        cap_fen=bindparam("cap_fen_"),
-    )
-)
-
 #: The columns of `SeenClaim` in its order, and the diagnoses behind.
 HISTORY = (
     select(
@@ -167,19 +156,68 @@ LOCK_HEAD = select(log_head.c.size, log_head.c.root, log_head.c.edge).with_for_u
 PUT_SETTLEMENT = insert(settlement)
 PUT_ANSWER = insert(answer)
 PUT_DIAGNOSIS = insert(diagnosis)
-PUT_RECORD = insert(sealed_record)
-PUT_LEAF = insert(log_leaf)
-PUT_NODES = insert(log_node)
-PUT_POSTINGS = insert(posting)
 WATCH_DECLINE = insert(watched_decline).values(id=bindparam("id"))
 
-MOVE_HEAD = (
+
+@cache
+def post(*, postings: int, nodes: int, with_diagnoses: bool) -> Update:
+    """Everything that an approved bill leaves, in one statement.
+
+    So the log's head is held for one answer of the server and COMMIT. What is the same
+    in several tables is one parameter; those of postings and nodes end in their number.
+    All names end in `_`: one that is a column's would be taken for a change of it.
+    """
+    inserts = [_put(settlement), _put(answer), _put(sealed_record), _put(log_leaf)]
+    if with_diagnoses:
+        inserts.append(_put(diagnosis))
+    inserts += [_put(log_node, number) for number in range(nodes)]
+    inserts += [_put(posting, number) for number in range(postings)]
+    changes = [*inserts, *(_add_to_total(number) for number in range(postings))]
+    return _MOVE_HEAD.add_cte(
+        *(change.cte(f"change_{number}") for number, change in enumerate(changes))
+    )
+
+
+#: The same in all rows of one settlement.
+_SHARED = ("log_index", "person")
+
+
+def _put(table: Table, number: int | None = None) -> Insert:
+    return insert(table).values(
+        {
+            column: bindparam(
+                f"{column}_"
+                if number is None or column in _SHARED
+                else f"{column}_{number}_"
+            )
+            for column in table.c.keys()  # noqa: SIM118  # names, not columns
+        }
+    )
+
+
+def _add_to_total(number: int) -> Update:
+    """What was posted is added, so that the CHECK sees the true sum."""
+    return (
+        update(accumulator)
+        .where(
+            accumulator.c.person == bindparam("person_"),
+            accumulator.c.year == bindparam(f"year_{number}_"),
+            accumulator.c.pot == bindparam(f"pot_{number}_"),
+        )
+        .values(
+            used_fen=accumulator.c.used_fen + bindparam(f"amount_fen_{number}_"),
+            cap_fen=bindparam(f"cap_fen_{number}_"),
+        )
+    )
+
+
+_MOVE_HEAD = (
     update(log_head)
-    .where(log_head.c.size == bindparam("old_size"))
+    .where(log_head.c.size == bindparam("old_size_"))
     .values(
-        size=bindparam("new_size"),
-        root=bindparam("new_root"),
-        edge=bindparam("new_edge"),
-        checkpoint=bindparam("new_checkpoint"),
+        size=bindparam("new_size_"),
+        root=bindparam("new_root_"),
+        edge=bindparam("new_edge_"),
+        checkpoint=bindparam("new_checkpoint_"),
     )
 )
