@@ -1,0 +1,238 @@
+"""Settling on a database that holds millions of settlements, and on an empty one.
+
+Two gateways of one worker each stand side by side, with the same roster; loads take
+turns, in changing order. Once the load is of persons whose settlements are stored, as
+in life, and once of persons who never had one: the difference between the two is what
+their own history costs at the desk, not what the size of the database costs.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
+from zlib import crc32
+
+import click
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from gateway.client import GatewayClient
+from gateway.demo.folder import scratch_folder
+from gateway.demo.parties import facility, register_facilities
+from gateway.demo.sandbox import Sandbox, line_to, open_sandbox, serving
+from gateway.keyfiles import load_party_secret_key
+from gateway.wiring import wall_clock
+from settlement.domain.calendar import shanghai_day
+from tests.bench import bodies
+from tests.bench.measures import Measure
+from tests.bench.raw_client import Load, run_load
+from tests.bench.stored_database import (
+    PERSONS,
+    Cards,
+    bytes_of,
+    prepared,
+    roster_into,
+    stored,
+)
+
+MILLIONS = 1_000_000
+_CONNECTIONS = 64
+_STARTS = 5
+_START_S = 3.0
+#: Of all cards so many take part, so that requests need not be made for hours.
+_CARDS = 40_000
+#: A database that has grown further is not one of so many settlements.
+_GROWN = 1.25
+
+console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One gateway under load."""
+
+    sandbox: Sandbox
+    port: int
+    token: str
+    cards: Cards
+
+    def bills(self, run: str, cards: Sequence[str]) -> Iterator[bytes]:
+        """Each run begins with others, so that all persons come in turn."""
+        first = crc32(run.encode()) % len(cards)
+        some = (*cards[first:], *cards[:first])[:_CARDS]
+        day = shanghai_day(wall_clock()).isoformat()
+        return bodies.settlements(some, day, self.token, run)
+
+    async def load(self, run: str, cards: Sequence[str], seconds: float) -> Load:
+        """Settle for some seconds; every claim must get its decision."""
+        bills = self.bills(run, cards)
+        load = await run_load(
+            self.port, bills, connections=_CONNECTIONS, seconds=seconds
+        )
+        if set(load.by_status) != {b"201"}:
+            raise click.ClickException(f"unexpected answers: {load.by_status}")
+        return load
+
+
+async def measure(
+    out: Path,
+    count: int,
+    *,
+    target: int,
+    seconds: float = 8.0,
+    rounds: int = 7,
+    persons: int = PERSONS,
+) -> list[Measure]:
+    """Throughput and start with `count` settlements stored, `target` in the end."""
+    folder = out / f"stored-{target}"
+    async with AsyncExitStack() as stack:
+        full, cards = await stack.enter_async_context(
+            prepared(folder, upto=count, target=target, persons=persons)
+        )
+        if await stored(full.database) > count * _GROWN:
+            raise click.ClickException(
+                f"{folder} holds more than {count:,} settlements already: remove it to"
+                " measure with so many"
+            )
+        data_dir = stack.enter_context(scratch_folder(out / "stored-none", "bench"))
+        empty = await stack.enter_async_context(open_sandbox(data_dir))
+        with console.status(f"the same roster of {persons:,} on an empty database"):
+            await roster_into(empty, persons)
+        start = await _starts(empty, full, count)
+        ours = await _place(stack, full, cards)
+        none = await _place(stack, empty, cards)
+        return [*await _compare(none, ours, count, seconds, rounds), start]
+
+
+async def _starts(empty: Sandbox, full: Sandbox, count: int) -> Measure:
+    """From the start of the process to `ready`, the database's server up already."""
+    measure = Measure(
+        f"start_with_{count}",
+        _START_S,
+        at_least=False,
+        scale=f"{count:,} settlements stored, PostgreSQL running",
+        title="start of the gateway, until it is ready",
+        unit="s",
+    )
+    others = []
+    for _ in range(_STARTS):
+        others.append(await _start_s(empty))
+        measure.ratios.append(await _start_s(full))
+    measure.note = f"{median(others):.2f} s on an empty database"
+    return measure
+
+
+async def _start_s(sandbox: Sandbox) -> float:
+    began = time.perf_counter()
+    async with serving(sandbox, port=0, workers=1):
+        return time.perf_counter() - began
+
+
+async def _place(stack: AsyncExitStack, sandbox: Sandbox, cards: Cards) -> _Place:
+    """A gateway with a session of a hospital that has never settled."""
+    now = wall_clock()
+    code = f"B{int(now.timestamp() * 1e3)}"
+    keys = await register_facilities(
+        sandbox.database,
+        [facility(code, "bench", level=2, subdistrict="990101001", at=now)],
+        sealing_key=load_party_secret_key(sandbox.data_dir),
+        random=os.urandom,
+    )
+    url = await stack.enter_async_context(serving(sandbox, port=0, workers=1))
+    async with line_to(url, connections=1) as line:
+        token = await GatewayClient(line, keys[code], "bench").token()
+    return _Place(sandbox, urlsplit(url).port or 0, token, cards)
+
+
+async def _compare(
+    none: _Place, ours: _Place, count: int, seconds: float, rounds: int
+) -> list[Measure]:
+    """Rounds in changing order; each ratio is of two loads side by side in time."""
+    size = await stored(ours.sandbox.database)
+    grown = await bytes_of(ours.sandbox.database)
+    scale = (
+        f"{size:,} settlements stored ({grown / 1e9:.0f} GB), {_CONNECTIONS}"
+        " connections, one worker"
+    )
+    known = Measure(
+        f"settle_with_{count}", 0.9, at_least=True, scale=scale,
+        title="settle on a full database, of persons who have settlements stored, to"
+        " an empty one",
+    )  # fmt: skip
+    new = Measure(
+        f"settle_with_{count}_of_others", 0.9, at_least=True, scale=scale,
+        title="the same of persons who have none",
+    )  # fmt: skip
+    # A first load each, uncounted: code, plans and pages are then in memory.
+    for place in (none, ours):
+        await place.load("w", place.cards.new, seconds / 2)
+    for number in range(rounds):
+        turns = [
+            ("n", none, none.cards.known, None),
+            ("k", ours, ours.cards.known, known),
+            ("o", ours, ours.cards.new, new),
+        ]
+        rates = {}
+        for letter, place, cards, _ in turns[:: -1 if number % 2 else 1]:
+            load = await place.load(f"{letter}{number}", cards, seconds)
+            rates[letter] = load.rate
+        for letter, _, _, measure in turns:
+            if measure is not None:
+                measure.ratios.append(rates[letter] / rates["n"])
+                measure.note = (
+                    f"{rates[letter]:,.0f} a second, {rates['n']:,.0f} on the empty"
+                    f" one; {_slope(measure.ratio, size)}"
+                )
+                console.print(f"{measure.title}: {measure.ratios[-1]:.3f}")
+    after = await stored(none.sandbox.database)
+    known.note += f"; the empty one had {after:,} in the end"
+    return [known, new]
+
+
+def _slope(ratio: float, size: int) -> str:
+    return f"{per_million(ratio, size) * 100:+.1f} % for each million stored"
+
+
+def per_million(ratio: float, size: int) -> float:
+    """What each million stored settlements changes, as a part of the empty one's."""
+    return (ratio - 1.0) / (size / MILLIONS)
+
+
+@click.command()
+@click.option("--count", default=3 * MILLIONS, help="Settlements stored.")
+@click.option("--target", type=int, help="On the way to so many (default: count).")
+@click.option("--persons", default=PERSONS, help="Persons on the roster.")
+@click.option("--seconds", default=8.0, help="Length of one load.")
+@click.option("--rounds", default=7, help="Rounds of three loads.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("var/bench"))
+def main(  # one for each option
+    *, count: int, target: int | None, persons: int, seconds: float, rounds: int,
+    out: Path,
+) -> None:  # fmt: skip
+    """Settle on a database that holds so many settlements, and on an empty one."""
+    measures = uvloop.run(
+        measure(
+            out,
+            count,
+            target=target or count,
+            seconds=seconds,
+            rounds=rounds,
+            persons=persons,
+        )
+    )
+    table = Table("figure", "median", "spread", "note")
+    for each in measures:
+        spread = f"{min(each.ratios):.3f} to {max(each.ratios):.3f}"
+        table.add_row(each.name, f"{each.ratio:.3f}", spread, each.note)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
