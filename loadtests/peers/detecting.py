@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loadtests.peers import statements
 from loadtests.peers.answers import Alert
 from loadtests.peers.claim import Claim
-from loadtests.peers.office import Office, reach_of
+from loadtests.peers.office import Office
 from settlement.domain.decision import Adjudication
 from settlement.domain.decline import decline
 from settlement.domain.eligibility import RosterPerson
@@ -38,7 +38,7 @@ async def detect(
     rules: AlertRules,
 ) -> tuple[Adjudication, tuple[Alert, ...]]:
     """Look at the person's earlier claims, with the running totals locked."""
-    bill, reach = claim.bill, reach_of(rules)
+    bill, reach = claim.bill, office.detectors.reach[rules.sha256]
     found = await connection.execute(
         statements.HISTORY,
         {

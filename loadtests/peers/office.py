@@ -36,6 +36,8 @@ class Detectors:
     """The alert rules that are active, and what staff want to hear no more of."""
 
     known: Sequence[tuple[AlertRules, datetime]]
+    reach: Mapping[str, timedelta]
+    """By a document's hash, how far around a claim its person's others matter."""
     muted: frozenset[tuple[str, bytes]]
 
     def in_force(self, at: datetime) -> AlertRules | None:
@@ -45,11 +47,6 @@ class Detectors:
     def is_muted(self, signal: Signal) -> bool:
         """Whether staff have dismissed the detector about the subject twice."""
         return (signal.detector, subject_digest(signal.subject)) in self.muted
-
-
-def reach_of(rules: AlertRules) -> timedelta:
-    """How far around a claim its person's others are looked at."""
-    return timedelta(days=reach_days(SubjectKind.PERSON, rules))
 
 
 def is_watched(rules: AlertRules | None, reason: str) -> bool:
@@ -143,8 +140,13 @@ async def _read_detectors(connection: AsyncConnection) -> Detectors:
             alert_mute.c.muted_at.is_not(None)
         )
     )
+    known = [(read_rules(document), since) for document, since in documents]
     return Detectors(
-        [(read_rules(document), since) for document, since in documents],
+        known,
+        {
+            rules.sha256: timedelta(days=reach_days(SubjectKind.PERSON, rules))
+            for rules, _ in known
+        },
         frozenset((detector, subject) for detector, subject in muted),
     )
 

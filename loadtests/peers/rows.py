@@ -108,5 +108,5 @@ def _numbered(table: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def named(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters of `statements.post`."""
+    """Parameters by their names in a statement that `statements` makes."""
     return {f"{name}_": value for part in parts for name, value in part.items()}

@@ -195,25 +195,15 @@ class Settling:
     ) -> dict[AccumulatorKey, int]:
         """What the person has used so far, locked until the transaction ends."""
         keys = sorted(self._claim.pack.accumulator_keys(self._claim.bill, categories))
-        used = await self._lock_existing(person, keys)
-        missing = [key for key in keys if key not in used]
-        if missing:
-            await self._connection.execute(
-                statements.OPEN_TOTALS,
-                [
-                    {"person": person.token, "year": key.year, "pot": key.pot,
-                     "used_fen": 0}
-                    for key in missing
-                ],
-            )  # fmt: skip
-            used = await self._lock_existing(person, keys)
-        return {key: used[key] for key in keys}
-
-    async def _lock_existing(
-        self, person: RosterPerson, keys: list[AccumulatorKey]
-    ) -> dict[AccumulatorKey, int]:
+        if not keys:
+            return {}
         found = await self._connection.execute(
-            statements.LOCK_TOTALS, {"person_": person.token, "keys": keys}
+            statements.LOCK_TOTALS,
+            {
+                "person_": person.token,
+                "years": [key.year for key in keys],
+                "pots": [key.pot for key in keys],
+            },
         )
         return {AccumulatorKey(year, pot): fen for year, pot, fen in found}
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from functools import cache
 
 from sqlalchemy import (
+    ARRAY,
     Insert,
+    LargeBinary,
+    SmallInteger,
     Table,
+    Text,
     Update,
     bindparam,
     delete,
     func,
     literal,
+    literal_column,
     null,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -98,19 +102,36 @@ RELEASE_VISIT = delete(visit).where(
     visit.c.identity == bindparam("identity_"), visit.c.id == bindparam("id_")
 )
 
-LOCK_TOTALS = (
-    select(accumulator.c.year, accumulator.c.pot, accumulator.c.used_fen)
-    .where(
-        accumulator.c.person == bindparam("person_"),
-        tuple_(accumulator.c.year, accumulator.c.pot).in_(
-            bindparam("keys", expanding=True)
-        ),
+
+_wanted = (
+    func.unnest(
+        bindparam("years", type_=ARRAY(SmallInteger)),
+        bindparam("pots", type_=ARRAY(Text)),
     )
-    .order_by(accumulator.c.year, accumulator.c.pot)
-    .with_for_update()
+    .table_valued("year", "pot", name="wanted")
+    .render_derived()
 )
 
-OPEN_TOTALS = insert(accumulator).on_conflict_do_nothing()
+#: Lock running totals of a person, opening those that do not exist, in one round trip
+#: for what would be a SELECT, an INSERT and a SELECT: who finds a row locks it by
+#: changing nothing. They come sorted.
+LOCK_TOTALS = (
+    insert(accumulator)
+    .from_select(
+        ["person", "year", "pot", "used_fen"],
+        select(
+            bindparam("person_", type_=LargeBinary),
+            _wanted.c.year,
+            _wanted.c.pot,
+            literal_column("0"),
+        ),
+    )
+    .on_conflict_do_update(
+        index_elements=["person", "year", "pot"],
+        set_={"used_fen": accumulator.c.used_fen},
+    )
+    .returning(accumulator.c.year, accumulator.c.pot, accumulator.c.used_fen)
+)
 
 #: The columns of `SeenClaim` in its order, and the diagnoses behind.
 HISTORY = (
