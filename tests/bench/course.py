@@ -38,13 +38,13 @@ class Lengths:
             "beside the echo": rounds * 3 * (one + echo) + echo + _START_S,
             "steady": self.steady + 2 * echo,
             "p99 at half": rounds * one,
-            "hot person": rounds * (one + echo) + echo,
+            "hot person": rounds * (one + echo + 2.0) + echo,
             "one caller": rounds * 2 * one + 3.0,
-            "cost": 2 * one + 3 * echo + _START_S + 6.0,
-            "rising load": rounds * (len(LEVELS) * (one + _CROWD_S) + _START_S),
+            "cost": 2 * one + 2 * echo + _START_S + 5.0,
+            "rising load": rounds * (len(LEVELS) * (one + _CROWD_S) + 1.0 + _START_S),
             "two workers": rounds * 2 * (one + _START_S),
-            "FastAPI": rounds * 2 * (one + 9.0) + 12.0,
-            "deduction": 25.0,
+            "FastAPI": rounds * 2 * (one + 6.0) + 10.0,
+            "deduction": 5.0,
         }
 
 

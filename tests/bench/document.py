@@ -6,9 +6,12 @@ written over by the next run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+#: How a refusal begins that only says that something is not there.
+NOT_MEASURED = "not measured"
 
 
 def write_between(path: Path, marker: str, text: str) -> None:
@@ -38,7 +41,7 @@ def table(measures: Mapping[str, Mapping[str, Any]]) -> str:
         "|---|---|---|---|",
         *(_row(measure) for measure in measures.values()),
     ]
-    return "\n".join([_when_and_where(measures), "", *rows])
+    return "\n".join([when_and_where(measures.values()), "", *rows])
 
 
 def _row(measure: Mapping[str, Any]) -> str:
@@ -47,7 +50,10 @@ def _row(measure: Mapping[str, Any]) -> str:
     result = f"{figure(measure['ratio'])}{unit}"
     if low != high:
         result += f" ({figure(low)} to {figure(high)})"
-    if measure["refused"]:
+    verdict = "met" if measure["is_met"] else "**missed**"
+    if measure["refused"].startswith(NOT_MEASURED):
+        result, verdict = measure["refused"], ""
+    elif measure["refused"]:
         result = f"refused: {measure['refused']}"
     elif measure["note"]:
         result += f": {measure['note']}"
@@ -56,7 +62,7 @@ def _row(measure: Mapping[str, Any]) -> str:
         f"{measure['title']}, {measure['scale']}",
         result,
         aim,
-        "met" if measure["is_met"] else "**missed**",
+        verdict,
     )
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
@@ -68,12 +74,16 @@ def figure(value: float) -> str:
         return f"{value:,.0f}"
     if size >= 10:
         return f"{value:.1f}"
-    return f"{value:.3f}" if 0 < size < 0.1 else f"{value:.2f}"
+    if size == 0:
+        return "0"
+    return f"{value:.3f}" if size < 0.1 else f"{value:.2f}"
 
 
-def _when_and_where(measures: Mapping[str, Mapping[str, Any]]) -> str:
-    days = sorted({measure["measured_at"][:10] for measure in measures.values()})
-    machines = dict.fromkeys(_machine(each["machine"]) for each in measures.values())
+def when_and_where(measures: Iterable[Mapping[str, Any]]) -> str:
+    """On which days, and on what machines, these were measured: a sentence."""
+    told = list(measures)
+    days = sorted({measure["measured_at"][:10] for measure in told})
+    machines = dict.fromkeys(_machine(each["machine"]) for each in told)
     when = " to ".join(dict.fromkeys((days[0], days[-1])))
     return f"Measured on {when}, on {'; or on '.join(machines)}."
 

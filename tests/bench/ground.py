@@ -8,6 +8,7 @@ of one desk, every one would rightly be an alert.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ _HOSPITALS, _DESKS_OF_EACH = 16, 4
 #: the middle of a measurement.
 _UNCAPPED = "特困人员"
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 140)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,17 @@ class Bench:
             "SELECT size FROM log_head"
         )
         return size
+
+    async def begin(self) -> int:
+        """Free the watch of what earlier loads have left it; return `entries`.
+
+        It looks at each settlement once, beside the load. What it has not come to when
+        a load ends is not the next one's to pay.
+        """
+        await self.sandbox.database.pool.execute(
+            "UPDATE watch_cursor SET log_index = (SELECT size FROM log_head)"
+        )
+        return await self.entries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,8 @@ class Desks:
 @asynccontextmanager
 async def open_bench(out: Path, seconds: float) -> AsyncIterator[Bench]:
     """An empty sandbox with the roster taken in; no gateway runs yet."""
-    with scratch_folder(out / "bench", "bench") as data_dir:
+    # Not out/bench: there bench-full keeps what took hours, and this one is emptied.
+    with scratch_folder(out / "bench-sandbox", "bench") as data_dir:
         async with open_sandbox(data_dir) as sandbox:
             cards = await _roster(sandbox)
             yield Bench(sandbox, cards, shanghai_day(wall_clock()).isoformat(), seconds)
@@ -175,6 +188,7 @@ class Yardstick:
     async def load(self) -> Load:
         """One measurement of the echo: a third of a round."""
         bench = self.desks.bench
+        await bench.begin()
         if self._bodies is None:
             self._bodies = bodies.echoes(
                 bench.cards, bench.day, self.desks.tokens[0], timed=True
@@ -217,7 +231,7 @@ async def settle(
     bench: Bench, port: int, bills: Iterator[bytes], seconds: float
 ) -> Load:
     """Settle in a closed loop. Raises unless each bill was approved and logged."""
-    before = await bench.entries()
+    before = await bench.begin()
     load = await run_load(port, bills, connections=CONNECTIONS, seconds=seconds)
     await require_settled(bench, load, before)
     return load

@@ -36,6 +36,12 @@ class Measure:
         return median(self.ratios) if self.ratios or not self.refused else 0.0
 
     @property
+    def spread(self) -> tuple[float, float]:
+        """The lowest and the highest of the rounds."""
+        rounds = self.ratios or [self.ratio]
+        return min(rounds), max(rounds)
+
+    @property
     def is_met(self) -> bool:
         """Whether the median keeps the target, and is one."""
         if self.refused:
@@ -48,7 +54,7 @@ class Measure:
             "ratio": round(self.ratio, 4),
             "target": self.target,
             "at_least": self.at_least,
-            "spread": [round(edge(self.ratios or [0.0]), 4) for edge in (min, max)],
+            "spread": [round(edge, 4) for edge in self.spread],
             "scale": self.scale,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "note": self.note,

@@ -15,12 +15,19 @@ _ECHO = Path(__file__).with_name("echo_server.py")
 @contextmanager
 def echo_server(answer_bytes: int) -> Iterator[int]:
     """The yardstick's port, as long as the block runs."""
+    with echo_process(answer_bytes) as (port, _):
+        yield port
+
+
+@contextmanager
+def echo_process(answer_bytes: int) -> Iterator[tuple[int, int]]:
+    """The same, with the process that answers."""
     process = subprocess.Popen(
         [sys.executable, str(_ECHO), str(answer_bytes)], stdout=subprocess.PIPE
     )
     try:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
+        yield int(process.stdout.readline()), process.pid
     finally:
         process.terminate()
         process.wait()
