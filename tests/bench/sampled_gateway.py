@@ -23,7 +23,11 @@ def run(file: Path, arguments: list[str]) -> None:
     with file.open("w", encoding="utf-8") as stacks:
         faulthandler.register(signal.SIGPROF, stacks, all_threads=False)
         signal.setitimer(signal.ITIMER_PROF, _EVERY_S, _EVERY_S)
-        main(arguments, prog_name="medaid")
+        try:
+            main(arguments, prog_name="medaid")
+        finally:
+            # Python gives the signal back to the system, to which it means the end.
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 if __name__ == "__main__":
