@@ -41,7 +41,6 @@ from tests.bench.measures import Measure, write
 from tests.bench.one_worker import OneWorker
 
 _DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
-_PICTURE = "performance-settle.svg"
 #: Our time over theirs at most: they give no explanation and keep no running totals.
 _PEER_TARGETS = {"zen": 1.0, "openfisca": 0.1}
 _USUAL = Lengths()
@@ -88,7 +87,9 @@ def main(
     _print(measures)
     if documents and lengths == _USUAL:
         write_document(_DOCUMENT, out)
-        console.print(f"docs/{_DOCUMENT.name} and docs/{_PICTURE} are written")
+        console.print(
+            f"docs/{_DOCUMENT.name} and docs/{cost_document.PICTURE} are written"
+        )
     else:
         console.print("docs/performance.md is not written: told so, or other lengths")
     steps = ", ".join(f"{name} {took:.0f}" for name, took in course.took.items())
@@ -106,7 +107,7 @@ def write_document(path: Path, out: Path) -> None:
     spent = orjson.loads((out / "bench-cost.json").read_bytes())
     document.write_between(path, "bench", document.table(measures))
     document.write_between(path, "bench-cost", cost_document.table(spent))
-    picture = path.with_name(_PICTURE)
+    picture = path.with_name(cost_document.PICTURE)
     picture.write_text(cost_document.picture(spent), encoding="utf-8")
 
 

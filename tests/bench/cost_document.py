@@ -8,6 +8,9 @@ from typing import Any
 
 from tests.bench.document import figure, when_and_where
 
+#: Beside the document.
+PICTURE = "performance-settle.svg"
+
 Bars = Sequence[tuple[str, float]]
 
 _WIDTH, _ROW, _BAR, _TEXTS, _FIGURES = 760, 18, 12, 300, 90
@@ -44,8 +47,9 @@ def table(cost: Mapping[str, Any]) -> str:
         f" {cost['settlements_a_second']:,.0f} settlements a second while sampled;"
         f" {cost['samples']:,} samples."
     )
+    shown = f"![Where the cost of a settlement lies]({PICTURE})"
     when = when_and_where([cost])
-    return "\n".join([f"{when} {waits}", "", *rows])
+    return "\n".join([shown, "", f"{when} {waits}", "", *rows])
 
 
 def picture(cost: Mapping[str, Any]) -> str:
