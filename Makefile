@@ -61,7 +61,7 @@ sim: $(VENV)/.dev ## run the core under SEEDS=200 seeds of faults against a plai
 bench: $(VENV)/.dev $(VENV)-peers/.made $(VENV)-fastapi/.made ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-bench-full: $(VENV)/.dev ## a million settlements matched with a list of a million lines (ARGS=--gate)
+bench-full: $(VENV)/.dev ## measure what takes hours, part by part, going on where it was ended (ARGS=--only soak)
 	@$(BIN)/python -m tests.bench.full $(ARGS)
 
 bench-peers: $(VENV)/.dev $(VENV)-peers/.made $(VENV)-fastapi/.made ## install what the bench measures us against

@@ -1,189 +1,185 @@
-"""`make bench-full`: what takes long, on prepared databases that are kept.
+"""`make bench-full`: what takes hours, part by part, on databases that are kept.
 
-A month of N settlements of one hospital is made by SQL, once, under `var/bench/`; then
-`medaid reconcile match` reads a list of N lines and matches it, as its users run it.
+Each part's figures are written to `bench-full.json` when it is done; a run that was
+ended goes on with those that are missing. The document has them all in the end.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import resource
-import subprocess
 import sys
 import time
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import asyncpg
 import click
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from gateway.location import open_database
-from settlement.store.database import Database
-from tests.bench import alerts_cost, alerts_quality, month_package
+from tests.bench import (
+    alerts_cost,
+    alerts_quality,
+    explain,
+    month_match,
+    month_package,
+    soak,
+    stored,
+)
 from tests.bench.closing import settle_p99_while_closing
-from tests.bench.measures import Measure, write
+from tests.bench.document import figure, table, write_between
+from tests.bench.measures import Measure
+from tests.bench.parts import Kept, Part, to_run
 
-_HOSPITAL, _MONTH = "BENCH", "2026-01"
-#: Targets of issue 5: seconds and MB for a million settlements and lines.
-_SECONDS, _MEGABYTES = 60, 300
-_LINES_AT_ONCE = 50_000
-#: Every so many lines one is altered, so that differences are found and kept.
-_ALTERED = 10_000
+_DOCUMENT = Path("docs/performance.md")
+_MARKER = "bench-full"
+_MILLION = stored.MILLIONS
+_MONTHS = (100_000, _MILLION)
+#: Of figures whose own modules give them none.
+_TITLES = {
+    "settle_p99_while_matching": "settle p99 beside a match without end, to that"
+    " without",
+    "settle_p99_while_matching_full": "the same at full load",
+    "month_package_verified": "package verified offline without the bureau's key, to"
+    " bare Ed25519",
+    "month_package_opened": "the same with the key, every decision made again",
+    "settle_with_detectors": "settle with all detectors on, to the same without",
+    "alert_visible_p99": "alert read in the stream, p99 from the instant of settling",
+}
+_SECONDS = {"alert_visible_p99"}
 
 console = Console()
 
-_LEDGER = """
-INSERT INTO settlement
-SELECT id, 202601, $1, 'k' || n, 's', substr(sha256(('p' || n % 200000)::bytea), 1, 16),
-       'MZ-' || n, sha256(('v' || n)::bytea), 'outpatient', day, day, at, at, 'op',
-       true, 'dibao', '990101001', 1, 1, 'MA-2000', NULL,
-       25000, 16000, 7200, 5760, 0, 3240, n
-FROM (
-    SELECT n, date '2026-01-01' + (n * 31 / $2)::integer AS day,
-           timestamptz '2026-01-01 08:00+08' + (n * 31 / $2) * interval '1 day' AS at,
-           substr(int4send(9497 + (n * 31 / $2)::integer), 3)
-               || substr(sha256(n::text::bytea), 1, 14) AS id
-    FROM generate_series(0, $2::bigint - 1) AS n
-) AS made
-"""
-_LEAVES = """
-INSERT INTO log_leaf SELECT log_index, sha256(id), id, month FROM settlement
-"""
+
+def _waiting(awaitable: Callable[[], Awaitable[list[Measure]]]) -> list[Measure]:
+    async def run() -> list[Measure]:
+        return await awaitable()
+
+    return uvloop.run(run())
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """One command: how long it took, and how much memory it had at most."""
+def _stored(out: Path, count: int, target: int) -> list[Measure]:
+    """Settle with so many stored; where it is the last stage, its plans as well."""
+    measures = _waiting(partial(stored.measure, out, count, target=target))
+    if count == target:
+        uvloop.run(explain.explain(out / f"stored-{target}"))
+    return measures
 
-    seconds: float
-    megabytes: int
-    out: str
+
+def parts_of(out: Path, target: int, soak_s: float) -> list[Part]:
+    """Every part, in the order in which they run."""
+    ledger = month_match.LEDGER
+    stages = [count for count in (_MILLION, target) if count <= target]
+    return [
+        *(
+            Part(f"match-{count}", "minutes", partial(month_match.measure, out, count))
+            for count in _MONTHS
+        ),
+        Part(
+            "closing",
+            "3 minutes",
+            partial(
+                _waiting, partial(settle_p99_while_closing, out, ledger, _MONTHS[0])
+            ),
+        ),
+        Part(
+            "package",
+            "10 minutes",
+            partial(month_package.measure, out, _MONTHS[0], rounds=3),
+        ),
+        Part("alerts-quality", "10 minutes", alerts_quality.measure),
+        Part(
+            "alerts-cost",
+            "5 minutes",
+            partial(_waiting, partial(alerts_cost.measure, out)),
+        ),
+        *(
+            Part(f"stored-{count}", "20 minutes", partial(_stored, out, count, target))
+            for count in dict.fromkeys(stages)
+        ),
+        Part(
+            "soak",
+            f"{soak_s / 60:.0f} minutes",
+            partial(_waiting, partial(soak.measure, out, seconds=soak_s)),
+        ),
+    ]
 
 
 @click.command()
-@click.option("--settlements", multiple=True, type=int, default=(100_000, 1_000_000))
+@click.option("--again", is_flag=True, help="Measure everything anew.")
+@click.option("--only", multiple=True, help="Measure this part alone, done or not.")
+@click.option(
+    "--stored",
+    "target",
+    default=3 * _MILLION,
+    show_default=True,
+    help="Settlements stored; 10000000 where the disk allows.",
+)
+@click.option("--soak-seconds", "soak_s", default=soak.HOUR_S, show_default=True)
 @click.option("--gate", is_flag=True, help="Fail where a target is missed.")
-def main(*, settlements: tuple[int, ...], gate: bool) -> None:
-    """Match a month of so many settlements with a list of as many lines."""
-    measures = []
-    for count in settlements:
-        folder = Path("var/bench") / f"month-{count}"
-        _prepare(folder, count)
-        measures += _match(folder, count)
-    beside = settle_p99_while_closing(Path("var/bench"), _LEDGER, min(settlements))
-    measures += uvloop.run(beside)
-    measures += month_package.measure(Path("var/bench"), min(settlements), rounds=3)
-    measures += alerts_quality.measure()
-    measures += uvloop.run(alerts_cost.measure(Path("var/bench")))
-    table = Table("figure", "ratio", "target", "note")
-    for each in measures:
-        sign = ">=" if each.at_least else "<="
-        target = f"{sign} {each.target}"
-        table.add_row(each.name, f"{each.ratio:.2f}", target, each.note)
-    console.print(table)
-    write(measures, Path("var/bench-full.json"))
-    if gate and not all(each.is_met for each in measures):
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("var"),
+    help="Folder for bench-full.json and the prepared data.",
+)
+@click.option(
+    "--document",
+    type=click.Path(path_type=Path),
+    default=_DOCUMENT,
+    show_default=True,
+    help="Where the table is written, between its markers.",
+)
+def main(  # one for each option
+    *, again: bool, only: tuple[str, ...], target: int, soak_s: float, gate: bool,
+    out: Path, document: Path,
+) -> None:  # fmt: skip
+    """Measure what takes hours; a run that was ended goes on where it was."""
+    kept = Kept(out / "bench-full.json")
+    parts = parts_of(out / "bench", target, soak_s)
+    try:
+        todo = to_run(parts, kept, only=only, again=again)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if again and not only:
+        kept.drop({part.name for part in parts})
+    _run(todo, kept)
+    figures = kept.in_order(parts)
+    _show(kept, parts)
+    write_between(document, _MARKER, table(figures))
+    if gate and not all(each["is_met"] for each in figures.values()):
         sys.exit(1)
 
 
-def _prepare(folder: Path, count: int) -> None:
-    """Make the month unless a run before has."""
-    done = folder / "prepared"
-    if done.exists():
-        console.print(f"{folder}: prepared before")
-        return
-    with console.status(f"{folder}: {count:,} settlements"):
-        _run("init", "--sandbox", "--data-dir", str(folder))
-        key = folder / "key.json"
-        if not key.exists():
-            _run(
-                *("facility", "add", _HOSPITAL, "--level", "1"),
-                *("--subdistrict", "990101001", "--key-out", str(key)),
-                *("--data-dir", str(folder)),
-            )
-        asyncio.run(_fill(folder, count))
-    done.touch()
+def _run(todo: Sequence[Part], kept: Kept) -> None:
+    for number, part in enumerate(todo, start=1):
+        console.rule(f"{number} of {len(todo)}: {part.name} (some {part.takes})")
+        began = time.monotonic()
+        measures = part.run()
+        for measure in measures:
+            _name(measure)
+        kept.keep(part.name, measures)
+        console.print(f"{part.name}: done in {(time.monotonic() - began) / 60:.1f} min")
 
 
-async def _fill(folder: Path, count: int) -> None:
-    async with open_database(folder, None, max_size=2) as database:
-        async with database.pool.acquire() as session, session.transaction():
-            hospital = await session.fetchval(
-                "SELECT id FROM party WHERE code = $1", _HOSPITAL
-            )
-            await session.execute(_LEDGER, hospital, count)
-            await session.execute(_LEAVES)
-            await session.execute(
-                "INSERT INTO log_head (size, root, edge, checkpoint)"
-                " VALUES ($1, '', '', 'no log: made for a measurement')",
-                count,
-            )
-        await database.pool.execute("VACUUM ANALYZE settlement")
-        await database.pool.execute("VACUUM ANALYZE log_leaf")
-        await _write_list(database, folder / "list.zip")
+def _name(measure: Measure) -> None:
+    words = _TITLES.get(measure.name, measure.name.replace("_", " "))
+    measure.title = measure.title or words
+    if measure.name in _SECONDS:
+        measure.unit = "s"
 
 
-async def _write_list(database: Database, path: Path) -> None:
-    """The hospital's list as 3202 has it, in another order than ours."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-        async with database.pool.acquire() as session, session.transaction():
-            cursor = await session.cursor(
-                "SELECT encode(id, 'hex') AS id, visit_no, log_index FROM settlement"
-                " ORDER BY sha256(id)"
-            )
-            with packed.open("list.txt", "w", force_zip64=True) as text:
-                while rows := await cursor.fetch(_LINES_AT_ONCE):
-                    text.write("".join(map(_line, rows)).encode())
-
-
-def _line(row: asyncpg.Record) -> str:
-    identity, visit, index = row.values()
-    aid = "57.61" if index % _ALTERED == 0 else "57.60"
-    return f"{identity}\t{visit}\tnull\t250.00\t{aid}\t0.00\t0\tnull\n"
-
-
-def _match(folder: Path, count: int) -> list[Measure]:
-    """Open and match, in processes of their own."""
-    where = ("--month", _MONTH, "--data-dir", str(folder))
-    # So that it is the ledger that is matched, and no record is opened.
-    (folder / "bureau" / "bureau-key.json").unlink(missing_ok=True)
-    _run("reconcile", "open", *where)
-    ran = _run(
-        *("reconcile", "match", *where, "--facility", _HOSPITAL, "--json"),
-        *("--file", str(folder / "list.zip")),
-    )
-    altered = -(-count // _ALTERED)
-    assert f'"amount_differs": {altered}' in ran.out, ran.out[:500]
-    scale = f"{count:,} settlements, {count:,} lines"
-    seconds = Measure(f"match_seconds_{count}", 1.0, at_least=False, scale=scale)
-    seconds.ratios.append(ran.seconds / _SECONDS)
-    seconds.note = f"{ran.seconds:.1f} s of {_SECONDS} s"
-    memory = Measure(f"match_memory_{count}", 1.0, at_least=False, scale=scale)
-    memory.ratios.append(ran.megabytes / _MEGABYTES)
-    memory.note = f"{ran.megabytes} MB of {_MEGABYTES} MB"
-    return [seconds, memory]
-
-
-def _run(*arguments: str) -> Ran:
-    """One command; its own memory, without the database server's."""
-    began = time.monotonic()
-    program = str(Path(sys.executable).with_name("medaid"))
-    making = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE)
-    assert making.stdout is not None
-    out = making.stdout.read().decode()
-    _, status, used = os.wait4(making.pid, 0)
-    making.returncode = os.waitstatus_to_exitcode(status)
-    assert making.returncode == 0, f"medaid {' '.join(arguments)}: {out[-500:]}"
-    return Ran(time.monotonic() - began, _megabytes(used), out)
-
-
-def _megabytes(used: resource.struct_rusage) -> int:
-    return used.ru_maxrss // 1024
+def _show(kept: Kept, parts: Sequence[Part]) -> None:
+    shown = Table("figure", "median", "target", "note")
+    for name, each in kept.in_order(parts).items():
+        sign = ">=" if each["at_least"] else "<="
+        shown.add_row(
+            name,
+            f"{figure(each['ratio'])} {each['unit']}",
+            f"{sign} {each['target']}",
+            each["note"],
+        )
+    console.print(shown)
 
 
 if __name__ == "__main__":

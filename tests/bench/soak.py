@@ -47,10 +47,15 @@ FLAT_MB = 1.0
 #: sessions of an hour, statements, and the pages that the allocator keeps at hand.
 _WARM = 0.25
 _EVERY_S = 10.0
+_FEWEST = 8
 _PERSONS = 40_000
 #: What a settlement takes on the disk at most, with its WAL.
 _BYTES_EACH = 16_000
 _CONNECTIONS = 64
+#: At a pace below the highest few are used, and the last ones hardly ever: the gateway
+#: must not close them meanwhile.
+_PACED_CONNECTIONS = 24
+_CONFIG = "idle_s = 3600\n"
 _MEGABYTE = 1 << 20
 #: Which process it is, by the module that it runs.
 _NAMES = {
@@ -96,9 +101,9 @@ def growth(samples: Sequence[tuple[float, float]]) -> Growth:
 
     Of seconds and MB, in order of time. Raises `ValueError` below eight samples.
     """
-    kept = list(samples)[int(len(samples) * _WARM) :]
-    if len(kept) < 6:
+    if len(samples) < _FEWEST:
         raise ValueError("too few samples to tell anything")
+    kept = list(samples)[int(len(samples) * _WARM) :]
     slopes = [
         (b - a) / (later - earlier)
         for (earlier, a), (later, b) in itertools.combinations(kept, 2)
@@ -252,7 +257,11 @@ async def _place(out: Path) -> AsyncIterator[_Place]:
             sealing_key=load_party_secret_key(data_dir),
             random=os.urandom,
         )
-        url = await stack.enter_async_context(serving(sandbox, port=0, workers=1))
+        config = data_dir / "soak.toml"
+        config.write_text(_CONFIG, encoding="utf-8")
+        url = await stack.enter_async_context(
+            serving(sandbox, port=0, workers=1, config=config)
+        )
         async with line_to(url, connections=1) as line:
             token = await GatewayClient(line, keys["SOAK"], "bench").token()
         yield _Place(urlsplit(url).port or 0, token, cards.known)
@@ -270,7 +279,7 @@ async def _soak(place: _Place, rate: float, seconds: float, watched: Watched) ->
                 place.bills("s"),
                 per_second=rate,
                 seconds=seconds,
-                connections=_CONNECTIONS,
+                connections=_PACED_CONNECTIONS,
             )
         )
         # At most a sixtieth of the run, so that a short one can be tried.
