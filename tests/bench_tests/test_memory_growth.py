@@ -61,7 +61,7 @@ def test_single_peaks_are_no_growth_but_a_step_is() -> None:
     for at in range(200, 360, 20):
         peaks[at] = (peaks[at][0], peaks[at][1] + 60)
     assert growth(peaks).is_flat
-    step = growth(_hour(step=3.0))
+    step = growth(_hour(step=3.0, noise=0.1))
     assert step.step_mb == pytest.approx(3, abs=0.4)
     assert step.mb_an_hour < FLAT_MB
     assert not step.is_flat

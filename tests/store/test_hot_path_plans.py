@@ -132,14 +132,13 @@ def test_every_statement_of_a_batch_is_among_the_explained() -> None:
 
 def test_shape_of_a_plan_shows_months_once_and_no_values() -> None:
     """And tables that are read whole are found in it."""
+    never = " (never executed)"
     lines = [
         "Append (actual rows=3.00 loops=1)",
         "  Buffers: shared hit=12 read=1",
-        "  ->  Index Scan using answer_202601_pkey on answer_202601 a_1"
-        " (never executed)",
+        f"  ->  Index Scan using answer_202601_pkey on answer_202601 a_1{never}",
         "        Index Cond: (id = '\\x26'::bytea)",
-        "  ->  Index Scan using answer_202602_pkey on answer_202602 a_2"
-        " (never executed)",
+        f"  ->  Index Scan using answer_202602_pkey on answer_202602 a_2{never}",
         "        Index Cond: (id = '\\x26'::bytea)",
         "  ->  Seq Scan on answer_202603 a_3",
         "Planning Time: 1 ms",
