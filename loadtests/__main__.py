@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         "judge", help="check and judge a run again, with journals of other machines"
     )
     judge.add_argument("folder", type=Path)
-    judge.set_defaults(do=lambda o: judge_run(o.folder, finished=True))
+    judge.set_defaults(do=lambda o: judge_run(o.folder))
     worker = commands.add_parser("worker", help="one more generating process")
     worker.add_argument("folder", type=Path)
     worker.add_argument("--master", required=True, metavar="HOST:PORT")

@@ -7,8 +7,9 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from loadtests.world import Hospital, World
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _SIDE_BY_SIDE = 8
+_AHEAD = 64
 _ATTEMPTS = 12
 _PAUSE_S = 0.5
 _TIMEOUT_S = 30
@@ -70,10 +72,19 @@ class Asker:
 
     def each(
         self, items: Iterable[_Item], ask: Callable[[_Item], _Result]
-    ) -> list[_Result]:
-        """Ask about many, side by side, answers in the order of the items."""
+    ) -> Iterator[_Result]:
+        """Ask about many, side by side, answers in the order of the items.
+
+        Items are drawn as they are asked about, so there may be any number.
+        """
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-            return list(pool.map(ask, items))
+            asked: deque[Future[_Result]] = deque()
+            for item in items:
+                asked.append(pool.submit(ask, item))
+                if len(asked) >= _AHEAD:
+                    yield asked.popleft().result()
+            while asked:
+                yield asked.popleft().result()
 
     def _send_once(
         self, method: str, path: str, body: bytes, headers: dict[str, str]

@@ -86,15 +86,17 @@ class Desk:
         lose: Callable[[str, bytes, dict[str, str]], None],
         sessions: Sessions,
         clock: Callable[[], float],
-        began_at: float,
+        began_at: Callable[[], float],
         agenda: Agenda,
         note: Note,
         sample: Sample,
         not_sent: Callable[[float], None],
+        give_way: Callable[[], None],
     ) -> None:
-        """`clock` counts seconds since the load began at `began_at` of wall time.
+        """`clock` counts seconds since the load began at `began_at()` of wall time.
 
-        `lose` sends a request and hangs up without hearing the answer.
+        `lose` sends a request and hangs up without hearing the answer; `give_way` lets
+        others run who are waiting.
         """
         self._world = world
         self._plan = plan
@@ -108,6 +110,7 @@ class Desk:
         self._note = note
         self._sample = sample
         self._not_sent = not_sent
+        self._give_way = give_way
         self.owed = 0
         """Money requests that were sent and have no answer yet."""
 
@@ -136,18 +139,21 @@ class Desk:
         try:
             headers |= self._sessions.headers(hospital)
         except SignInError:
-            self._treat(due_s, task, None)
+            self._treat(due_s, self._clock(), task, None)
             return
         if task.call == "settle" and self._is_lost(due_s, task):
             self._lose(path, body, headers)
             self._note("lost", k=task.memory.key)
             self._not_sent(due_s)
-            self._lost(due_s, task)
+            self._lost(task)
             return
         answer = self._send(method, path, body, headers)
+        now_s = self._clock()
+        # When many answers come at once, what is due goes before their reading.
+        self._give_way()
         if answer is not None and answer.status == 401:
             self._sessions.forget(hospital)
-        self._treat(due_s, task, answer)
+        self._treat(due_s, now_s, task, answer)
 
     def _request(
         self, due_s: float, task: Task
@@ -208,7 +214,8 @@ class Desk:
         )
         self._note(
             "send", k=memory.key, h=visit.hospital, c=visit.card, s=round(due_s, 3),
-            care=bill["care_type"], total=bill["total_fen"], funds=funds,
+            care=bill["care_type"], year=int(bill["service_end"][:4]),
+            total=bill["total_fen"], funds=funds,
         )  # fmt: skip
 
     def _question(self, visit: Visit, call: str) -> bytes:
@@ -236,7 +243,7 @@ class Desk:
         return {"kind": world.card_kind, "number": number}
 
     def _today(self) -> Any:
-        now = datetime.fromtimestamp(self._began_at + self._clock(), UTC)
+        now = datetime.fromtimestamp(self._began_at() + self._clock(), UTC)
         return now.astimezone(_SHANGHAI).date()
 
     def _is_lost(self, due_s: float, task: Task) -> bool:
@@ -245,13 +252,14 @@ class Desk:
             return False
         return task.visit.number % 1000 < storm.share * 1000
 
-    def _lost(self, due_s: float, task: Task) -> None:
+    def _lost(self, task: Task) -> None:
         """Everybody asks again when the storm is over, in one second."""
         storm = self._plan.storm
         if storm is None:
             return
         over_s = storm.at_s + storm.seconds + (task.visit.number % 997) / 997
-        self._again(task, max(over_s, due_s))
+        # Never back in time: that start would be called late, and nobody held it up.
+        self._again(task, max(over_s, self._clock()))
 
     def _again(self, task: Task, due_s: float) -> None:
         self._agenda.add(
@@ -261,8 +269,9 @@ class Desk:
             ),
         )
 
-    def _treat(self, due_s: float, task: Task, answer: Answer | None) -> None:
-        now_s = self._clock()
+    def _treat(
+        self, due_s: float, now_s: float, task: Task, answer: Answer | None
+    ) -> None:
         call = task.call
         code = answer.code if answer is not None else "no answer"
         is_good = answer is not None and answer.status in _GOOD[call]
@@ -271,6 +280,8 @@ class Desk:
             if complaint:
                 code, is_good = complaint, False
                 self._note("wrong", k=task.memory.key, call=call, what=complaint)
+        elif call == "malformed" and answer is not None and answer.status < 400:
+            self._note("wrong", k=task.memory.key, call=call, what="was taken")
         self._sample(due_s, call, (now_s - due_s) * 1000, code, not is_good)
         if is_good or call not in ("settle", "reverse"):
             return

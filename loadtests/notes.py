@@ -9,28 +9,59 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 
-class NoteWriter:
-    """Appends notes; they reach the disk when `flush` is called."""
+class Sink(Protocol):
+    """Where lines go, in the order in which they are given."""
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines."""
+
+    def close(self) -> None:
+        """Return when all are with the system; raises `OSError` if any is not."""
+
+
+class FileSink:
+    """A file that is written at once, by whoever writes."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file."""
-        self._file = path.open("a", encoding="utf-8")
+        """Open it to append."""
+        self._file = path.open("ab")
 
-    def __call__(self, what: str, /, **values: Any) -> None:
-        """Write one note."""
-        self._file.write(json.dumps({"t": what, **values}, separators=(",", ":")))
-        self._file.write("\n")
-
-    def flush(self) -> None:
-        """Hand them to the system."""
+    def write(self, lines: bytes) -> None:
+        """Append whole lines."""
+        self._file.write(lines)
         self._file.flush()
 
     def close(self) -> None:
-        """Write the rest."""
+        """Close the file."""
         self._file.close()
+
+
+class NoteWriter:
+    """Gathers notes; they reach the disk when `flush` is called."""
+
+    def __init__(self, sink: Sink) -> None:
+        """Write to it, and close it at the end."""
+        self._sink = sink
+        self._lines: list[str] = []
+
+    def __call__(self, what: str, /, **values: Any) -> None:
+        """Take one note."""
+        self._lines.append(json.dumps({"t": what, **values}, separators=(",", ":")))
+
+    def flush(self) -> None:
+        """Hand them on."""
+        if self._lines:
+            self._lines.append("")
+            lines, self._lines = "\n".join(self._lines), []
+            self._sink.write(lines.encode())
+
+    def close(self) -> None:
+        """Write the rest; raises `OSError` if anything could not be written."""
+        self.flush()
+        self._sink.close()
 
 
 Note = Callable[..., None]

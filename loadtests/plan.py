@@ -150,12 +150,13 @@ class Plan:
         known += settles * (mix.refunded + mix.repeated + mix.looked_up)
         return known * (1 - mix.malformed) + mix.malformed
 
-    def excused(self, second: float) -> bool:
-        """Whether an event's time is left out of the judgement."""
+    def excused(self, second: float, width_s: int = 1) -> bool:
+        """Whether any of these seconds is an event's, left out of the judgement."""
         # What was due in the second of the event's begin may have met it.
         return any(
-            int(event.at_s) <= second < event.at_s + event.excused_s
+            int(event.at_s) < second + width_s and second < event.at_s + event.excused_s
             for event in self.events
+            if event.excused_s
         )
 
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 _HEADER = {"alg", "kid", "typ", "cty"}
 _RECEIPT = {"record", "origin", "index", "tree_size", "path", "checkpoint"}
 _KEY_HINT = 4
+_CHECKPOINTS_MAX = 1_000
 _SEGMENTS, _JWE_SEGMENTS = 3, 5
 
 
@@ -58,7 +60,8 @@ class Verifier:
         }
         if not self._origin or not self._records or not self._checkpoint_keys:
             raise ReceiptError("the trust file names no origin or no signing keys")
-        self._seen: dict[str, Checkpoint] = {}
+        # Receipts of a batch share a checkpoint and come close together.
+        self._seen: OrderedDict[str, Checkpoint] = OrderedDict()
 
     def receipt(self, receipt: dict[str, Any]) -> Verified:
         """Verify a receipt as receipt.md says; raises `ReceiptError`."""
@@ -109,6 +112,8 @@ class Verifier:
         known = self._seen.get(note)
         if known is None:
             known = self._seen[note] = self._checkpoint(note)
+            if len(self._seen) > _CHECKPOINTS_MAX:
+                self._seen.popitem(last=False)
         return known
 
     def _checkpoint(self, note: str) -> Checkpoint:
@@ -201,13 +206,26 @@ def root_from_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> byt
     return node
 
 
-def root_of(leaves: list[bytes]) -> bytes:
-    """Root of a whole tree, level by level: an odd node is carried upwards."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    level = leaves
-    while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=False)
-        above = [node_hash(left, right) for left, right in pairs]
-        level = above + level[len(above) * 2 :]
-    return level[0]
+class Tree:
+    """A whole tree's root, leaf after leaf: only its right edge is kept."""
+
+    def __init__(self) -> None:
+        """Begin with the empty tree."""
+        self._edge: list[tuple[int, bytes]] = []
+        """Full subtrees from left to right, with their heights."""
+
+    def add(self, leaf: bytes) -> None:
+        """Put a leaf's hash at the end."""
+        height, node = 0, leaf
+        while self._edge and self._edge[-1][0] == height:
+            height, node = height + 1, node_hash(self._edge.pop()[1], node)
+        self._edge.append((height, node))
+
+    def root(self) -> bytes:
+        """Of all leaves until now."""
+        if not self._edge:
+            return hashlib.sha256(b"").digest()
+        node = self._edge[-1][1]
+        for _, left in self._edge[-2::-1]:
+            node = node_hash(left, node)
+        return node

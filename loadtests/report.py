@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from loadtests.charts import Series, line_chart
-from loadtests.check import as_documents
+from loadtests.findings import as_documents
 from loadtests.metrics import Point
 from loadtests.plan import Plan
 from loadtests.samples import Samples, Tally
@@ -50,7 +50,9 @@ _CALLS = {
 _BUDGETS = {
     "generator: starts more than 50 ms late": "压测端：晚于 50 毫秒发出的请求",
     "generator: processor of the busiest process": "压测端：最忙进程的处理器占用",
-    "generator: all processes finished": "压测端：全部进程正常结束",
+    "generator: all processes finished, with their notes": (
+        "压测端：全部进程正常结束且记录齐全"
+    ),
     "event restart-database: exit status": "重启数据库的退出码",
     "event roster-review: exit status": "导入名册变更的退出码",
     "errors": "错误应答",
@@ -259,6 +261,8 @@ def _check_table(data: RunData) -> Iterator[str]:
         result = _mark(
             "相符 holds" if one.holds else f"不符 fails<br>{faults}", is_good=one.holds
         )
+        if one.skipped:
+            result += f"<br><span class=en>{escape(one.skipped)}</span>"
         rows.append((words, result, f"{one.tried:,}"))
     yield _table(("承诺 promise", "结果 result", "核对数 tried"), rows, 2)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.asking import Asker, NotToldError
-from loadtests.check import Finding, baseline, check, failed, shanghai_days
-from loadtests.ledger import make_ledger
+from loadtests.check import baseline, check, shanghai_days
+from loadtests.findings import Finding, failed
+from loadtests.ledger import Ledger
 from loadtests.metrics import read_points
 from loadtests.notes import read_notes
 from loadtests.plan import Plan
@@ -35,6 +38,11 @@ from loadtests.world import World
 _BASELINE = "baseline.json"
 _ROOT = Path(__file__).resolve().parents[1]
 _END_WITHIN_S = 10
+_PR_SET_PDEATHSIG = 1
+_LOADED = "loaded.json"
+_LEDGER = "check.sqlite"
+#: Samples of longer runs are judged in as many pieces, of some seconds each.
+_PIECES = 3_600
 
 
 class CannotRunError(RuntimeError):
@@ -74,7 +82,9 @@ def run(options: Options) -> int:
         )
     _write_baseline(made, world)
     finished = _load(made, options)
-    return judge_run(made.folder, finished=finished, is_quiet=options.is_quiet)
+    # Who judges again later, with the notes of other machines, has to know it too.
+    (made.folder / _LOADED).write_text(json.dumps({"finished": finished}), "utf-8")
+    return judge_run(made.folder, is_quiet=options.is_quiet)
 
 
 def _prepare(options: Options) -> Run:
@@ -116,22 +126,17 @@ def _load(made: Run, options: Options) -> bool:
     quiet = ["--quiet"] if options.is_quiet else []
     if options.elsewhere:
         print(f"waiting for {options.elsewhere} processes to join {master}")
-    with _process(made, "conduct", "--master", master, *web, *quiet) as conductor:
-        workers = [
-            _process(made, "worker", "--master", master)
-            for _ in range(options.processes)
-        ]
-        try:
-            for worker in workers:
-                worker.__enter__()
-            return conductor.wait() == 0
-        finally:
-            for worker in workers:
-                worker.__exit__(None, None, None)
+    with ExitStack() as stack:
+        start = _process(made, "conduct", "--master", master, *web, *quiet)
+        conductor = stack.enter_context(start)
+        for _ in range(options.processes):
+            stack.enter_context(_process(made, "worker", "--master", master))
+        return conductor.wait() == 0
 
 
 @contextmanager
 def _process(made: Run, do: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One of the run's processes; it ends with this one, however this one ends."""
     command = [sys.executable, "-m", "loadtests", do, str(made.folder), *arguments]
     with (made.folder / "processes.log").open("ab") as log:
         process = subprocess.Popen(
@@ -141,15 +146,25 @@ def _process(made: Run, do: str, *arguments: str) -> Iterator[subprocess.Popen[b
             stdout=log,
             # The conductor shows how it goes; the others only ever complain.
             stderr=None if do == "conduct" else log,
+            # A generator has a priority of its own, which a session has.
+            start_new_session=do == "worker",
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  # no threads run here
         )
     try:
         yield process
+        process.wait(_END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        pass
     finally:
-        try:
-            process.wait(_END_WITHIN_S if process.poll() is None else 0)
-        except subprocess.TimeoutExpired:
+        if process.poll() is None:
             process.kill()
-            process.wait()
+        process.wait()
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends; elsewhere do nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port(host: str) -> int:
@@ -158,15 +173,27 @@ def _free_port(host: str) -> int:
         return int(listener.getsockname()[1])
 
 
-def judge_run(folder: Path, *, finished: bool, is_quiet: bool = False) -> int:
-    """Check a run that has been loaded, judge it, and write its reports."""
-    made = read_run(folder)
+def judge_run(folder: Path, *, is_quiet: bool = False) -> int:
+    """Check a run that has been loaded, judge it, and write its reports.
+
+    Raises `CannotRunError` for a folder that holds no run.
+    """
+    try:
+        made = read_run(folder)
+    except (OSError, ValueError) as error:
+        raise CannotRunError(f"{folder} holds no run") from error
     events = _events(folder)
-    samples, points = read_samples(folder), read_points(folder)
-    findings = _findings(made, events)
+    width_s = max(1, round(made.plan.seconds / _PIECES))
+    samples, points = read_samples(folder, width_s=width_s), read_points(folder)
+    missing = made.processes - len(list(folder.glob("notes-*.jsonl")))
+    unfinished = "" if _has_finished(folder) else "a process did not finish"
+    if missing > 0:
+        unfinished = f"notes of {missing} of {made.processes} processes are missing"
+    # Against half of the notes a sound gateway would look wrong.
+    findings = [] if missing > 0 else _findings(made, events)
     outcome = judge(
         made.plan, read_budgets(folder / "budgets.toml"), samples, findings, points,
-        finished=finished, events=events,
+        unfinished=unfinished, events=events,
     )  # fmt: skip
     data = RunData(made.plan, outcome, samples, points, events, _about(made))
     write_reports(folder, data)
@@ -175,19 +202,32 @@ def judge_run(folder: Path, *, finished: bool, is_quiet: bool = False) -> int:
     return outcome.verdict.exit_status
 
 
+def _has_finished(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / _LOADED).read_bytes())["finished"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def _findings(made: Run, events: list[dict[str, Any]]) -> list[Finding]:
     reviews = [one for one in events if one["do"] == "roster-review"]
+    path = made.folder / _LEDGER
+    path.unlink(missing_ok=True)
     try:
         before = json.loads((made.folder / _BASELINE).read_text(encoding="utf-8"))
-        return check(
-            Asker(made.target, made.world()),
-            make_ledger(read_notes(made.folder)),
-            before,
-            lookups_max=made.plan.lookups_max,
-            review_ended_s=reviews[0]["end_s"] if reviews else None,
-        )
+        with closing(Ledger(path)) as ledger:
+            return check(
+                Asker(made.target, made.world()),
+                ledger,
+                read_notes(made.folder),
+                before,
+                lookups_max=made.plan.lookups_max,
+                review_ended_s=reviews[0]["end_s"] if reviews else None,
+            )
     except (NotToldError, SignInError, ValueError) as error:
         return [failed(error)]
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _events(folder: Path) -> list[dict[str, Any]]:

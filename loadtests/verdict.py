@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from loadtests.check import Finding
+from loadtests.findings import Finding
 from loadtests.metrics import Point
 from loadtests.plan import Plan
 from loadtests.samples import Samples, Tally
@@ -107,19 +107,19 @@ def judge(
     findings: Sequence[Finding],
     points: Sequence[Point] = (),
     *,
-    finished: bool = True,
+    unfinished: str = "",
     events: Sequence[dict[str, Any]] = (),
 ) -> Outcome:
     """Hold a run against its budgets.
 
-    A failed check is a no-go even of an invalid run: what is wrong is wrong, however
-    it was asked for.
+    `unfinished` says what is missing of the load or of its notes. A failed check is a
+    no-go even of an invalid run: what is wrong is wrong, however it was asked for.
     """
     budgets = budgets_of(budgets, plan.name)
     steps = tuple(_steps(plan, budgets, samples)) if plan.steps else ()
     sound_until = _judged_until(plan, budgets, steps)
     judged = [
-        *_generator(budgets["generator"], samples, sound_until, finished=finished),
+        *_generator(budgets["generator"], samples, sound_until, unfinished=unfinished),
         *_events(plan, events),
     ]
     if plan.steps:
@@ -150,14 +150,15 @@ def _judged_until(plan: Plan, budgets: dict[str, Any], steps: Sequence[Step]) ->
 
 
 def _generator(
-    budget: dict[str, Any], samples: Samples, until_s: float, *, finished: bool
+    budget: dict[str, Any], samples: Samples, until_s: float, *, unfinished: str
 ) -> Iterator[Judged]:
     started = samples.started(until_s)
     late = samples.late_beyond(budget["late_ms"], until_s)
     share = late / started if started else 1.0
     yield Judged(
         f"generator: starts more than {budget['late_ms']} ms late",
-        f"{late:,} of {started:,} ({share:.3%})", f"{budget['late_share']:.3%}",
+        f"{late:,} of {started:,}{_latest(samples, until_s)}",
+        f"{budget['late_share']:.3%}" if budget["late_share"] else "0",
         share <= budget["late_share"], of_generator=True,
     )  # fmt: skip
     cpu = samples.busiest_cpu(until_s)
@@ -166,9 +167,22 @@ def _generator(
         f"{budget['cpu']:.0%}", cpu <= budget["cpu"], of_generator=True,
     )  # fmt: skip
     yield Judged(
-        "generator: all processes finished", "yes" if finished else "no", "yes",
-        finished, of_generator=True,
+        "generator: all processes finished, with their notes", unfinished or "yes",
+        "yes", not unfinished, of_generator=True,
     )  # fmt: skip
+
+
+def _latest(samples: Samples, until_s: float) -> str:
+    """The latest start and what kept the generator from it."""
+    latest = samples.latest_start(until_s)
+    if latest is None:
+        return ""
+    second, one = latest
+    return (
+        f"; latest {one.late_ms:,.0f} ms at {second} s: own work {one.own_ms:,.0f} ms"
+        f" ({one.gc_ms:,.0f} ms collecting garbage), waiting for a processor"
+        f" {one.queued_ms:,.0f} ms"
+    )
 
 
 def _events(plan: Plan, events: Sequence[dict[str, Any]]) -> Iterator[Judged]:
@@ -183,7 +197,8 @@ def _events(plan: Plan, events: Sequence[dict[str, Any]]) -> Iterator[Judged]:
 
 
 def _load(plan: Plan, budgets: dict[str, Any], samples: Samples) -> Iterator[Judged]:
-    seconds = [one for one in samples.seconds if not plan.excused(one)]
+    width_s = samples.width_s
+    seconds = [one for one in samples.seconds if not plan.excused(one, width_s)]
     calls = samples.by_call(seconds)
     for call, limits in budgets["calls"].items():
         tally = calls.get(call)

@@ -24,7 +24,6 @@ def work(folder: Path, master_host: str, master_port: int) -> None:
     runner = environment.create_worker_runner(master_host, master_port)
 
     def go(environment: Environment, msg: Any, **_: Any) -> None:
-        District.index = runner.worker_index
         District.begin_at = msg.data["begin_at"]
         District.go.set()
 

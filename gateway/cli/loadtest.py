@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from gateway.demo.folder import scratch_folder
-from gateway.demo.sandbox import Sandbox, open_sandbox, serving
+from gateway.demo.sandbox import Sandbox, end_with_parent, open_sandbox, serving
 from gateway.installation import Installation, InstallationFault
 from gateway.loadtesting.world import limits_config, make_world, write_world
 from gateway.location import json_option, open_database
@@ -234,6 +234,7 @@ async def _kit(arguments: Sequence[str]) -> int:
     process = await asyncio.create_subprocess_exec(
         str(_KIT_PYTHON), "-m", _KIT, "run", *arguments,
         cwd=_PROJECT, stdin=subprocess.DEVNULL, env=_environment(),
+        preexec_fn=end_with_parent,
     )  # fmt: skip
     try:
         return await process.wait()

@@ -148,7 +148,7 @@ async def serving(
             stderr=errors,
             env=_environment(),
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
     try:
         yield await _address_of(process, log)
@@ -243,7 +243,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to end the gateway when the run is killed; elsewhere do nothing."""
+def end_with_parent() -> None:
+    """Ask Linux to end this process when its parent is killed; elsewhere nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from loadtests.check import Finding
+from loadtests.findings import Finding
 from loadtests.ledger import Case
 from loadtests.plan import Phase, Plan
-from loadtests.samples import Samples, Tally
+from loadtests.samples import Latest, Samples, Tally
 
 SECONDS = 60
 
@@ -45,6 +45,7 @@ def samples(
                 tally.add(slow_ms if second >= slow_from_s else latency, "200")
         late = Tally()
         late.add(late_ms, "")
+        made.latest[second] = Latest(late_ms, 1.0, 0.0)
         made.late[second] = Counter({next(iter(late.buckets)): 50})
     failed = made.seconds[0]["settle"]
     failed.codes.subtract({"200": errors})
@@ -61,12 +62,11 @@ def finding(*, holds: bool = True) -> Finding:
 
 def case(key: str = "LT-1", **changes: Any) -> Case:
     """A settlement that was approved: 250 yuan, 160 paid, aid 72, patient 18."""
-    outcome = {
-        "decision": "approved", "sid": f"sid-{key}", "aid": 7_200, "pays": 1_800,
-        "settled_at": "2026-11-22T12:00:00.000Z", "receipt": None,
-        "quota": [["outpatient", 2026, 600_000, 7_200]],
-    }  # fmt: skip
-    made = Case(key, 0, 0, "outpatient", 25_000, 16_000, {"sha"}, outcome)
+    made = Case(
+        key, 0, 0, "outpatient", 2026, 25_000, 16_000, sha="sha", answers=1,
+        decision="approved", sid=f"sid-{key}", day="2026-11-22", aid_fen=7_200,
+        pays_fen=1_800,
+    )  # fmt: skip
     for name, value in changes.items():
         setattr(made, name, value)
     return made

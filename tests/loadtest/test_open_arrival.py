@@ -10,8 +10,16 @@ import pytest
 
 from loadtests.dispatch import Dispatcher
 from loadtests.mix import arrivals, share_of
+from loadtests.notes import FileSink
 from loadtests.plan import Phase
-from loadtests.samples import Samples, SampleWriter, Tally, read_samples, upper_ms
+from loadtests.samples import (
+    Latest,
+    Samples,
+    SampleWriter,
+    Tally,
+    read_samples,
+    upper_ms,
+)
 from tests.loadtest.made import plan
 
 
@@ -139,7 +147,7 @@ def test_latencies_are_kept_to_two_percent(tmp_path) -> None:  # type: ignore[no
     """Percentiles from the file are those of the latencies themselves."""
     draw = random.Random(5)
     latencies = [draw.lognormvariate(2, 1) for _ in range(5000)]
-    writer = SampleWriter(tmp_path / "samples-0.jsonl")
+    writer = SampleWriter(FileSink(tmp_path / "samples-0.jsonl"))
     for place, ms in enumerate(latencies):
         writer.add(place / 100, "settle", ms, "201")
         if place % 1000 == 0:
@@ -156,8 +164,8 @@ def test_latencies_are_kept_to_two_percent(tmp_path) -> None:  # type: ignore[no
 
 def test_lateness_is_counted_beyond_its_limit() -> None:
     """Just below the limit is not late, just above is."""
-    samples = Samples()
-    for ms, count in ((49.0, 900), (51.5, 100)):
+    samples = Samples(latest={0: Latest(51.5, 0, 0)})
+    for ms, count in ((48.0, 900), (51.5, 100)):
         tally = Tally()
         tally.add(ms, "")
         (bucket,) = tally.buckets
@@ -165,4 +173,6 @@ def test_lateness_is_counted_beyond_its_limit() -> None:
         assert upper_ms(bucket) >= ms
 
     assert samples.late_beyond(50) == 100
+    assert samples.latest_start() == (0, Latest(51.5, 0, 0))
+    assert samples.latest_start(until_s=0) is None
     assert samples.started() == 1000

@@ -48,6 +48,25 @@ def test_each_broken_budget_is_a_no_go(run: Samples) -> None:
     assert _verdict(run) is Verdict.NO_GO
 
 
+def test_one_late_start_makes_the_run_invalid() -> None:
+    """By the issue: later than 50 ms by a hair, once, among many in time."""
+    for late_ms, verdict in ((49.9, Verdict.GO), (50.1, Verdict.INVALID)):
+        run, once = samples(), samples(late_ms=late_ms)
+        run.late[7].update([next(iter(once.late[7]))])
+        run.latest[7] = once.latest[7]
+        for call in run.seconds[7].values():
+            call.add(5, "200")
+
+        outcome = judge(plan(), read_budgets(BUDGETS), run, [finding()])
+
+        assert outcome.verdict is verdict
+        if verdict is Verdict.INVALID:
+            assert (
+                "1 of 3,001; latest 50 ms at 7 s: own work"
+                in outcome.judged[0].measured
+            )
+
+
 def test_requests_without_an_end_are_a_no_go() -> None:
     """What was due and never ended is no success of anybody."""
     run = samples()
@@ -74,7 +93,7 @@ def test_a_generator_at_its_limit_is_still_sound() -> None:
 
 def test_a_process_that_did_not_finish_makes_the_run_invalid() -> None:
     """Its notes and samples are incomplete."""
-    assert _verdict(samples(), finished=False) is Verdict.INVALID
+    assert _verdict(samples(), unfinished="no notes") is Verdict.INVALID
 
 
 def test_a_failed_check_is_a_no_go_however_fast() -> None:
