@@ -18,11 +18,13 @@ from tests.bench.explain import Plan, plans, shape_of, whole_tables
 from tests.bench.hot_statements import GROUPS, TOMBSTONES
 from tests.bench.stored_database import vacuum, write_chunk
 from tests.bench.stored_rows import District, Sizes, make
+from tests.conftest import PROJECT
 from tests.crypto.fixed import CHECKPOINTS
 
 if TYPE_CHECKING:
     from settlement.store.database import Session
 
+_ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 _STORE = Path(settlement.store.__file__).parent
 _PERSONS = 20_000
 _LEAVES = 10_000
@@ -117,6 +119,25 @@ async def test_usual_way_needs_no_statistics_to_find_its_indexes(
         found = await _plans(session)
     whole = {plan.hot.name for plan in found if plan.read_whole}
     assert whole <= {"roster_of_cards", "visits_in_force", "promote_visits"}
+
+
+async def test_every_index_is_explained_in_the_architecture(
+    database: Database,
+) -> None:
+    """Each by its name, the partitions' by their table's; and none that is gone."""
+    await database.pool.execute("SELECT ensure_month(202601)")
+    found = await database.pool.fetch(
+        "SELECT indexname FROM pg_indexes WHERE schemaname IN ('public', 'clinical')"
+    )
+    names = {re.sub(r"(_\d{6})?_pkey$", "_pkey", row["indexname"]) for row in found}
+    text = _ARCHITECTURE.read_text(encoding="utf-8").replace("_…_pkey", "_pkey")
+    table = text.partition("| index | columns |")[2].partition("\n\n")[0]
+    explained = {
+        name
+        for row in table.splitlines()[2:]
+        for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    assert explained == names
 
 
 def test_every_statement_of_a_batch_is_among_the_explained() -> None:
