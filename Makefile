@@ -58,7 +58,7 @@ fuzz: $(VENV)/.fuzz ## attack every way in with INPUTS=1000000 hostile inputs, i
 sim: $(VENV)/.dev ## run the core under SEEDS=200 seeds of faults against a plain model (ARGS=--seed N)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
-bench: $(VENV)/.dev $(VENV)-peers/.made $(VENV)-fastapi/.made ## measure against the yardstick, some minutes, into var/bench.json (ARGS=--gate)
+bench: $(VENV)/.dev $(VENV)-peers/.made $(VENV)-fastapi/.made ## measure against the yardstick, ten minutes at most, into docs/performance.md (ARGS=--gate)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-full: $(VENV)/.dev ## measure what takes hours, part by part, going on where it was ended (ARGS=--only soak)

@@ -115,7 +115,7 @@ async def _sampled(bench: Bench, file: Path) -> AsyncIterator[tuple[str, int]]:
             stderr=errors,
             cwd=_PROJECT,
             start_new_session=True,
-            preexec_fn=sandbox._end_with_parent,
+            preexec_fn=sandbox.end_with_parent,
         )
     try:
         yield await sandbox._address_of(process, log), process.pid
