@@ -146,9 +146,22 @@ def main(  # one for each option
     _run(todo, kept)
     figures = kept.in_order(parts)
     _show(kept, parts)
-    write_between(document, _MARKER, table(figures))
+    write_between(document, _MARKER, _text(table(figures), document.parent))
     if gate and not all(each["is_met"] for each in figures.values()):
         sys.exit(1)
+
+
+def _text(figures: str, folder: Path) -> str:
+    """The table, and the picture where there is one beside the document."""
+    if not (folder / soak.PICTURE.name).exists():
+        return figures
+    return (
+        f"{figures}\n\n![Memory of the gateway's processes over the soak]"
+        f"({soak.PICTURE.name})\n\nThe first quarter, shaded, does not count: caches"
+        f" fill. Flat is what then gains no more than {soak.FLAT_MB:g} MB in an hour, by"
+        " the slope (Theil and Sen) and from the first third to the last: a byte or"
+        " less for each settlement, where a mere reference takes eight."
+    )
 
 
 def _run(todo: Sequence[Part], kept: Kept) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.full import parts_of
+from tests.bench import soak
+from tests.bench.full import _text, parts_of
 from tests.bench.measures import Measure
 from tests.bench.parts import Kept, Part, to_run
 
@@ -96,3 +97,10 @@ def test_stages_of_a_full_database_are_parts_of_their_own(tmp_path: Path) -> Non
     assert len(names) == len(set(names))
     ten = [part.name for part in parts_of(tmp_path, 10_000_000, 60.0)]
     assert "stored-10000000" in ten
+
+
+def test_picture_stands_below_the_table_once_there_is_one(tmp_path: Path) -> None:
+    """Before the first soak the document shows no broken picture."""
+    assert _text("| table |", tmp_path) == "| table |"
+    (tmp_path / soak.PICTURE.name).write_text("<svg/>", encoding="utf-8")
+    assert f"({soak.PICTURE.name})" in _text("| table |", tmp_path)
