@@ -158,9 +158,9 @@ def _text(figures: str, folder: Path) -> str:
     return (
         f"{figures}\n\n![Memory of the gateway's processes over the soak]"
         f"({soak.PICTURE.name})\n\nThe first quarter, shaded, does not count: caches"
-        f" fill. Flat is what then gains no more than {soak.FLAT_MB:g} MB in an hour, by"
-        " the slope (Theil and Sen) and from the first third to the last: a byte or"
-        " less for each settlement, where a mere reference takes eight."
+        f" fill. Flat is what then gains no more than {soak.FLAT_MB:g} MB in an hour,"
+        " by the slope (Theil and Sen) and from the first third to the last: about a"
+        " byte for each settlement, where a mere reference takes eight."
     )
 
 
