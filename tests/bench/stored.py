@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -32,7 +33,7 @@ from gateway.wiring import wall_clock
 from settlement.domain.calendar import shanghai_day
 from tests.bench import bodies
 from tests.bench.measures import Measure
-from tests.bench.raw_client import Load, run_load
+from tests.bench.raw_client import run_load
 from tests.bench.stored_database import (
     PERSONS,
     Cards,
@@ -54,6 +55,18 @@ _GROWN = 1.25
 console = Console()
 
 
+class Turn(NamedTuple):
+    """One load: settlements a second, and kB of write-ahead log for each.
+
+    What a table's size changes shows there first: after each checkpoint a page is
+    written whole when it is first touched, and in a large index each row touches
+    another.
+    """
+
+    rate: float
+    wal_kb: float
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """One gateway under load."""
@@ -70,15 +83,23 @@ class _Place:
         day = shanghai_day(wall_clock()).isoformat()
         return bodies.settlements(some, day, self.token, run)
 
-    async def load(self, run: str, cards: Sequence[str], seconds: float) -> Load:
+    async def load(self, run: str, cards: Sequence[str], seconds: float) -> Turn:
         """Settle for some seconds; every claim must get its decision."""
         bills = self.bills(run, cards)
+        before = await self._wal()
         load = await run_load(
             self.port, bills, connections=_CONNECTIONS, seconds=seconds
         )
         if set(load.by_status) != {b"201"}:
             raise click.ClickException(f"unexpected answers: {load.by_status}")
-        return load
+        return Turn(load.rate, (await self._wal() - before) / load.answers / 1e3)
+
+    async def _wal(self) -> int:
+        """Bytes of write-ahead log so far."""
+        written: int = await self.sandbox.database.pool.fetchval(
+            "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
+        )
+        return written
 
 
 async def measure(
@@ -179,21 +200,25 @@ async def _compare(
             ("k", ours, ours.cards.known, known),
             ("o", ours, ours.cards.new, new),
         ]
-        rates = {}
+        made: dict[str, Turn] = {}
         for letter, place, cards, _ in turns[:: -1 if number % 2 else 1]:
-            load = await place.load(f"{letter}{number}", cards, seconds)
-            rates[letter] = load.rate
+            made[letter] = await place.load(f"{letter}{number}", cards, seconds)
         for letter, _, _, measure in turns:
             if measure is not None:
-                measure.ratios.append(rates[letter] / rates["n"])
-                measure.note = (
-                    f"{rates[letter]:,.0f} a second, {rates['n']:,.0f} on the empty"
-                    f" one; {_slope(measure.ratio, size)}"
-                )
+                _note(measure, made[letter], made["n"], size)
                 console.print(f"{measure.title}: {measure.ratios[-1]:.3f}")
     after = await stored(none.sandbox.database)
     known.note += f"; the empty one had {after:,} in the end"
     return [known, new]
+
+
+def _note(measure: Measure, ours: Turn, none: Turn, size: int) -> None:
+    measure.ratios.append(ours.rate / none.rate)
+    measure.note = (
+        f"{ours.rate:,.0f} a second, {none.rate:,.0f} on the empty one;"
+        f" {_slope(measure.ratio, size)}; {ours.wal_kb:.0f} kB of WAL each,"
+        f" {none.wal_kb:.0f} on the empty one"
+    )
 
 
 def _slope(ratio: float, size: int) -> str:

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from settlement.store.database import Database, Session
 
 #: Who has settlements stored has some three a month, as in the pilot district.
-PERSONS = 220_000
-#: Of ten persons one has none.
-_TENTH = 10
+PERSONS = 280_000
+#: Of ten persons so many have none.
+_NEW = 3
 #: Its aid has no cap, so nobody's pot runs dry in the middle of a measurement.
 _UNCAPPED = "特困人员"
 _HOSPITALS = 40
@@ -130,8 +130,9 @@ async def roster_into(sandbox: Sandbox, persons: int) -> Cards:
     cards = sorted(
         {row[card] for row in rows if row[valid_from] < begun and not row[valid_to]}
     )
-    new = cards[::_TENTH]
-    return Cards(sorted({*cards} - {*new}), new)
+    new = [card for place, card in enumerate(cards) if place % 10 < _NEW]
+    known = [card for place, card in enumerate(cards) if place % 10 >= _NEW]
+    return Cards(known, new)
 
 
 @asynccontextmanager
