@@ -12,7 +12,8 @@ that have no business in a bill. All else is its own: HTTP, parsing, access, SQL
 order of locks, the text of records and of answers.
 
 It leaves out what ours does beside: reversals, rate limits, deadlines, metrics, packs
-and rules that change while it runs, and the watch that looks at every settlement once
+and rules that change while it runs, the tag of COMMIT and what a standby has kept, a
+mark of the log outside the database, and the watch that looks at every settlement once
 more. That is in its favour.
 
 Tuned, so that nobody can say that it was made slow:

@@ -1,6 +1,6 @@
-"""Run it: `python -m loadtests.peers DATA_DIR DSN`, one worker, a port of the kernel's.
+"""Run it: `python -m loadtests.peers DATA_DIR DSN [CONNECTIONS]`, one worker.
 
-Prints `ready URL` when it answers; ends at SIGTERM.
+Prints `ready URL` when it answers, on a port of the kernel's; ends at SIGTERM.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class _Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until told to stop."""
-    data_dir, dsn = sys.argv[1:]
+    data_dir, dsn, *pool = sys.argv[1:]
     config = uvicorn.Config(
-        make_app(Path(data_dir), dsn),
+        make_app(Path(data_dir), dsn, *map(int, pool)),
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -20,8 +20,9 @@ from settlement.domain.bill import Bill
 from settlement.domain.errors import RequestRefused
 from settlement.domain.reasons import REASONS
 
-#: Connections; with more of them transactions only wait longer for the log's head.
-_POOL = 8
+#: Connections: with fewer the processor waits for the disk, with more transactions only
+#: wait for the log's head. `python -m tests.bench.beside_fastapi --tune` tries others.
+POOL = 8
 _PREPARED_STATEMENTS = 500
 _SETTINGS = {
     "application_name": "fastapi-peer",
@@ -34,7 +35,7 @@ _STATUS = {"2": 503, "4": 409, "5": 503}
 _STATUS_OF = {"MA-3101": 401, "MA-3104": 403, "MA-4103": 422}
 
 
-def make_engine(dsn: str) -> AsyncEngine:
+def make_engine(dsn: str, pool: int = POOL) -> AsyncEngine:
     """The pool of connections to one database."""
 
     async def connect(**_options: Any) -> Any:
@@ -44,18 +45,18 @@ def make_engine(dsn: str) -> AsyncEngine:
         "postgresql+asyncpg://",
         async_creator=connect,
         connect_args={"prepared_statement_cache_size": _PREPARED_STATEMENTS},
-        pool_size=_POOL,
+        pool_size=pool,
         max_overflow=0,
         pool_use_lifo=True,
     )
 
 
-def make_app(data_dir: Path, dsn: str) -> FastAPI:
+def make_app(data_dir: Path, dsn: str, pool: int = POOL) -> FastAPI:
     """The gateway of a data folder that `medaid init` made, on a database."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = make_engine(dsn)
+        engine = make_engine(dsn, pool)
         office = await open_office(engine, data_dir)
         app.state.office, app.state.sessions = office, Sessions(engine)
         yield

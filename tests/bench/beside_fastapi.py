@@ -20,8 +20,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -57,6 +59,7 @@ _PROJECT = Path(__file__).resolve().parents[2]
 _PERSONS = 10_000
 _CONNECTIONS = 64
 _WARM_S = 1.5
+_POOLS = (2, 4, 8, 16, 32)
 #: A category of the demo pack whose aid has no cap.
 _UNCAPPED = "特困人员"
 _READY = b"ready "
@@ -172,7 +175,7 @@ async def measure(out: Path, *, seconds: float = 6.0, rounds: int = 3) -> list[M
                     side: await _round(ground, side, number, seconds)
                     for side in (first, second)
                 }
-            except NotStoredError as wrong:
+            except (NotStoredError, ConnectionError) as wrong:
                 rate.refused = cpu.refused = str(wrong)
                 break
             _note(rate, cpu, done[our_gateway], done[other_gateway])
@@ -274,11 +277,13 @@ async def our_gateway(ground: Ground, name: str) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def other_gateway(ground: Ground, name: str) -> AsyncIterator[Running]:
-    """The other gateway on a copy of the database."""
+async def other_gateway(
+    ground: Ground, name: str, *options: str
+) -> AsyncIterator[Running]:
+    """The other gateway on a copy of the database; `options` end its command line."""
     async with ground.copy(name) as dsn:
         python = str(ENVIRONMENT / "bin" / "python")
-        command = [python, "-m", "loadtests.peers", str(ground.data_dir), dsn]
+        command = [python, "-m", "loadtests.peers", str(ground.data_dir), dsn, *options]
         async with _answering(command, ground, dsn) as running:
             yield running
 
@@ -407,11 +412,35 @@ async def _connected(dsn: str) -> AsyncIterator[Connection]:
         await connection.close()
 
 
+async def _tune(out: Path, seconds: float, rounds: int) -> None:
+    """What the other gateway does with pools of several sizes, in turn."""
+    done: dict[int, list[_Round]] = {pool: [] for pool in _POOLS}
+    async with prepared(out / "beside-fastapi", roster_rows(_PERSONS)) as ground:
+        for number in range(rounds):
+            for pool, of_pool in done.items():
+                of_size = partial(_of_size, pool)
+                of_pool.append(await _round(ground, of_size, number, seconds))
+    for pool, of_pool in done.items():
+        rate = median(each.load.rate for each in of_pool)
+        cpu_us = median(each.cpu_us for each in of_pool)
+        click.echo(f"{pool} connections: {rate:,.0f}/s, {cpu_us:,.0f} us CPU each")
+
+
+def _of_size(
+    pool: int, ground: Ground, name: str
+) -> AbstractAsyncContextManager[Running]:
+    return other_gateway(ground, name, str(pool))
+
+
 @click.command()
 @click.option("--seconds", default=6.0, help="Length of one round of one gateway.")
 @click.option("--rounds", default=3, help="Rounds of the comparison.")
-def main(*, seconds: float, rounds: int) -> None:
+@click.option("--tune", is_flag=True, help="Try the other one with other pools.")
+def main(*, seconds: float, rounds: int, tune: bool) -> None:
     """Measure alone: `python -m tests.bench.beside_fastapi`."""
+    if tune:
+        uvloop.run(_tune(Path("var"), seconds, rounds))
+        return
     for each in uvloop.run(measure(Path("var"), seconds=seconds, rounds=rounds)):
         click.echo(f"{each.name} {each.ratio:.3f} {each.refused or each.ratios}")
 
