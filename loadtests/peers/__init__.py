@@ -24,7 +24,8 @@ Tuned, so that nobody can say that it was made slow:
 - a pool that neither grows nor shrinks, of the size that settled most; connections keep
   their prepared statements, and JIT is off;
 - orjson for answers, pydantic straight from the body's bytes, no access log;
-- sessions remembered for a second, the roster in memory, packs compiled at start;
+- sessions remembered until parties or keys change, the roster in memory, packs compiled
+  at start;
 - what start-up made is kept out of garbage collection, as in ours.
 
 What it cannot have is what ours has instead: many settlements in one transaction. Each

@@ -1,26 +1,29 @@
-"""Who calls: the session that a token stands for, remembered for a second."""
+"""Who calls: the session that a token stands for, remembered while nothing changes."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fastapi import Request
 from sqlalchemy import Boolean, bindparam, cast, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from loadtests.peers.tables import party, party_key, session
+from loadtests.peers.tables import access_version, party, party_key, session
 from settlement.domain.errors import RequestRefused
 
-#: A session that was ended is let in no longer than this.
-_REMEMBERED_S = 1.0
+#: A session that was ended is let in hardly longer than this.
+_LOOK_EVERY_S = 0.5
 _MOST_REMEMBERED = 50_000
 _SCHEME = "Bearer "
 
 _SESSION = (
     select(
+        session.c.expires_at,
         party.c.id,
         party.c.code,
         party.c.role,
@@ -42,6 +45,8 @@ _SESSION = (
     )
 )
 
+_VERSION = select(access_version.c.version)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -57,23 +62,23 @@ class Caller:
 
 
 class Sessions:
-    """The sessions of this process."""
+    """The sessions that this process has seen, until parties or keys change."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Nothing is known yet."""
         self._engine = engine
-        self._known: dict[bytes, tuple[Caller, float]] = {}
+        self._known: dict[bytes, tuple[Caller, datetime]] = {}
+        self._version: int | None = None
 
     async def caller(self, token: str) -> Caller:
         """The facility with this session; raises MA-3101 and MA-3104."""
         hashed = hashlib.sha256(token.encode()).digest()
-        caller, until = self._known.get(hashed, (None, 0.0))
-        if caller is None or until < time.monotonic():
-            caller = await self._look_up(hashed)
-        return caller
+        found = self._known.get(hashed)
+        if found is None or found[1] <= datetime.now(UTC):
+            return await self._look_up(hashed)
+        return found[0]
 
     async def _look_up(self, hashed: bytes) -> Caller:
-        until = time.monotonic() + _REMEMBERED_S
         async with self._engine.connect() as connection:
             found = await connection.execute(
                 _SESSION, {"hashed": hashed, "now": datetime.now(UTC)}
@@ -82,14 +87,30 @@ class Sessions:
         if row is None:
             self._known.pop(hashed, None)
             raise RequestRefused("MA-3101")
-        caller = Caller(*row)
+        expires_at, *values = row
+        caller = Caller(*values)
         # Who must sign what they settle is not served here.
         if caller.role != "facility" or caller.must_sign:
             raise RequestRefused("MA-3104")
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
-        self._known[hashed] = caller, until
+        self._known[hashed] = caller, expires_at
         return caller
+
+    async def follow(self) -> None:
+        """Forget all when parties or keys have changed, within a second, for ever."""
+        while True:
+            # While the database is away nobody can be revoked in it either.
+            with contextlib.suppress(SQLAlchemyError, OSError):
+                await self._look()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _look(self) -> None:
+        async with self._engine.connect() as connection:
+            version = (await connection.execute(_VERSION)).scalar_one()
+        if version != self._version:
+            self._version = version
+            self._known.clear()
 
 
 async def caller_of(request: Request) -> Caller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -58,8 +59,11 @@ def make_app(data_dir: Path, dsn: str, pool: int = POOL) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = make_engine(dsn, pool)
         office = await open_office(engine, data_dir)
-        app.state.office, app.state.sessions = office, Sessions(engine)
+        sessions = Sessions(engine)
+        app.state.office, app.state.sessions = office, sessions
+        following = asyncio.create_task(sessions.follow())
         yield
+        following.cancel()
         office.close()
         await engine.dispose()
 

@@ -237,3 +237,9 @@ session = Table(
     Column("operator", Text),
     Column("expires_at", _INSTANT),
 )
+
+access_version = Table(
+    "access_version",
+    metadata,
+    Column("version", BigInteger),
+)

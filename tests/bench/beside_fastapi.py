@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import os
 import shutil
 import signal
 import sys
@@ -33,17 +32,21 @@ import click
 import orjson
 import uvloop
 
-from eligibility_cache.generation import RosterGenerator
-from gateway.client import GatewayClient
 from gateway.demo.folder import scratch_folder
-from gateway.demo.parties import facility, register_facilities
-from gateway.demo.sandbox import line_to, open_sandbox, serving
-from gateway.keyfiles import load_party_secret_key
+from gateway.demo.sandbox import open_sandbox, serving
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import shanghai_day
 from settlement.store.embedded import EmbeddedPostgres
 from tests.bench import bodies
 from tests.bench.cpu_time import cpu_s_of
+from tests.bench.ground import (
+    CONNECTIONS,
+    Bench,
+    Desks,
+    eligible_cards,
+    open_desks,
+    roster_rows,
+)
 from tests.bench.measures import Measure
 from tests.bench.raw_client import Load, run_load
 
@@ -56,12 +59,8 @@ NOT_INSTALLED = (
     "not measured: the other gateway's environment is not there; make bench-peers"
 )
 _PROJECT = Path(__file__).resolve().parents[2]
-_PERSONS = 10_000
-_CONNECTIONS = 64
 _WARM_S = 1.5
 _POOLS = (2, 4, 8, 16, 32)
-#: A category of the demo pack whose aid has no cap.
-_UNCAPPED = "特困人员"
 _READY = b"ready "
 _READY_WITHIN_S = 60
 _END_WITHIN_S = 40
@@ -97,9 +96,17 @@ class Ground:
 
     data_dir: Path
     server: EmbeddedPostgres
-    cards: list[str]
-    token: str
-    day: str
+    desks: Desks
+
+    @property
+    def bench(self) -> Bench:
+        """Cards and day of the bills; its sandbox is closed."""
+        return self.desks.bench
+
+    @property
+    def token(self) -> str:
+        """Of the first desk's session."""
+        return self.desks.tokens[0]
 
     async def on_server(self, statement: str) -> None:
         """Run a statement on the server, beside all databases."""
@@ -156,7 +163,7 @@ async def measure(out: Path, *, seconds: float = 6.0, rounds: int = 3) -> list[M
     `out` takes the scratch folder. Where the other gateway is not installed, or one of
     the two has not stored what it acknowledged, both figures are refused.
     """
-    scale = f"{_CONNECTIONS} connections, one worker each, {seconds:.0f} s a round"
+    scale = f"{CONNECTIONS} connections, one worker each, {seconds:.0f} s a round"
     rate = Measure("settle_to_fastapi", 15.0, at_least=True, scale=scale)
     cpu = Measure("settle_cpu_to_fastapi", 1 / 6, at_least=False, scale=scale)
     rate.title = "settled a second, to FastAPI and SQLAlchemy"
@@ -164,7 +171,7 @@ async def measure(out: Path, *, seconds: float = 6.0, rounds: int = 3) -> list[M
     if not is_installed():
         rate.refused = cpu.refused = NOT_INSTALLED
         return [rate, cpu]
-    async with prepared(out / "beside-fastapi", roster_rows(_PERSONS)) as ground:
+    async with prepared(out / "beside-fastapi", roster_rows()) as ground:
         for number in range(rounds):
             try:
                 # Turn by turn also within the rounds.
@@ -212,44 +219,22 @@ class NotStoredError(Exception):
     """A database does not hold what its gateway acknowledged."""
 
 
-def roster_rows(
-    persons: int, categories: Sequence[str] = (_UNCAPPED,)
-) -> list[list[str]]:
-    """The same made-up roster each time: the rows of a file."""
-    spellings = {category: (category,) for category in categories}
-    lines = RosterGenerator(spellings, seed=1).lines(persons)
-    return [[*line.split(","), ""] for line in lines]
-
-
 @asynccontextmanager
 async def prepared(folder: Path, roster: list[list[str]]) -> AsyncIterator[Ground]:
-    """A sandbox with a roster, a facility and its session; nobody is connected.
+    """A sandbox with a roster and signed-in desks; nobody is connected to it.
 
     Our gateway has run in it for a moment: so the roster's cache is made, and the log
     has its empty head.
     """
-    hospital = facility(
-        "BENCH", "bench", level=2, subdistrict="990101001", at=wall_clock()
-    )
     with scratch_folder(folder, "bench") as data_dir:
         async with open_sandbox(data_dir) as sandbox:
             await sandbox.import_roster(roster)
-            keys = await register_facilities(
-                sandbox.database,
-                [hospital],
-                sealing_key=load_party_secret_key(data_dir),
-                random=os.urandom,
-            )
-            async with (
-                serving(sandbox, port=0, workers=1) as url,
-                line_to(url, connections=1) as line,
-            ):
-                token = await GatewayClient(line, keys["BENCH"], "bench").token()
-        begun, card, since, until = "2026-01-01", 1, 7, 8
-        cards = sorted({r[card] for r in roster if r[since] < begun and not r[until]})
-        day = shanghai_day(wall_clock()).isoformat()
+            day = shanghai_day(wall_clock()).isoformat()
+            bench = Bench(sandbox, eligible_cards(roster), day, seconds=0)
+            async with serving(sandbox, port=0, workers=1) as url:
+                desks = await open_desks(bench, url)
         with EmbeddedPostgres(data_dir) as server:
-            yield Ground(data_dir, server, cards, token, day)
+            yield Ground(data_dir, server, desks)
 
 
 @asynccontextmanager
@@ -328,7 +313,7 @@ async def _round(
     is_ours = open_gateway is our_gateway
     name = f"{'ours' if is_ours else 'theirs'}{number}"
     async with open_gateway(ground, name) as gateway:
-        bill = bodies.bill_body(ground.cards[0], "first", ground.day)
+        bill = bodies.bill_body(ground.bench.cards[0], "first", ground.bench.day)
         status, body = await post(gateway, ground.token, "first", bill)
         if status != HTTPStatus.CREATED:
             raise NotStoredError(f"{name} answered {status} to the first bill")
@@ -358,8 +343,8 @@ async def _round(
 async def _load(ground: Ground, gateway: Running, run: str, seconds: float) -> Load:
     load = await run_load(
         gateway.port,
-        bodies.settlements(ground.cards, ground.day, ground.token, run),
-        connections=_CONNECTIONS,
+        ground.desks.bills(run),
+        connections=CONNECTIONS,
         seconds=seconds,
     )
     if set(load.by_status) != {b"201"}:
@@ -415,7 +400,7 @@ async def _connected(dsn: str) -> AsyncIterator[Connection]:
 async def _tune(out: Path, seconds: float, rounds: int) -> None:
     """What the other gateway does with pools of several sizes, in turn."""
     done: dict[int, list[_Round]] = {pool: [] for pool in _POOLS}
-    async with prepared(out / "beside-fastapi", roster_rows(_PERSONS)) as ground:
+    async with prepared(out / "beside-fastapi", roster_rows()) as ground:
         for number in range(rounds):
             for pool, of_pool in done.items():
                 of_size = partial(_of_size, pool)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -128,9 +128,22 @@ async def open_bench(out: Path, seconds: float) -> AsyncIterator[Bench]:
 
 async def _roster(sandbox: Sandbox) -> list[str]:
     """Take in a made-up roster; the cards of persons eligible all this year."""
-    lines = RosterGenerator({_UNCAPPED: (_UNCAPPED,)}, seed=1).lines(PERSONS)
-    rows = [[*line.split(","), ""] for line in lines]
+    rows = roster_rows()
     await sandbox.import_roster(rows)
+    return eligible_cards(rows)
+
+
+def roster_rows(
+    persons: int = PERSONS, categories: Sequence[str] = (_UNCAPPED,)
+) -> list[list[str]]:
+    """A made-up roster, the same each time: the rows of a file."""
+    spellings = {category: (category,) for category in categories}
+    lines = RosterGenerator(spellings, seed=1).lines(persons)
+    return [[*line.split(","), ""] for line in lines]
+
+
+def eligible_cards(rows: Iterable[Sequence[str]]) -> list[str]:
+    """The cards of persons eligible all this year."""
     begun, card, valid_from, valid_to = "2026-01-01", 1, 7, 8
     return sorted(
         {row[card] for row in rows if row[valid_from] < begun and not row[valid_to]}

@@ -21,13 +21,14 @@ from settlement.store.embedded import EmbeddedPostgres
 from tests.bench import beside_fastapi, bodies
 from tests.bench.beside_fastapi import Ground, NotStoredError, Running, check_stored
 from tests.bench.cpu_time import cpu_s_of
+from tests.bench.ground import roster_rows
 from tests.support.sources import PROJECT
 
 needs_peer = pytest.mark.skipif(
     not beside_fastapi.is_installed(), reason=beside_fastapi.NOT_INSTALLED
 )
 _PERSONS = 200
-_ROSTER = beside_fastapi.roster_rows(_PERSONS, ("特困人员", "低保"))
+_ROSTER = roster_rows(_PERSONS, ("特困人员", "低保"))
 _CARD, _ID_NUMBER, _CATEGORY, _UNTIL = 1, 2, 5, 8
 _AID_FEN = 7_200
 
@@ -43,7 +44,7 @@ class Pair:
 
     def bill(self, number: str, visit: str, **changes: Any) -> bytes:
         """An ordinary bill of a card, and what is to be otherwise."""
-        bill = orjson.loads(bodies.bill_body(number, visit, self.ground.day))
+        bill = orjson.loads(bodies.bill_body(number, visit, self.ground.bench.day))
         return orjson.dumps(bill | changes)
 
     def post(self, gateway: Running, key: str, bill: bytes) -> tuple[int, Any]:
@@ -104,6 +105,18 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         finally:
             runner.run(stack.aclose())
             EmbeddedPostgres(folder).erase()
+
+
+@pytest.fixture(scope="module")
+def lone(pair: Pair) -> Iterator[Running]:
+    """The other gateway on a database of its own, with one bill settled."""
+    open_gateway = beside_fastapi.other_gateway(pair.ground, "lone")
+    gateway = pair.runner.run(open_gateway.__aenter__())
+    bill = pair.bill(pair.ground.bench.cards[0], "lone")
+    token = pair.ground.token
+    pair.runner.run(beside_fastapi.post(gateway, token, "lone", bill))
+    yield gateway
+    pair.runner.run(open_gateway.__aexit__(None, None, None))
 
 
 def _comparable(answer: Any) -> Any:
@@ -314,7 +327,7 @@ def test_what_is_no_bill_is_refused(
 
 @needs_peer
 def test_nobody_settles_without_a_session(pair: Pair) -> None:
-    """A token that nobody was given is refused, and one that has ended."""
+    """A token that nobody was given is refused."""
     bill = pair.bill(_row_of(_POOR, 9)[_CARD], "nobody")
 
     status, _ = pair.runner.run(
@@ -322,6 +335,28 @@ def test_nobody_settles_without_a_session(pair: Pair) -> None:
     )
 
     assert status == 401
+
+
+@needs_peer
+def test_a_revoked_key_ends_its_sessions(pair: Pair, lone: Running) -> None:
+    """Also one that the gateway has seen before, within a second or so."""
+    token = pair.ground.desks.tokens[1]
+
+    async def run() -> None:
+        status, _ = await beside_fastapi.post(lone, token, "revoked", b"{}")
+        assert status == 422, "not let in before"
+        connection = await asyncpg.connect(lone.dsn)
+        await connection.execute(
+            "UPDATE party_key SET revoked_at = now() FROM party p"
+            " WHERE p.id = party_id AND p.code = 'BENCH01'"
+        )
+        await connection.close()
+        async with asyncio.timeout(5):
+            while status != 401:
+                await asyncio.sleep(0.1)
+                status, _ = await beside_fastapi.post(lone, token, "revoked", b"{}")
+
+    pair.runner.run(run())
 
 
 @needs_peer
@@ -357,18 +392,6 @@ def test_our_own_books_check_finds_nothing_wrong(pair: Pair) -> None:
 
     assert status == 0, out.decode()
     assert b"every invariant holds" in out
-
-
-@pytest.fixture(scope="module")
-def lone(pair: Pair) -> Iterator[Running]:
-    """The other gateway on a database of its own, with one bill settled."""
-    open_gateway = beside_fastapi.other_gateway(pair.ground, "lone")
-    gateway = pair.runner.run(open_gateway.__aenter__())
-    bill = pair.bill(pair.ground.cards[0], "lone")
-    token = pair.ground.token
-    pair.runner.run(beside_fastapi.post(gateway, token, "lone", bill))
-    yield gateway
-    pair.runner.run(open_gateway.__aexit__(None, None, None))
 
 
 @needs_peer
