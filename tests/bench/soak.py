@@ -127,16 +127,17 @@ def steady_rate(highest: float, free: int, seconds: float) -> float:
 
 
 def memory_of(pid: int) -> float | None:
-    """MB that the process has for itself, with its share of what several have (PSS).
+    """MB that the process has made itself; `None` where it is gone.
 
-    `None` where it is gone.
+    Not what it has mapped from files, code above all: that is shared with whoever
+    else runs Python, and how much of it counts for one changes with them.
     """
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     except (FileNotFoundError, ProcessLookupError):
         return None
     for line in text.splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith("Anonymous:"):
             return int(line.split()[1]) * 1024 / _MEGABYTE
     return None
 
@@ -187,35 +188,27 @@ async def measure(
     title = f"Memory of the gateway, {rate:,.0f} settlements a second"
     text = picture(watched.samples, title=title, warm=_WARM)
     picture_path.write_text(text, encoding="utf-8")
-    return [_figure(watched, load, rate, highest)]
-
-
-def _figure(watched: Watched, load: Load, rate: float, highest: float) -> Measure:
-    grown = {name: growth(samples) for name, samples in watched.samples.items()}
-    worker = grown["worker"]
-    figure = Measure(
-        "soak_memory",
-        FLAT_MB,
-        at_least=False,
-        scale=f"{load.seconds / 60:.0f} minutes at {rate:,.0f} settlements a second",
-        title="memory that the worker gains in an hour, after the first quarter",
-        unit="MB",
-    )
-    figure.ratios.append(max(worker.mb_an_hour, worker.step_mb))
-    others = "; ".join(
-        f"{name} {each.middle_mb:.0f} MB, {each.mb_an_hour:+.2f} an hour"
-        for name, each in grown.items()
-        if name != "worker"
-    )
-    figure.note = (
-        f"of {worker.middle_mb:.0f} MB; slope {worker.mb_an_hour:+.2f}, from the first"
-        f" third to the last {worker.step_mb:+.2f}; {load.answers:,} answers, the"
-        f" highest is {highest:,.0f} a second; {others}"
-    )
+    scale = f"{load.seconds / 60:.0f} minutes at {rate:,.0f} settlements a second"
+    worker = _figure("soak_memory", scale, watched.samples["worker"])
+    worker.title = "memory that the worker gains in an hour, after the first quarter"
+    worker.note += f"; {load.answers:,} answers, the highest is {highest:,.0f} a second"
+    watch = _figure("soak_memory_watch", scale, watched.samples["watch"])
+    watch.title = "the same of the watch, which nobody at a desk waits for"
     unexpected = {status.decode(): n for status, n in load.by_status.items()}
     unexpected.pop("201", None)
     if unexpected:
-        figure.refused = f"answers other than 201: {unexpected}"
+        worker.refused = f"answers other than 201: {unexpected}"
+    return [worker, watch]
+
+
+def _figure(name: str, scale: str, samples: Sequence[tuple[float, float]]) -> Measure:
+    grown = growth(samples)
+    figure = Measure(name, FLAT_MB, at_least=False, scale=scale, unit="MB")
+    figure.ratios.append(max(grown.mb_an_hour, grown.step_mb))
+    figure.note = (
+        f"of {grown.middle_mb:.0f} MB; slope {grown.mb_an_hour:+.2f}, from the first"
+        f" third to the last {grown.step_mb:+.2f}"
+    )
     return figure
 
 
