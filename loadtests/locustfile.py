@@ -34,10 +34,9 @@ from loadtests.wire import Answer, Sessions, SignInError, authority_of
 _CONNECTIONS = 512
 _ANSWER_WITHIN_S = 30.0
 #: Beside the gateway on the same machine the generator has to be let in at once; it
-#: takes a few hundredths of a processor. Only root may ask for it. Where Linux groups
-#: processes by session, the session's own priority counts, and not the process's.
-_NICE = -10
-_AUTOGROUP = Path("/proc/self/autogroup")
+#: takes a few hundredths of a processor. A better `nice` would not do: Linux weighs it
+#: within the process's session alone. Only root may ask for it.
+_PRIORITY = 1
 #: Collections of the oldest objects are put off to where they cannot be felt.
 _GC_THRESHOLD = (20_000, 50, 1_000)
 _SCHEDULED = Path("/proc/self/schedstat")
@@ -177,11 +176,10 @@ class Load:
         plan = self._run.plan
         for number, at_s in enumerate(flood(plan, self._index, self._processes)):
             self._dispatcher.agenda.add(at_s, self._desk.flood_task(number))
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-        if os.getsid(0) == os.getpid():  # else it would raise others too
+        if hasattr(os, "sched_setscheduler"):
             with contextlib.suppress(OSError):
-                _AUTOGROUP.write_text(str(_NICE), encoding="ascii")
+                priority = os.sched_param(_PRIORITY)
+                os.sched_setscheduler(0, os.SCHED_RR, priority)
         gc.set_threshold(*_GC_THRESHOLD)
         gc.collect()
         gc.freeze()

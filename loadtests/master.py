@@ -68,13 +68,12 @@ class Conductor:
             return False
         self._begin = time.time() + _HEAD_START_S
         runner.send_message("go", {"begin_at": self._begin})
-        beside = [
-            gevent.spawn(self._watch_metrics),
-            *(gevent.spawn(self._event, one) for one in self._run.plan.events),
-        ]
+        metrics = gevent.spawn(self._watch_metrics)
+        events = [gevent.spawn(self._event, one) for one in self._run.plan.events]
         done = self._watch(runner)
-        for one in beside:
-            one.kill(block=False)
+        # What was begun is brought to its end, also where the load was over sooner.
+        gevent.joinall(events, timeout=_WORKERS_WITHIN_S)
+        gevent.killall([metrics, *events])
         runner.quit()
         self._say(f"{'done' if done else 'a process did not finish'}\n")
         return done

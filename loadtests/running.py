@@ -146,8 +146,6 @@ def _process(made: Run, do: str, *arguments: str) -> Iterator[subprocess.Popen[b
             stdout=log,
             # The conductor shows how it goes; the others only ever complain.
             stderr=None if do == "conduct" else log,
-            # A generator has a priority of its own, which a session has.
-            start_new_session=do == "worker",
             preexec_fn=_end_with_parent,  # noqa: PLW1509  # no threads run here
         )
     try:

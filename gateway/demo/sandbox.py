@@ -66,8 +66,20 @@ class Sandbox:
 
         Rows hold the columns of `ROSTER_COLUMNS`. Raises `CommandFailedError`.
         """
-        folder = self.data_dir / "roster"
-        folder.mkdir()
+        manifest = await self.sign_roster(rows, kind="full", version=1)
+        printed = await self.command("roster", "import", str(manifest), "--json")
+        return int(orjson.loads(printed)["rows"])
+
+    async def sign_roster(
+        self, rows: Iterable[Sequence[str]], *, kind: str, version: int
+    ) -> Path:
+        """Write and sign a roster file, and return its manifest; nothing is taken in.
+
+        Rows hold the columns of `ROSTER_COLUMNS`. Raises `CommandFailedError`.
+        """
+        folder = self.data_dir / ("roster" if kind == "full" else f"roster-{version}")
+        # There may be an older one of this version, which was never taken in.
+        folder.mkdir(exist_ok=True)
         path = folder / "roster.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -76,12 +88,11 @@ class Sandbox:
         manifest = folder / "manifest.json"
         key = self.data_dir / "bureau" / "roster-key.json"
         # Signing is the bureau's, and needs no gateway's folder.
-        await _run((
-            "roster", "sign", str(path), "--kind", "full", "--version", "1",
+        await self.tool(
+            "roster", "sign", str(path), "--kind", kind, "--version", str(version),
             "--key", str(key), "--out", str(manifest),
-        ))  # fmt: skip
-        printed = await self.command("roster", "import", str(manifest), "--json")
-        return int(orjson.loads(printed)["rows"])
+        )  # fmt: skip
+        return manifest
 
 
 class CommandFailedError(click.ClickException):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import json
 import os
 import sys
@@ -18,7 +17,7 @@ import orjson
 from crypto.keys import SharedSecret
 from eligibility_cache.generation import RosterGenerator
 from gateway.demo.parties import facility, register_facilities
-from gateway.demo.sandbox import ROSTER_COLUMNS, Sandbox
+from gateway.demo.sandbox import Sandbox
 from gateway.keyfiles import load_party_secret_key
 
 #: As many as one review struck in one go.
@@ -28,17 +27,21 @@ _SUBDISTRICTS = 13
 #: Categories of the demo pack, as its roster writes them.
 _CATEGORIES = {"dibao": ("低保",), "tekun": ("特困人员",), "guer": ("孤儿",)}
 _FLOOD_PER_S = 30
-_Row = Sequence[str]
 
 
 async def make_world(
-    sandbox: Sandbox, *, persons: int, stamp: str, at: datetime
+    sandbox: Sandbox,
+    *,
+    persons: int,
+    stamp: str,
+    at: datetime,
+    revoked: int = REVOKED,
 ) -> dict[str, Any]:
     """Hospitals, a roster and a review to come; the world without its addresses.
 
     `stamp` sets the hospitals of one run apart from those of another. The sandbox may
-    have a roster already: then the persons are added to it. Raises
-    `CommandFailedError`.
+    have a roster already: then the persons are added to it. The review strikes
+    `revoked` persons. Raises `CommandFailedError`.
     """
     keys = await register_facilities(
         sandbox.database,
@@ -55,9 +58,9 @@ async def make_world(
         sealing_key=load_party_secret_key(sandbox.data_dir),
         random=os.urandom,
     )
-    rows = _rows(persons + REVOKED)
+    rows = _rows(persons + 2 * revoked)
     has_roster = await _take_in(sandbox, rows)
-    struck, kept = _open_rows(rows[-2 * REVOKED :])[-REVOKED:], rows[: -2 * REVOKED]
+    struck, kept = _open_rows(rows[-2 * revoked :])[-revoked:], rows[: -2 * revoked]
     review = await _review(sandbox, struck)
     return {
         "hospitals": [_hospital(code, key) for code, key in sorted(keys.items())],
@@ -95,7 +98,7 @@ def _hospital(code: str, key: SharedSecret) -> dict[str, str]:
 
 
 def _rows(persons: int) -> list[list[str]]:
-    lines = RosterGenerator(_CATEGORIES, seed=7).lines(persons + REVOKED)
+    lines = RosterGenerator(_CATEGORIES, seed=7).lines(persons)
     return [[*line.split(","), ""] for line in lines]
 
 
@@ -115,7 +118,7 @@ async def _take_in(sandbox: Sandbox, rows: list[list[str]]) -> bool:
     if current == 0:
         await sandbox.import_roster(rows)
         return False
-    manifest = await _signed(sandbox, rows, version=current + 1, name="added")
+    manifest = await sandbox.sign_roster(rows, kind="delta", version=current + 1)
     await sandbox.command("roster", "import", str(manifest))
     return True
 
@@ -128,26 +131,8 @@ async def _version(sandbox: Sandbox) -> int:
 async def _review(sandbox: Sandbox, struck: list[list[str]]) -> Path:
     """A change file that strikes these persons, signed and not yet taken in."""
     removed = [["remove", *row[1:]] for row in struck]
-    version_now = await _version(sandbox)
-    return await _signed(sandbox, removed, version=version_now + 1, name="review")
-
-
-async def _signed(
-    sandbox: Sandbox, rows: Sequence[_Row], *, version: int, name: str
-) -> Path:
-    folder = sandbox.data_dir / f"roster-{name}-{version}"
-    folder.mkdir()
-    data = folder / "roster.csv"
-    with data.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(ROSTER_COLUMNS)
-        writer.writerows(rows)
-    key, manifest = sandbox.data_dir / "bureau" / "roster-key.json", folder / "m.json"
-    await sandbox.tool(
-        "roster", "sign", str(data), "--kind", "delta", "--version", str(version),
-        "--key", str(key), "--out", str(manifest),
-    )  # fmt: skip
-    return manifest
+    next_version = await _version(sandbox) + 1
+    return await sandbox.sign_roster(removed, kind="delta", version=next_version)
 
 
 def _commands(data_dir: Path, review: Path) -> dict[str, list[str]]:

@@ -11,7 +11,14 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import loadtest as command
 from gateway.cli.main import main
-from gateway.loadtesting.world import HOSPITALS, limits_config, write_world
+from gateway.demo.sandbox import open_sandbox
+from gateway.loadtesting.world import (
+    HOSPITALS,
+    limits_config,
+    make_world,
+    write_world,
+)
+from gateway.wiring import wall_clock
 from loadtests.__main__ import main as kit
 from loadtests.world import WorldError, read_world
 
@@ -111,3 +118,25 @@ def test_the_last_hospital_is_the_one_with_a_low_rate(tmp_path: Path) -> None:
     text = limits_config(tmp_path / "c", "own").read_text(encoding="utf-8")
 
     assert f"[parties.LTown{HOSPITALS - 1:02d}]" in text
+
+
+@pytest.mark.asyncio
+async def test_a_sandbox_can_be_loaded_again_and_again(data_dir: Path) -> None:
+    """Each time hospitals and persons are added, also where no review was taken in."""
+    async with open_sandbox(data_dir) as sandbox:
+        worlds = [
+            await make_world(
+                sandbox, persons=100, stamp=stamp, at=wall_clock(), revoked=40
+            )
+            for stamp in ("a", "b", "c")
+        ]
+
+    assert [world["fresh"] for world in worlds] == [True, False, False]
+    codes = {one["code"] for world in worlds for one in world["hospitals"]}
+    assert len(codes) == 3 * HOSPITALS
+    manifests = [world["commands"]["roster-review"][5] for world in worlds]
+    versions = [json.loads(Path(one).read_bytes())["version"] for one in manifests]
+    assert versions == [2, 3, 4]
+    assert all(len(set(world["revoked_cards"])) == 40 for world in worlds)
+    for world in worlds:
+        assert not set(world["cards"]) & set(world["revoked_cards"])

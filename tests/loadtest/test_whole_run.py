@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,40 +12,11 @@ import pytest_asyncio
 
 from gateway.demo.folder import scratch_folder
 from gateway.demo.sandbox import open_sandbox, serving
-from gateway.loadtesting.world import make_world, write_world
+from gateway.loadtesting.world import make_world
 from gateway.wiring import wall_clock
+from tests.loadtest.kit import broken_budgets, failed_checks, made_kit, run
 from tests.loadtest.lying import LyingProxy
-from tests.support.sources import PROJECT
 
-#: The kit's own environment, beside the one that runs the tests.
-_KIT = Path(f"{sys.prefix}-load")
-
-#: Two cores are shared by other tests: the generator may be late here, and only a
-#: second of delay is slow. What the shipped budgets say is tested elsewhere.
-_BUDGETS = """
-[generator]
-late_ms = 50
-late_share = 1.0
-cpu = 9.0
-[calls.eligibility]
-p50_ms = 900
-[calls.quote]
-p50_ms = 900
-[calls.settle]
-p50_ms = 900
-[errors]
-share = 0.01
-[throughput]
-share = 0.99
-[recovery]
-decided_s = 60
-[knee]
-p99_ms = 500
-error_share = 0.005
-times = 3
-[memory]
-growth = 0.25
-"""
 _PLAN = """
 zh = "三秒"
 en = "three seconds"
@@ -81,9 +48,7 @@ class Site:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """A sandbox gateway with hospitals and a roster."""
-    if not (_KIT / ".made").exists():
-        made = ["make", "-s", f"VENV={sys.prefix}", f"{_KIT}/.made"]
-        await asyncio.to_thread(subprocess.run, made, cwd=PROJECT, check=True)
+    await made_kit()
     base = tmp_path_factory.mktemp("loadtest")
     with scratch_folder(base / "data", "loadtest") as folder:
         async with open_sandbox(folder) as sandbox:
@@ -95,31 +60,11 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
 async def _run(
     site: Site, target: str, folder: Path, *more: str
 ) -> tuple[int, dict[str, Any]]:
-    """Run the kit; its exit status and its report."""
+    """Run the plan of three seconds; its exit status and its report."""
     (folder / "plan.toml").write_text(_PLAN, encoding="utf-8")
-    (folder / "budgets.toml").write_text(_BUDGETS, encoding="utf-8")
     # The books of this site are not fresh after the first run, but nobody else is here.
-    write_world(site.world | {"fresh": False}, folder / "world.json")
-    process = await asyncio.create_subprocess_exec(
-        str(_KIT / "bin" / "python"), "-m", "loadtests", "run", "--target", target,
-        "--plan", str(folder / "plan.toml"), "--world", str(folder / "world.json"),
-        "--budgets", str(folder / "budgets.toml"), "--out", str(folder / "out"),
-        *more, cwd=PROJECT, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    printed, _ = await process.communicate()
-    report = folder / "out" / "report.json"
-    assert report.exists(), printed.decode()
-    return process.returncode or 0, json.loads(report.read_text(encoding="utf-8"))
-
-
-def _failed(report: dict[str, Any]) -> dict[str, str]:
-    """Failed checks, and what they complain of."""
-    return {
-        one["name"]: " / ".join(one["faults"])
-        for one in report["checks"]
-        if not one["holds"]
-    }
+    world = site.world | {"fresh": False}
+    return await run(target, folder, str(folder / "plan.toml"), world, *more)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -127,7 +72,7 @@ async def test_a_sound_gateway_gets_a_go(site: Site, tmp_path: Path) -> None:
     """Two processes load it; every check is tried and holds."""
     status, report = await _run(site, site.gateway, tmp_path, "--processes", "2")
 
-    assert (status, report["verdict"], _failed(report)) == (0, "go", {})
+    assert (status, report["verdict"], failed_checks(report)) == (0, "go", {})
     tried = {one["name"]: one["tried"] for one in report["checks"]}
     assert len(tried) == 10
     assert min(tried.values()) > 0
@@ -150,7 +95,7 @@ async def test_a_gateway_that_lies_gets_a_no_go(site: Site, tmp_path: Path) -> N
     async with lying.serving() as target:
         status, report = await _run(site, target, tmp_path, "--processes", "1")
 
-    failed = _failed(report)
+    failed = failed_checks(report)
     assert (status, report["verdict"]) == (1, "no-go")
     assert lying.victims.keys() == {"lost", "doubled", "fen", "forged"}
     for lie, check in (
@@ -174,6 +119,5 @@ async def test_a_slow_gateway_gets_a_no_go(site: Site, tmp_path: Path) -> None:
     async with slow.serving() as target:
         status, report = await _run(site, target, tmp_path, "--processes", "1")
 
-    broken = {one["name"] for one in report["budgets"] if not one["kept"]}
-    assert (status, _failed(report)) == (1, {})
-    assert broken == {"eligibility: p50", "quote: p50", "settle: p50"}
+    assert (status, failed_checks(report)) == (1, {})
+    assert broken_budgets(report) == {"eligibility: p50", "quote: p50", "settle: p50"}
