@@ -146,7 +146,7 @@ class Report:
     def _settling(self) -> None:
         """How settling stands."""
         say, sequencer = self.metrics.say, self._gateway.sequencer
-        began = sequencer.tally.batch_began
+        began = sequencer.batch_began
         say("medaid_http_settling_in_flight", self.edge.settling)
         say("medaid_settle_waiting", sequencer.waiting)
         say("medaid_settle_waiting_limit", sequencer.limit)
@@ -195,7 +195,9 @@ class Report:
         say("medaid_database_pool_limit", pool.limit)
         say("medaid_database_pool_waiting", pool.waiting)
         say("medaid_quota_waiting", gateway.eligibility_use_case.quota_waiting)
-        total("medaid_database_connects_total", gateway.line.opened)
+        total(
+            "medaid_database_connects_total", sum(line.opened for line in gateway.lines)
+        )
         total("medaid_roster_follow_faults_total", gateway.follower.faults)
         total("medaid_mark_failures_total", gateway.publisher.failures)
         say("medaid_mark_failing", gateway.publisher.fault is not None)

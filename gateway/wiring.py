@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,6 +68,8 @@ _log = logging.getLogger(__name__)
 
 #: Keys that one facility may stop on a day before their settlement arrives.
 TOMBSTONES_PER_DAY = 100
+#: Batches under way at once: one decides, one is posted and committed.
+_LINES = 2
 #: How long a start waits for the roster: a city's is built within minutes.
 _ROSTER_WITHIN_S = 120.0
 _ROSTER_PAUSE_S = 0.05
@@ -102,7 +104,7 @@ class Gateway:
     cache: EligibilityCache
     follower: Follower
     publisher: Publisher
-    line: Line
+    lines: Sequence[Line]
     published_keys: Mapping[str, Any]
     """The body of `GET /v1/keys`."""
 
@@ -236,8 +238,8 @@ async def open_gateway(
         tombstones_per_day=TOMBSTONES_PER_DAY,
         alert_rules=alert_rules,
     )
-    line = Line(database, check_log)
-    sequencer = Sequencer(desk, line, publisher, months, limits or SequencerLimits())
+    lines = [Line(database, check_log) for _ in range(_LINES)]
+    sequencer = Sequencer(desk, lines, publisher, months, limits or SequencerLimits())
     follower = Follower(RosterFeed(database), cache)
     gateway = Gateway(
         database=database,
@@ -285,7 +287,7 @@ async def open_gateway(
         cache=cache,
         follower=follower,
         publisher=publisher,
-        line=line,
+        lines=lines,
         published_keys=published_keys,
     )
     try:

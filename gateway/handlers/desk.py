@@ -62,9 +62,13 @@ async def reverse(
 
 
 async def _settling(request: web.BaseRequest, edge: Edge) -> tuple[Caller, bytes]:
-    """The facility and the body, signed where the facility is set to sign."""
+    """The facility and the body, signed where the facility is set to sign.
+
+    Excess is refused here: reading a bill takes as long as answering others does.
+    """
     admission = await edge.admission(request, FACILITY)
     body = await json_body(request)
+    edge.gateway.sequencer.require_room()
     if admission.must_sign:
         await edge.door.require_signature(request, body, admission.caller)
     return admission.caller, body

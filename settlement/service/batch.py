@@ -6,7 +6,7 @@ nothing behind: every step only locks, computes or writes uncommitted rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 from settlement.service.claims import Claim, ReversalClaim, SettleClaim
@@ -31,9 +31,16 @@ from settlement.store.rows import (
 class Batch:
     """The claims of one batch and what becomes of each."""
 
-    def __init__(self, desk: Desk, claims: Sequence[Claim]) -> None:
-        """Take claims whose settle keys are distinct; the sequencer sees to that."""
+    def __init__(
+        self, desk: Desk, claims: Sequence[Claim], decided: Callable[[], None]
+    ) -> None:
+        """Take claims whose settle keys are distinct; the sequencer sees to that.
+
+        `decided` is called once only posting and COMMIT are left; what it raises
+        leaves nothing behind.
+        """
         self._desk = desk
+        self._decided = decided
         self._settles = [c for c in claims if isinstance(c, SettleClaim)]
         self._reversals = [c for c in claims if isinstance(c, ReversalClaim)]
         #: Answers and refusals, complete when `run` has returned.
@@ -66,6 +73,7 @@ class Batch:
         self.sealing_s = perf_counter() - began
         self.answers |= settling.answers | reversing.answers
         self.deferred += settling.deferred + reversing.deferred
+        self._decided()
         await self._post(ledger, settling, reversing, totals, leaves)
 
     async def _claim_keys(

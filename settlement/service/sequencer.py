@@ -1,7 +1,8 @@
 """One sequencer for each worker process: takes whatever waits, commits it as a batch.
 
-No timer: while one commit is under way the next batch gathers, so a single caller
-never waits for company and a crowd shares its commits.
+No timer: while one batch decides the next gathers, so a single caller never waits for
+company and a crowd shares its commits. While one is posted and committed the next
+decides.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from settlement.domain.errors import FatalError, RequestRefused
 from settlement.service.batch import Batch
 from settlement.service.claims import Claim, ReversalClaim, SettleClaim
 from settlement.service.desk import ClaimFailedError, Desk
+from settlement.service.lanes import Lane
 from settlement.service.ports import Answer
 from settlement.service.publish import Publisher
 from settlement.service.tally import CommittedBatch, Tally
@@ -49,19 +51,20 @@ class SequencerLimits:
 
 
 class Sequencer:
-    """Owns the pool and the line to the database; `run` is its only task."""
+    """Owns the pool and its lines to the database; `run` is its only task."""
 
     def __init__(
         self,
         desk: Desk,
-        line: Line,
+        lines: Sequence[Line],
         publisher: Publisher,
         months: Months,
         limits: SequencerLimits,
     ) -> None:
-        """Nothing runs until `run` is started."""
+        """Nothing runs until `run` is started; each line has one batch at a time."""
         self._desk = desk
-        self._line = line
+        turn = asyncio.Lock()
+        self._lanes = [Lane(line, turn) for line in lines]
         self._publisher = publisher
         self._months = months
         self._limits = limits
@@ -88,6 +91,12 @@ class Sequencer:
         return asyncio.get_running_loop().time() - self._pool[0].joined
 
     @property
+    def batch_began(self) -> float | None:
+        """When the oldest batch under way began, of `time.perf_counter()`."""
+        under_way = [lane.began for lane in self._lanes if lane.began is not None]
+        return min(under_way, default=None)
+
+    @property
     def limit(self) -> int:
         """How many claims may wait."""
         return self._limits.pool
@@ -105,17 +114,25 @@ class Sequencer:
         self._join(claim)
         return await claim.answer
 
-    def _join(self, claim: Claim) -> None:
-        """Take a claim into the pool.
+    def require_room(self) -> None:
+        """Raise `RequestRefused` where a claim would not be taken, whatever it says.
 
-        Raises `RequestRefused`: MA-4102 while the same key is under way in this
-        process, MA-5101 when the pool is full, MA-5104 when settlement stopped.
+        MA-5101 when the pool is full, MA-5104 when settlement stopped. Asked before a
+        request is read, it spares the work where there is too much already.
         """
         if self.stopped is not None:
             raise RequestRefused("MA-5104", retry_after_s=30)
         if self._draining or len(self._pool) >= self._limits.pool:
             self.tally.pool_full += 1
             raise RequestRefused("MA-5101", retry_after_s=1)
+
+    def _join(self, claim: Claim) -> None:
+        """Take a claim into the pool.
+
+        Raises as `require_room`, and `RequestRefused` MA-4102 while the same key is
+        under way in this process.
+        """
+        self.require_room()
         name = _name(claim)
         if name in self._under_way:
             raise RequestRefused("MA-4102", retry_after_s=1)
@@ -145,23 +162,27 @@ class Sequencer:
 
     async def run(self) -> None:
         """Batch after batch until `drain`."""
-        while self._pool or not self._draining:
-            if not self._pool:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            if await self._is_connected():
-                claims = self._take()
-                await self._settle(claims)
-                self.tally.batch_began = None
-        await self._line.close()
+        async with asyncio.TaskGroup() as running_lanes:
+            for lane in self._lanes:
+                running_lanes.create_task(self._run(lane), name="lane")
 
-    async def _is_connected(self) -> bool:
+    async def _run(self, lane: Lane) -> None:
+        while self._pool or not self._draining:
+            async with lane.turn():
+                if not self._pool and not self._draining:
+                    self._wake.clear()
+                    await self._wake.wait()
+                if self._pool and await self._is_connected(lane.line):
+                    await self._settle(lane, self._take())
+                    lane.began = None
+        await lane.line.close()
+
+    async def _is_connected(self, line: Line) -> bool:
         """Whether there is a database to settle on; those who wait are told if not."""
         reason = "MA-5104"
         if self.stopped is None:
             try:
-                await self._line.connection()
+                await line.connection()
             except StoreUnavailableError as gone:
                 _log.warning("database.lost", extra={"reason": str(gone)})
                 self.tally.database_lost += 1
@@ -211,19 +232,20 @@ class Sequencer:
         self._pool.extendleft(reversed(put_back))
         return taken
 
-    async def _settle(self, claims: Sequence[Claim]) -> None:
+    async def _settle(self, lane: Lane, claims: Sequence[Claim]) -> None:
         """Run one batch; a claim that raises never fails another."""
         if not claims:
             return
         try:
-            await self._attempt(claims)
+            await self._attempt(lane, claims)
         except ClaimFailedError as failed:
             self._give_up(failed.claim, failed.__cause__)
-            await self._settle([c for c in claims if c is not failed.claim])
+            others = [claim for claim in claims if claim is not failed.claim]
+            await self._settle(lane, others)
         except StoreUnavailableError as gone:
             _log.warning("database.lost", extra={"reason": str(gone)})
             self.tally.database_lost += 1
-            await self._line.drop()
+            await lane.line.drop()
             self._fail(claims, "MA-5105")
         except FatalError as fatal:
             self._stop(fatal)
@@ -238,8 +260,8 @@ class Sequencer:
             )
             self.tally.divided += 1
             middle = len(claims) // 2
-            await self._settle(claims[:middle])
-            await self._settle(claims[middle:])
+            await self._settle(lane, claims[:middle])
+            await self._settle(lane, claims[middle:])
 
     def _give_up(self, claim: Claim, why: BaseException | None) -> None:
         """Tell one caller of a bug; without the message, which may quote values."""
@@ -247,12 +269,18 @@ class Sequencer:
         _log.error("settle.claim_failed", extra={"fault": type(why).__name__})
         self._finish(claim, RequestRefused("MA-5107"))
 
-    async def _attempt(self, claims: Sequence[Claim]) -> None:
+    async def _attempt(self, lane: Lane, claims: Sequence[Claim]) -> None:
+        def decided() -> None:
+            lane.pass_on()
+            if self.stopped is not None:
+                # Another lane's batch has seen what concerns them all.
+                raise FatalError(self.stopped)
+
         for attempt in range(_CONFLICT_RETRIES + 1):
-            batch = Batch(self._desk, claims)
-            began = self.tally.batch_began = perf_counter()
+            batch = Batch(self._desk, claims, decided)
+            began = lane.began = perf_counter()
             try:
-                connection = await self._line.connection()
+                connection = await lane.line.connection()
                 async with ledger_transaction(connection) as ledger:
                     await batch.run(ledger)
             except BatchConflictError as conflict:
@@ -261,7 +289,7 @@ class Sequencer:
                     raise StoreUnavailableError(str(conflict)) from conflict
                 continue
             except CommitUnknownError as unknown:
-                await self._resolve(batch, claims, str(unknown))
+                await self._resolve(lane.line, batch, claims, str(unknown))
             _log.debug("settle.batch_committed", extra={"claims": len(claims)})
             self.tally.committed.append(
                 CommittedBatch(len(claims), perf_counter() - began, batch.sealing_s)
@@ -269,7 +297,9 @@ class Sequencer:
             self._answer(batch)
             return
 
-    async def _resolve(self, batch: Batch, claims: Sequence[Claim], why: str) -> None:
+    async def _resolve(
+        self, line: Line, batch: Batch, claims: Sequence[Claim], why: str
+    ) -> None:
         """COMMIT's answer did not come: the database tells what it kept.
 
         Raises `StoreUnavailableError` when it kept nothing, which is then certain.
@@ -280,7 +310,7 @@ class Sequencer:
         self.tally.unknown += 1
         ids = {claim.id: claim.month for claim in claims if claim.id in batch.new_ids}
         try:
-            kept = await self._line.resolve(ids)
+            kept = await line.resolve(ids)
         except StoreUnavailableError:
             _log.error("settle.commit_unresolved", extra={"claims": len(claims)})
             self.tally.unknown_unresolved += 1
@@ -299,7 +329,9 @@ class Sequencer:
             self._publisher.publish(batch.head)
         for claim, answer in batch.answers.items():
             self._finish(claim, answer)
-        self._pool.extendleft(reversed(batch.deferred))
+        if batch.deferred:
+            self._pool.extendleft(reversed(batch.deferred))
+            self._wake.set()
 
     def _finish(self, claim: Claim, answer: Answer | Exception) -> None:
         self._let_go(claim)

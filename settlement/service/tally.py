@@ -31,8 +31,6 @@ class Tally:
     committed: deque[CommittedBatch] = field(
         default_factory=lambda: deque(maxlen=_KEPT)
     )
-    batch_began: float | None = None
-    """`time.perf_counter()` at the BEGIN of the batch under way."""
     conflicts: int = 0
     """Deadlocks and serialization failures: the batch was run again."""
     divided: int = 0

@@ -20,7 +20,7 @@ from settlement.store.known_keys import FENCE, read_settlements, stored_answer
 from settlement.store.roster import roster_of_cards
 from settlement.store.statements import statement
 from settlement.store.transaction import committed, our_errors
-from settlement.store.watching import PersonSpan, claims_of_persons
+from settlement.store.watching import MOST_AT_DESK, PersonSpan, claims_of_persons
 
 if TYPE_CHECKING:
     from settlement.store.database import Connection
@@ -215,9 +215,14 @@ class Ledger:
     async def claims_of_persons(
         self, spans: Sequence[PersonSpan]
     ) -> dict[bytes, list[SeenClaim]]:
-        """What persons had before, for the detectors that act at the desk."""
+        """What persons had before, for the detectors that act at the desk.
+
+        Of more than `MOST_AT_DESK` the latest: the watch reads further.
+        """
         with our_errors():
-            return await claims_of_persons(self._connection, spans)
+            return await claims_of_persons(
+                self._connection, spans, at_most=MOST_AT_DESK
+            )
 
     async def post_watched_declines(self, ids: Sequence[bytes]) -> None:
         """Let the watch look at declines; call it with the head locked."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: Of a person, an operator and a household's member no more is read at once, the
 #: latest: whoever claims more often than that has long been found.
 MOST_CLAIMS = 1_000
+#: Of a person at the desk, where patients wait.
+MOST_AT_DESK = 50
 MOST_OF_OPERATOR = 300
 MOST_OF_MEMBER = 200
 
@@ -174,15 +176,15 @@ async def behind(session: Session) -> int:
 
 
 async def claims_of_persons(
-    session: Session, spans: Sequence[PersonSpan]
+    session: Session, spans: Sequence[PersonSpan], *, at_most: int = MOST_CLAIMS
 ) -> dict[bytes, list[SeenClaim]]:
-    """What each person claimed, by token."""
+    """What each person claimed, by token; of more than `at_most` the latest."""
     found = await session.fetch(
         statement("watch_persons"),
         [span.person for span in spans],
         [span.since for span in spans],
         [span.until for span in spans],
-        MOST_CLAIMS,
+        at_most,
     )
     claims: dict[bytes, list[SeenClaim]] = {}
     for row in found:

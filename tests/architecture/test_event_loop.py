@@ -16,7 +16,9 @@ async def test_settling_and_reversing_never_block_the_loop(
     """One caller's file or lock would be everybody's delay."""
     async with open_house(database, data_dir) as house:
         await house.enrol("C1")
-        await house.settle(bill("C1", visit_no="V0"), "first")
+        for number, _ in enumerate(house.gateway.lines):
+            # A new connection reads the checkpoint file.
+            await house.settle(bill("C1", visit_no=f"V-{number}"), f"first-{number}")
         request.getfixturevalue("loop_guard")
 
         settled = body(await house.settle(bill("C1", visit_no="V1"), "second"))

@@ -104,10 +104,13 @@ async def test_full_pool_says_so_at_once_and_recovers(house: House) -> None:
         ]
         *crowd, _, last = lines
         async with stopped(house.database):
-            # A first batch has begun; the pool fills behind it.
-            began = [asyncio.create_task(ask(raw, settle(bearer))) for raw in crowd[:1]]
-            await asyncio.sleep(0.5)
-            began += [asyncio.create_task(ask(r, settle(bearer))) for r in crowd[1:]]
+            # A batch has begun on each line; the pool fills behind them.
+            began = []
+            for raw in crowd[: len(house.gateway.lines)]:
+                began.append(asyncio.create_task(ask(raw, settle(bearer))))
+                await asyncio.sleep(0.5)
+            rest = crowd[len(began) :]
+            began += [asyncio.create_task(ask(raw, settle(bearer))) for raw in rest]
             await waiting(house, POOL)
             before, loop = resident_mb(), asyncio.get_running_loop()
             slowest = 0.0

@@ -95,7 +95,7 @@ async def test_report_copies_what_settling_has_counted(
     assert values["medaid_settle_commits_unknown_total"] == 1
     assert values["medaid_settle_oldest_waiting_seconds"] == 0
     assert values["medaid_settle_batch_age_seconds"] == 0
-    assert values["medaid_database_connects_total"] == 1
+    assert values["medaid_database_connects_total"] == 2
     assert values["medaid_database_pool_limit"] == 8
     assert values["medaid_log_entries"] == 2
     assert values["medaid_database_up"] == 1
@@ -108,6 +108,8 @@ async def test_hanging_commit_shows_in_the_ages(
     """A lock held by somebody else: the batch ages, and so does who waits for it."""
     async with open_house(database, tmp_path / "var") as house:
         await house.enrol("C1")
+        for _ in house.gateway.lines:
+            await house.settle(bill("C1"))
         sequencer = house.gateway.sequencer
         report = _report(house, tmp_path / "var")
         async with database.pool.acquire() as other:
@@ -115,14 +117,16 @@ async def test_hanging_commit_shows_in_the_ages(
             await lock.start()
             await other.execute("SELECT 1 FROM log_head FOR UPDATE")
             first = asyncio.create_task(house.settle(bill("C1")))
-            while sequencer.tally.batch_began is None:  # noqa: ASYNC110  # another task
+            while sequencer.batch_began is None:  # noqa: ASYNC110  # another task
                 await asyncio.sleep(0.01)
             second = asyncio.create_task(house.settle(bill("C1")))
+            await asyncio.sleep(0.1)
+            third = asyncio.create_task(house.settle(bill("C1")))
             await asyncio.sleep(0.2)
             report._settling()
             hanging = _values(report.metrics)
             await lock.rollback()
-        await asyncio.gather(first, second)
+        await asyncio.gather(first, second, third)
         report._settling()
         over = _values(report.metrics)
 

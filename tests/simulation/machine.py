@@ -226,8 +226,8 @@ class Worker:
             guard=publisher.guard,
             tombstones_per_day=self.settings.tombstones_per_day,
         )
-        line = Line(database, check_log)
-        sequencer = Sequencer(desk, line, publisher, months, self.settings.limits)
+        lines = [Line(database, check_log) for _ in range(2)]
+        sequencer = Sequencer(desk, lines, publisher, months, self.settings.limits)
         loop = asyncio.get_running_loop()
         follower = Follower(RosterFeed(database), cache)
         self._keep(loop.create_task(follower.run(), name="follower"))

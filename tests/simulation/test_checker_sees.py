@@ -17,6 +17,7 @@ from crypto.merkle import RightEdge
 from settlement.domain import adjudicate
 from settlement.service import totals
 from settlement.service.claims import Claim
+from settlement.service.lanes import Lane
 from settlement.service.publish import Publisher
 from settlement.service.sequencer import Sequencer
 from settlement.service.settling import Settling
@@ -166,14 +167,14 @@ def _fail_all_for_one(patch: Patch) -> None:
     """A refused batch is given up whole instead of being halved."""
     unpatched = Sequencer._settle
 
-    async def settle(self: Sequencer, claims: Sequence[Claim]) -> None:
+    async def settle(self: Sequencer, lane: Lane, claims: Sequence[Claim]) -> None:
         try:
-            await self._attempt(claims)
+            await self._attempt(lane, claims)
         except BatchRefusedError as refused:
             for claim in claims:
                 self._give_up(claim, refused)
         except Exception:  # noqa: BLE001  # as it is otherwise dealt with
-            await unpatched(self, claims)
+            await unpatched(self, lane, claims)
 
     patch.setattr(Sequencer, "_settle", settle)
 

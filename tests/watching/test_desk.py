@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -136,34 +137,24 @@ async def test_books_notice_another_confirm_reason(holding: House) -> None:
 
 async def test_claims_of_one_batch_see_each_other(holding: House) -> None:
     """Three equal bills at once: one goes through, whoever comes first."""
-    await holding.enrol("C2")
-    async with held_back(holding.database):
-        waiting = [asyncio.create_task(settle(holding, visit("C2", DAY)))]
-        await asyncio.sleep(0.1)
-        waiting += [
+    async with held_back(holding):
+        waiting = [
             asyncio.create_task(settle(holding, visit("C1", DAY))) for _ in range(3)
         ]
         await asyncio.sleep(0.1)
-    answers = [await each for each in waiting]
-    assert [each["decision"] for each in answers[:1]] == ["approved"]
-    assert sorted(each["decision"] for each in answers[1:]) == [
-        "approved", "declined", "declined",
-    ]  # fmt: skip
+    decisions = [(await each)["decision"] for each in waiting]
+    assert sorted(decisions) == ["approved", "declined", "declined"]
 
 
 async def test_claim_undone_in_the_same_batch_counts_no_more(holding: House) -> None:
     """A corrected bill beside the reversal of the wrong one is no repeat."""
-    await holding.enrol("C2")
     wrong = await settle(holding, visit("C1", DAY))
-    async with held_back(holding.database):
-        first = asyncio.create_task(settle(holding, visit("C2", DAY)))
-        await asyncio.sleep(0.1)
+    async with held_back(holding):
         undoing = asyncio.create_task(
             holding.reverse(settlement_id=wrong["settlement_id"], reason="mistake")
         )
         again = asyncio.create_task(settle(holding, visit("C1", DAY)))
         await asyncio.sleep(0.1)
-    await first
     assert body(await undoing)["state"] == "reversed"
     right = await again
     assert (right["decision"], _codes(right)) == ("approved", [])
@@ -209,11 +200,8 @@ async def test_zero_aid_visit_of_the_same_batch_counts(
     """Care took place, though the policy gave nothing: rules may count it."""
     async with open_watched(database, tmp_path / "var", too_frequent="hold") as house:
         nothing = {"care_type": CareType.INPATIENT, "referred": False}
-        await house.enrol("C2")
-        async with held_back(database):
-            tasks = [asyncio.create_task(settle(house, visit("C2", DAY)))]
-            await asyncio.sleep(0.1)
-            tasks += [
+        async with held_back(house):
+            tasks = [
                 asyncio.create_task(
                     settle(
                         house, visit("C1", DAY, diagnoses=(f"I1{number}",), **nothing)
@@ -229,23 +217,29 @@ async def test_zero_aid_visit_of_the_same_batch_counts(
             )
             await asyncio.sleep(0.1)
         answers = [await task for task in tasks]
-        assert {each["decision"] for each in answers[1:4]} == {"declined"}
-        assert answers[4]["reason"]["code"] == "MA-2209"
+        assert {each["decision"] for each in answers[:3]} == {"declined"}
+        assert answers[3]["reason"]["code"] == "MA-2209"
 
 
 async def test_desk_costs_one_statement(
     alerting: House, database: Database, tmp_path: Path
 ) -> None:
     """With rules and without history; without rules none at all."""
-    await alerting.enrol("C2")
     await alerting.enrol("C3")
-    await settle(alerting, visit("C2", DAY))  # prepares what is prepared once
+    for number in "45":
+        await alerting.enrol(f"C{number}")
+        # Prepares what is prepared once on each line.
+        await settle(alerting, visit(f"C{number}", DAY))
 
     async def statements(house: House, card: str) -> list[str]:
         heard: list[str] = []
-        session = house.gateway.line._connection
-        assert session is not None
-        with session.query_logger(lambda record: heard.append(record.query)):
+        with contextlib.ExitStack() as listening:
+            for line in house.gateway.lines:
+                session = line._connection
+                assert session is not None
+                listening.enter_context(
+                    session.query_logger(lambda record: heard.append(record.query))
+                )
             await settle(house, visit(card, DAY))
         return heard
 

@@ -17,6 +17,7 @@ from settlement.domain.watch.signal import Subject
 from settlement.domain.watch.wording import desk_text_of
 from settlement.store import watching
 from settlement.store.database import Database
+from settlement.store.ledger import Ledger
 from settlement.store.statements import statement
 from tests.watching.watched import look, put, rules_document
 
@@ -64,6 +65,20 @@ async def test_person_with_5000_claims_and_a_household_of_300_are_looked_at(
         "SELECT max(n) FROM (SELECT count(*) AS n FROM alert_claim GROUP BY alert_id)"
     )
     assert most <= 400
+
+
+async def test_desk_reads_no_more_than_the_latest(database: Database) -> None:
+    """A card that is used without end keeps nobody else waiting."""
+    await database.pool.execute(_ONE_PERSON)
+    person = await database.pool.fetchval(
+        "SELECT person FROM settlement GROUP BY person ORDER BY count(*) DESC LIMIT 1"
+    )
+    session = await database.connect()
+    span = watching.PersonSpan(person, *_DAYS)
+    found = await Ledger(session).claims_of_persons([span])
+    await session.close()
+    assert len(found[person]) == watching.MOST_AT_DESK
+    assert max(claim.service_start for claim in found[person]) == date(2026, 3, 2)
 
 
 @pytest.mark.parametrize(

@@ -191,9 +191,20 @@ async def forget_alerts(database: Database) -> None:
 
 
 @asynccontextmanager
-async def held_back(database: Database) -> AsyncIterator[None]:
-    """Whatever wants to add to the log waits until the block ends."""
-    async with database.pool.acquire() as session, session.transaction():
+async def held_back(house: House) -> AsyncIterator[None]:
+    """Claims of the block are one batch: whatever wants to add to the log waits.
+
+    A claim of somebody else's is under way on each line of the sequencer.
+    """
+    others = []
+    async with house.database.pool.acquire() as session, session.transaction():
         await session.execute("SELECT FROM log_head FOR UPDATE")
+        for number, _ in enumerate(house.gateway.lines):
+            await house.enrol(f"D{number}")
+            theirs = settle(house, visit(f"D{number}", date(2026, 1, 1)))
+            others.append(asyncio.create_task(theirs))
+            await asyncio.sleep(0.1)
         yield
         await asyncio.sleep(0.2)
+    for other in others:
+        assert (await other)["decision"] == "approved"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -131,7 +132,8 @@ def _course(claim: SeenClaim) -> tuple[int, str]:
 
 def _most_within(claims: Sequence[SeenClaim], limit: Limit) -> int:
     """The most visits of the limit's care in one of its windows."""
-    days = [day_of(claim) for claim in claims if claim.care_type in limit.care]
+    days = sorted(day_of(claim) for claim in claims if claim.care_type in limit.care)
     return max(
-        sum(1 for other in days if 0 <= other - day < limit.within_days) for day in days
+        bisect_left(days, day + limit.within_days) - first
+        for first, day in enumerate(days)
     )

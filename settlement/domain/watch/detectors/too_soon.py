@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import ClassVar
 
 from settlement.domain.decision import Text
@@ -156,21 +156,19 @@ class TooSoon(Detector):
         """Those of one diagnosis that are repeats; `other_days`: of other illnesses."""
         rhythms = self._rhythms(visits)
         near = self._near_days
-        for position, first in enumerate(visits):
+        on = [day_of(visit) for visit in visits]
+        for day, first in zip(on, visits, strict=True):
             furthest = max(near, self._given(first))
-            for again in visits[position + 1 :]:
-                days = day_of(again) - day_of(first)
-                if days > furthest:
-                    break
+            # Visits of one day are no repeats of each other: there may be many.
+            later = slice(bisect_right(on, day), bisect_right(on, day + furthest))
+            for again in visits[later]:
+                days = day_of(again) - day
                 rhythm = rhythms[again.id]
                 if first.facility == again.facility:
                     rhythm = rhythms[first.id] or rhythm
-                if days and (
-                    self._is_unused(first, again, days)
-                    or (
-                        self._is_soon(first, again, days, rhythm)
-                        and self._is_no_chance(first, again, other_days)
-                    )
+                if self._is_unused(first, again, days) or (
+                    self._is_soon(first, again, days, rhythm)
+                    and self._is_no_chance(first, again, other_days)
                 ):
                     yield first, again
 
@@ -231,17 +229,21 @@ class TooSoon(Detector):
             days * WHOLE_PPM < given * self.used_ppm
         )
 
+    def _is_given_again(self, first: SeenClaim, claims: Sequence[SeenClaim]) -> bool:
+        """Whether a later one prescribes before what this one gave is used up."""
+        day = day_of(first)
+        return any(
+            day_of(again) > day and self._is_unused(first, again, day_of(again) - day)
+            for again in claims
+        )
+
     def _found(self, history: History, claims: list[SeenClaim]) -> Signal:
-        gaps = [
-            (day_of(again) - day_of(first), first, again)
-            for first, again in combinations(claims, 2)
-            if day_of(again) > day_of(first)
-        ]
-        days = min(gap for gap, _, _ in gaps)
+        on = sorted({day_of(claim) for claim in claims})
+        days = min(later - earlier for earlier, later in pairwise(on))
         unused = [
             self._given(first)
-            for gap, first, again in gaps
-            if self._is_unused(first, again, gap)
+            for first in claims
+            if self._given(first) and self._is_given_again(first, claims)
         ]
         hospitals = len({claim.facility for claim in claims})
         facts: Facts = {
