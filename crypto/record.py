@@ -234,9 +234,7 @@ def _check_sealed_header(
     trust.key(kid, Role.BUREAU_SEAL, suite_name)
     if (header["alg"], header["enc"]) != (sealing.jose_alg, sealing.jose_enc):
         raise SuiteMismatchError("sealed by other algorithms than the recipient's")
-    named = b64u(producer(signer_kid, header.get("sid"))).decode()
-    # The signer alone: a record from before one agreement served a batch.
-    if header["apu"] not in (named, party_text(signer_kid)):
+    if header["apu"] != b64u(producer(signer_kid, header.get("sid"))).decode():
         raise MalformedRecordError("apu does not name signer and record")
     if header["apv"] != party_text(kid):
         raise MalformedRecordError("apv does not name the recipient")
