@@ -58,16 +58,17 @@ def _waiting(awaitable: Callable[[], Awaitable[list[Measure]]]) -> list[Measure]
     return uvloop.run(run())
 
 
-def _stored(out: Path, count: int, target: int) -> list[Measure]:
+def _stored(out: Path, count: int, target: int, docs: Path) -> list[Measure]:
     """Settle with so many stored; where it is the last stage, its plans as well."""
     measures = _waiting(partial(stored.measure, out, count, target=target))
     if count == target:
-        uvloop.run(explain.explain(out / f"stored-{target}"))
+        plans = docs / explain.DOCUMENT.name
+        uvloop.run(explain.explain(out / f"stored-{target}", plans))
     return measures
 
 
-def parts_of(out: Path, target: int, soak_s: float) -> list[Part]:
-    """Every part, in the order in which they run."""
+def parts_of(out: Path, target: int, soak_s: float, docs: Path) -> list[Part]:
+    """Every part, in the order in which they run; pictures and plans go into `docs`."""
     ledger = month_match.LEDGER
     stages = [count for count in (_MILLION, target) if count <= target]
     return [
@@ -94,13 +95,25 @@ def parts_of(out: Path, target: int, soak_s: float) -> list[Part]:
             partial(_waiting, partial(alerts_cost.measure, out)),
         ),
         *(
-            Part(f"stored-{count}", "20 minutes", partial(_stored, out, count, target))
+            Part(
+                f"stored-{count}",
+                "20 minutes",
+                partial(_stored, out, count, target, docs),
+            )
             for count in dict.fromkeys(stages)
         ),
         Part(
             "soak",
             f"{soak_s / 60:.0f} minutes",
-            partial(_waiting, partial(soak.measure, out, seconds=soak_s)),
+            partial(
+                _waiting,
+                partial(
+                    soak.measure,
+                    out,
+                    seconds=soak_s,
+                    picture_path=docs / soak.PICTURE.name,
+                ),
+            ),
         ),
     ]
 
@@ -136,7 +149,7 @@ def main(  # one for each option
 ) -> None:  # fmt: skip
     """Measure what takes hours; a run that was ended goes on where it was."""
     kept = Kept(out / "bench-full.json")
-    parts = parts_of(out / "bench", target, soak_s)
+    parts = parts_of(out / "bench", target, soak_s, document.parent)
     try:
         todo = to_run(parts, kept, only=only, again=again)
     except ValueError as error:

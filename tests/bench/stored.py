@@ -3,15 +3,17 @@
 Two gateways of one worker each stand side by side, with the same roster; loads take
 turns, in changing order. Once the load is of persons whose settlements are stored, as
 in life, and once of persons who never had one: the difference between the two is what
-their own history costs at the desk, not what the size of the database costs.
+their own history costs at the desk. And once without detectors, who read that history:
+what the size of the database alone costs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -47,6 +49,8 @@ MILLIONS = 1_000_000
 _CONNECTIONS = 64
 _STARTS = 5
 _START_S = 3.0
+#: How often a running gateway looks whether rules were changed, and some.
+_FOLLOWED_S = 2.5
 #: Of all cards so many take part, so that requests need not be made for hours.
 _CARDS = 40_000
 #: A database that has grown further is not one of so many settlements.
@@ -94,12 +98,27 @@ class _Place:
             raise click.ClickException(f"unexpected answers: {load.by_status}")
         return Turn(load.rate, (await self._wal() - before) / load.answers / 1e3)
 
+    async def use_rules(self, *, on: bool) -> None:
+        """Of the detectors: all, or none."""
+        await self.sandbox.database.pool.execute(
+            "UPDATE alert_rules SET active = $1", on
+        )
+
     async def _wal(self) -> int:
         """Bytes of write-ahead log so far."""
         written: int = await self.sandbox.database.pool.fetchval(
             "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
         )
         return written
+
+
+class _Seat(NamedTuple):
+    """What takes a turn in each round."""
+
+    letter: str
+    place: _Place
+    cards: Sequence[str]
+    measure: Measure | None
 
 
 async def measure(
@@ -191,25 +210,61 @@ async def _compare(
         f"settle_with_{count}_of_others", 0.9, at_least=True, scale=scale,
         title="the same of persons who have none",
     )  # fmt: skip
+    bare = Measure(
+        f"settle_with_{count}_without_detectors", 0.9, at_least=True, scale=scale,
+        title="the same of persons who have some, without detectors: what the"
+        " database's size alone costs",
+    )  # fmt: skip
     # A first load each, uncounted: code, plans and pages are then in memory.
     for place in (none, ours):
         await place.load("w", place.cards.new, seconds / 2)
     for number in range(rounds):
         turns = [
-            ("n", none, none.cards.known, None),
-            ("k", ours, ours.cards.known, known),
-            ("o", ours, ours.cards.new, new),
+            _Seat("n", none, none.cards.known, None),
+            _Seat("k", ours, ours.cards.known, known),
+            _Seat("o", ours, ours.cards.new, new),
         ]
-        made: dict[str, Turn] = {}
-        for letter, place, cards, _ in turns[:: -1 if number % 2 else 1]:
-            made[letter] = await place.load(f"{letter}{number}", cards, seconds)
-        for letter, _, _, measure in turns:
-            if measure is not None:
-                _note(measure, made[letter], made["n"], size)
-                console.print(f"{measure.title}: {measure.ratios[-1]:.3f}")
+        await _round(turns, number, seconds, size)
+        without = [
+            _Seat("m", none, none.cards.known, None),
+            _Seat("b", ours, ours.cards.known, bare),
+        ]
+        async with _without_rules(none, ours):
+            await _round(without, number, seconds, size)
     after = await stored(none.sandbox.database)
     known.note += f"; the empty one had {after:,} in the end"
-    return [known, new]
+    return [known, new, bare]
+
+
+@asynccontextmanager
+async def _without_rules(*places: _Place) -> AsyncIterator[None]:
+    """No detectors meanwhile; each worker knows it when this begins."""
+    try:
+        for place in places:
+            await place.use_rules(on=False)
+        await asyncio.sleep(_FOLLOWED_S)
+        yield
+    finally:
+        for place in places:
+            await place.use_rules(on=True)
+        await asyncio.sleep(_FOLLOWED_S)
+
+
+async def _round(turns: list[_Seat], number: int, seconds: float, size: int) -> None:
+    """One load after the other, forwards and backwards by turns.
+
+    The first seat is the empty database's.
+    """
+    made: dict[str, Turn] = {}
+    for turn in turns[:: -1 if number % 2 else 1]:
+        made[turn.letter] = await turn.place.load(
+            f"{turn.letter}{number}", turn.cards, seconds
+        )
+    none = made[turns[0].letter]
+    for turn in turns:
+        if turn.measure is not None:
+            _note(turn.measure, made[turn.letter], none, size)
+            console.print(f"{turn.measure.title}: {turn.measure.ratios[-1]:.3f}")
 
 
 def _note(measure: Measure, ours: Turn, none: Turn, size: int) -> None:

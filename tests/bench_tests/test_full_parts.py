@@ -90,12 +90,12 @@ def test_part_without_a_figure_is_not_done(tmp_path: Path) -> None:
 
 def test_stages_of_a_full_database_are_parts_of_their_own(tmp_path: Path) -> None:
     """A million on the way to three; ten million where they are asked for."""
-    names = [part.name for part in parts_of(tmp_path, 3_000_000, 60.0)]
+    names = [part.name for part in parts_of(tmp_path, 3_000_000, 60.0, tmp_path)]
     assert "stored-1000000" in names
     assert "stored-3000000" in names
     assert names[-1] == "soak"
     assert len(names) == len(set(names))
-    ten = [part.name for part in parts_of(tmp_path, 10_000_000, 60.0)]
+    ten = [part.name for part in parts_of(tmp_path, 10_000_000, 60.0, tmp_path)]
     assert "stored-10000000" in ten
 
 
