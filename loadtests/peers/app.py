@@ -21,8 +21,8 @@ from settlement.domain.bill import Bill
 from settlement.domain.errors import RequestRefused
 from settlement.domain.reasons import REASONS
 
-#: Connections. From 2 to 32 they settle the same; with fewer the processor waits for the
-#: disk, with more PostgreSQL's waits for the log's head cost more.
+#: Connections. From 2 to 32 of them settle the same: with fewer the processor waits for
+#: the disk, with more it costs PostgreSQL more that all wait for the log's head.
 #: `python -m tests.bench.beside_fastapi --tune` tries others.
 POOL = 8
 _PREPARED_STATEMENTS = 500
