@@ -86,6 +86,11 @@ def test_memory_of_this_process_is_read_and_of_none_is_none() -> None:
     own = memory_of(os.getpid())
     assert own is not None
     assert 5 < own < 5_000
+    kept = bytearray(os.urandom(1 << 20) * 30)
+    more = memory_of(os.getpid())
+    assert more is not None
+    assert more - own > 25
+    assert len(kept) == 30 << 20
     assert memory_of(2**22 + 1) is None
 
 
