@@ -56,6 +56,8 @@ class Conductor:
         runner.register_message("prepared", self._take_prepared)
         runner.register_message("finished", self._take_finished)
         if web:
+            # Its page reads the command line again, as if it were locust's.
+            del sys.argv[1:]
             where, _, web_port = web.rpartition(":")
             environment.create_web_ui(where or "127.0.0.1", int(web_port))
         wanted = self._run.processes

@@ -125,7 +125,8 @@ def _load(made: Run, options: Options) -> bool:
     web = ["--web", options.web] if options.web else []
     quiet = ["--quiet"] if options.is_quiet else []
     if options.elsewhere:
-        print(f"waiting for {options.elsewhere} processes to join {master}")
+        # Whoever starts the others may read this through a pipe.
+        print(f"waiting for {options.elsewhere} processes to join {master}", flush=True)
     with ExitStack() as stack:
         start = _process(made, "conduct", "--master", master, *web, *quiet)
         conductor = stack.enter_context(start)

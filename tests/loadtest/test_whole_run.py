@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -14,8 +22,17 @@ from gateway.demo.folder import scratch_folder
 from gateway.demo.sandbox import open_sandbox, serving
 from gateway.loadtesting.world import make_world
 from gateway.wiring import wall_clock
-from tests.loadtest.kit import broken_budgets, failed_checks, made_kit, run
+from tests.loadtest.kit import (
+    PYTHON,
+    broken_budgets,
+    command,
+    failed_checks,
+    made_kit,
+    run,
+)
 from tests.loadtest.lying import LyingProxy
+from tests.loadtest.page import open_page
+from tests.support.sources import PROJECT
 
 _PLAN = """
 zh = "三秒"
@@ -121,3 +138,129 @@ async def test_a_slow_gateway_gets_a_no_go(site: Site, tmp_path: Path) -> None:
 
     assert (status, failed_checks(report)) == (1, {})
     assert broken_budgets(report) == {"eligibility: p50", "quote: p50", "settle: p50"}
+
+
+_LONGER = _PLAN.replace("seconds = 3", "seconds = 15")
+
+
+async def _start(command: list[str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+    )
+
+
+@pytest.mark.browser
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_page_comes_up_during_a_run_and_goes_with_it(
+    site: Site, tmp_path: Path, chromium: str
+) -> None:
+    """A real browser shows it; it fetches from this machine alone."""
+    (tmp_path / "plan.toml").write_text(_LONGER, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    page = f"http://127.0.0.1:{port}/"
+    process = await _start(
+        command(
+            site.gateway, tmp_path, str(tmp_path / "plan.toml"),
+            site.world | {"fresh": False}, "--web", str(port), "--processes", "1",
+        )
+    )  # fmt: skip
+    async with aiohttp.ClientSession() as http:
+        while not await _answers(http, page):
+            assert process.returncode is None
+            await asyncio.sleep(0.2)
+        opened = await open_page(chromium, page, tmp_path / "profile", "settle")
+        assert process.returncode is None, "the run was over before the page was seen"
+        status = await process.wait()
+        assert not await _answers(http, page)
+
+    assert status == 0
+    hosts = {urlsplit(one).netloc for one in opened.fetched if "://" in one}
+    assert hosts == {f"127.0.0.1:{port}"}, opened.fetched
+    assert opened.failed == []
+    for word in ("settle", "eligibility", "RUNNING"):
+        assert word.lower() in opened.text.lower(), opened.text
+    assert opened.picture.startswith(b"\x89PNG")
+    (tmp_path / "page.png").write_bytes(opened.picture)
+
+
+async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_another_machine_joins_by_the_documented_commands(
+    site: Site, tmp_path: Path
+) -> None:
+    """It has run.json alone; without its notes there is no verdict, with them a go."""
+    (tmp_path / "plan.toml").write_text(_PLAN, encoding="utf-8")
+    here, there = tmp_path / "out", tmp_path / "there" / "run1"
+    world = site.world | {"fresh": False}
+    process = await _start(
+        command(
+            site.gateway, tmp_path, str(tmp_path / "plan.toml"), world,
+            "--processes", "1", "--elsewhere", "1", "--listen", "127.0.0.1:0",
+        )
+    )  # fmt: skip
+    assert process.stdout is not None
+    waiting = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    master = re.search(r"processes? to join (\S+)", waiting)
+    assert master is not None, waiting
+    there.mkdir(parents=True)
+    shutil.copy(here / "run.json", there)
+    kit = [str(PYTHON), "-m", "loadtests"]
+    worker = await _start([*kit, "worker", str(there), "--master", master[1]])
+    printed, _ = await process.communicate()
+    assert await worker.wait() == 0
+
+    assert process.returncode == 3, printed.decode()
+    assert "notes of 1 of 2 processes are missing" in printed.decode()
+    assert json.loads((here / "report.json").read_bytes())["checks"] == []
+    for name in ("notes", "samples"):
+        (path,) = there.glob(f"{name}-*.jsonl")
+        shutil.copy(path, here)
+    judge = await _start([*kit, "judge", str(here)])
+    printed, _ = await judge.communicate()
+    assert judge.returncode == 0, printed.decode()
+    report = json.loads((here / "report.json").read_bytes())
+    assert (report["verdict"], failed_checks(report)) == ("go", {})
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_run_that_is_killed_leaves_nobody_behind(
+    site: Site, tmp_path: Path
+) -> None:
+    """A generator that goes on unseen would load an installation for hours."""
+    (tmp_path / "plan.toml").write_text(_LONGER, encoding="utf-8")
+    process = await _start(
+        command(
+            site.gateway, tmp_path, str(tmp_path / "plan.toml"),
+            site.world | {"fresh": False}, "--processes", "1",
+        )
+    )  # fmt: skip
+    out = tmp_path / "out"
+    while not list(out.glob("notes-*.jsonl")):  # noqa: ASYNC110  # another's file
+        await asyncio.sleep(0.1)
+    assert len(_running(out)) == 3  # run, conduct, worker
+    process.kill()
+    await process.wait()
+
+    for _ in range(100):
+        if not _running(out):
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("a process goes on")
+
+
+def _running(folder: Path) -> list[str]:
+    """Command lines of the processes that name this folder."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_text("utf-8", "replace").replace("\0", " "))
+    return [line for line in lines if str(folder) in line]
