@@ -49,7 +49,7 @@ class OneWorker:
             title="eligibility with quota, one worker, to the echo",
         )  # fmt: skip
         self.settle = Measure(
-            "settle", 0.25, at_least=True, scale=crowd,
+            "settle", 0.33, at_least=True, scale=crowd,
             title="settle, one worker: durable, sealed, signed, logged; to the echo",
         )  # fmt: skip
 
@@ -72,7 +72,7 @@ class OneWorker:
     async def steady(self, seconds: float) -> Measure:
         """Settling without a pause."""
         measure = Measure(
-            "settle_steady", 0.25, at_least=True, scale=f"{seconds:.0f} s",
+            "settle_steady", 0.33, at_least=True, scale=f"{seconds:.0f} s",
             title="settle, one worker, steady; to the echo",
         )  # fmt: skip
         self._yardstick.forget()

@@ -70,7 +70,7 @@ POINTS: tuple[Point, ...] = (
     Point("accumulators locked", _LEDGER + "lock_accumulators"),
     Point("taken back", _REVERSING + "undo"),
     Point("adjudicated", _SETTLING + "adjudicate"),
-    Point("sealed", "crypto.record:Sealer.seal"),
+    Point("sealed", "crypto.sealer:BatchSealer.seal"),
     Point("head locked", _LEDGER + "lock_head"),
     Point("tree extended", "settlement.service.logbook:Logbook.extend"),
     Point("posted", _LEDGER + "post"),
