@@ -108,6 +108,10 @@ class Gateway:
     published_keys: Mapping[str, Any]
     """The body of `GET /v1/keys`."""
 
+    def require_room(self) -> None:
+        """Refuse at once what would be refused after it was read: too much waits."""
+        self.sequencer.require_room()
+
     async def settle(self, caller: Caller, key: str, bill: Bill, when: When) -> Answer:
         """Settle the bill under the key, exactly once; 201 with the DECISION."""
         return await self.settle_use_case(caller, key, bill, when)

@@ -68,7 +68,7 @@ async def _settling(request: web.BaseRequest, edge: Edge) -> tuple[Caller, bytes
     """
     admission = await edge.admission(request, FACILITY)
     body = await json_body(request)
-    edge.gateway.sequencer.require_room()
+    edge.gateway.require_room()
     if admission.must_sign:
         await edge.door.require_signature(request, body, admission.caller)
     return admission.caller, body

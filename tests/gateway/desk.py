@@ -66,6 +66,9 @@ class ControlledUseCases:
         self.seen.append(call)
         return ANSWER if self.act is None else await self.act()
 
+    def require_room(self) -> None:
+        """There is room."""
+
     async def settle(self, *call: Any) -> Answer:
         """Use case."""
         return await self._answer("settle", *call)

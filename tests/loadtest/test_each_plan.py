@@ -36,6 +36,11 @@ _STEP_SECONDS = 2.0
 _SLOW = {"eligibility: p50", "quote: p50", "settle: p50"}
 _KNEE = "knee, in busiest minutes"
 _reviews = itertools.count()
+#: All nine take minutes: `make test` runs one of them, `make slow` the others.
+_NAMES = [
+    name if name == "smoke" else pytest.param(name, marks=pytest.mark.slow)
+    for name in plans.names()
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ async def _through(
         return await run(target, folder, plan, world, *more)
 
 
-@pytest.mark.parametrize("name", plans.names())
+@pytest.mark.parametrize("name", _NAMES)
 @pytest.mark.asyncio(loop_scope="module")
 async def test_no_fault_passes_a_plan(site: Site, tmp_path: Path, name: str) -> None:
     """A settlement lost, one doubled, one a fen off: named; a second: too slow."""
