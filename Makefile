@@ -22,7 +22,7 @@ help: ## list what can be made
 demo: $(VENV)/.runtime ## replay the pilot's three months and verify them (ARGS=--once: end by itself)
 	@$(BIN)/medaid demo $(ARGS)
 
-test: $(VENV)/.dev $(VENV)-load/.made ## pass the tests, all but the slow ones (ARGS: options for pytest)
+test: $(VENV)/.dev $(VENV)-load/.made $(VENV)-fastapi/.made ## pass the tests, all but the slow ones (ARGS: options for pytest)
 	@$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS)
 
 slow: $(VENV)/.dev ## pass the slow tests: long properties, crashes, full sizes
@@ -106,8 +106,8 @@ $(VENV)-peers/.made: requirements/bench-peers.txt
 	@{ $(BIN)/python -m venv --clear $(VENV)-peers && $(VENV)-peers/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured without other rule engines'
 
 # The gateway of `loadtests/peers/`, which stands on FastAPI, SQLAlchemy and uvicorn.
-$(VENV)-fastapi/.made: requirements/fastapi-peer.txt
-	@{ $(BIN)/python -m venv --clear $(VENV)-fastapi && $(VENV)-fastapi/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured without the FastAPI gateway'
+$(VENV)-fastapi/.made: requirements/fastapi-peer.txt | $(VENV)/.dev
+	@{ $(BIN)/python -m venv --clear $(VENV)-fastapi && $(VENV)-fastapi/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured and tested without the FastAPI gateway'
 
 # The load-test kit sees the gateway from outside: in its environment is no module of ours.
 $(VENV)-load/.made: requirements/loadtest.txt
