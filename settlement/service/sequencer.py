@@ -248,7 +248,7 @@ class Sequencer:
             await lane.line.drop()
             self._fail(claims, "MA-5105")
         except FatalError as fatal:
-            self._stop(fatal)
+            self.stop(fatal)
             self._fail(claims, "MA-5104")
         except Exception as error:  # noqa: BLE001  # one claim's bug stays one claim's
             if len(claims) == 1:

@@ -60,7 +60,9 @@ async def test_two_batches_keep_one_persons_cap(house: House) -> None:
     await assert_books_clean(house)
 
 
-async def test_what_one_batch_sees_stops_the_other(house: House) -> None:
+async def test_what_one_batch_sees_stops_the_other(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     """A batch that has decided posts nothing once settling has stopped."""
     await house.enrol("C1")
     await house.enrol("C2")
@@ -78,3 +80,4 @@ async def test_what_one_batch_sees_stops_the_other(house: House) -> None:
     after = await house.database.pool.fetchval("SELECT size FROM log_head")
     assert after == before
     assert sequencer.stopped == "another batch saw a fault"
+    assert [each.message for each in caplog.records].count("settle.stopped") == 1
