@@ -19,6 +19,7 @@ from gateway.app import build_server
 from gateway.edge import Edge
 from gateway.metrics import Metrics
 from gateway.wiring import Gateway
+from settlement.domain.errors import RequestRefused
 from settlement.service.access import Sessions
 from settlement.service.findings import Finding
 from settlement.service.parties import (
@@ -61,13 +62,16 @@ class ControlledUseCases:
     seen: list[tuple[Any, ...]] = field(default_factory=list)
     act: Callable[[], Awaitable[Answer]] | None = None
     unready: tuple[Finding, ...] = ()
+    is_full: bool = False
 
     async def _answer(self, *call: Any) -> Answer:
         self.seen.append(call)
         return ANSWER if self.act is None else await self.act()
 
     def require_room(self) -> None:
-        """There is room."""
+        """Refuse where the test says that too much waits."""
+        if self.is_full:
+            raise RequestRefused("MA-5101", retry_after_s=1)
 
     async def settle(self, *call: Any) -> Answer:
         """Use case."""

@@ -239,6 +239,21 @@ async def test_unknown_addresses_and_methods_are_problems(running: RunningEdge) 
     assert headers["Content-Language"] == "zh-CN"
 
 
+@pytest.mark.parametrize("path", ["/v1/settlements", "/v1/reversals"])
+async def test_excess_is_refused_before_it_is_read(
+    running: RunningEdge, bearer: str, path: str
+) -> None:
+    """Where too much waits, nobody's body is parsed, not even to find fault with it."""
+    running.use_cases.is_full = True
+    status, document, headers = await running.ask(
+        "POST", path, b"{", Authorization=bearer, Idempotency_Key="k-1"
+    )
+
+    assert (status, document["code"]) == (503, "MA-5101")
+    assert headers["Retry-After"] == "1"
+    assert running.use_cases.seen == []
+
+
 async def test_refusal_carries_faults_and_time(
     running: RunningEdge, bearer: str
 ) -> None:

@@ -102,6 +102,18 @@ def test_second_bill_that_was_named_scores_less() -> None:
     assert (named.score, silent.score) == (60, 80)
 
 
+def test_most_visits_are_those_of_one_window() -> None:
+    """A pattern may be longer than its windows; the eighth day is in another."""
+    days = (5, 6, 7, 8, 9, 10, 12)
+    (found,) = _of(
+        "too-frequent",
+        *(seen(f"v{d}", date(2026, 1, d), diagnoses=(f"I{d:02}",)) for d in days),
+    )
+
+    facts = dict(found.facts)
+    assert (facts["visits"], facts["most"]) == (7, 6)
+
+
 @pytest.mark.parametrize(
     ("at", "is_timed"),
     [
