@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -70,7 +71,9 @@ class Server:
         postmaster = self.embedded.postmaster_pid
         assert postmaster is not None
         for pid in (postmaster, *_children(postmaster)):
-            os.kill(pid, signal.SIGKILL)
+            # Its processes end by themselves as soon as they see it gone.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class Standby:
