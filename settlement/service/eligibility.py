@@ -33,6 +33,7 @@ from settlement.store.errors import StoreUnavailableError
 
 #: A cashier has better things to wait for than advice.
 _QUOTA_WITHIN_S = 2.0
+_Used = asyncio.Future[dict[AccumulatorId, int]]
 #: Askers of the next query; above it they are answered without a quota at once.
 _MOST_WAITING = 2_000
 
@@ -68,47 +69,78 @@ class QuotaReader:
     def __init__(self, database: Database) -> None:
         """Nothing waits."""
         self._database = database
-        self._waiting: list[
-            tuple[Sequence[AccumulatorId], asyncio.Future[dict[AccumulatorId, int]]]
-        ] = []
+        #: Askers of the next query.
+        self._next = _Round()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
         """Callers whose query has not begun."""
-        return len(self._waiting)
+        return len(self._next.askers)
 
     async def used(self, wanted: Sequence[AccumulatorId]) -> dict[AccumulatorId, int]:
         """Fen used; raises `StoreUnavailableError`, also when it takes too long."""
-        if len(self._waiting) >= _MOST_WAITING:
+        if self.waiting >= _MOST_WAITING:
             raise StoreUnavailableError("too many wait for a quota")
-        future: asyncio.Future[dict[AccumulatorId, int]] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._waiting.append((wanted, future))
+        answer = self._next.join(wanted)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._answer_all(), name="quota")
-        try:
-            async with asyncio.timeout(_QUOTA_WITHIN_S):
-                return await future
-        except TimeoutError as late:
-            raise StoreUnavailableError("no quota in time") from late
+        return await answer
 
     async def _answer_all(self) -> None:
-        while self._waiting:
-            waiting, self._waiting = self._waiting, []
+        while self._next.askers:
+            asked, self._next = self._next, _Round()
             try:
                 found = await read_used(
-                    self._database, {key for wanted, _ in waiting for key in wanted}
+                    self._database,
+                    {key for wanted, _ in asked.askers for key in wanted},
                 )
             except Exception as error:  # noqa: BLE001  # everybody who waits is told
-                for _, future in waiting:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for _, future in waiting:
-                if not future.done():
-                    future.set_result(found)
+                asked.fail(error)
+            else:
+                asked.answer(found)
+
+
+class _Round:
+    """Those who share a query, and the time at which they are told that it is late.
+
+    One timer for all: one for each asker would take a tenth of the whole answer. Who
+    joins later waits less, and of a database that hangs nobody learns a quota.
+    """
+
+    def __init__(self) -> None:
+        self.askers: list[tuple[Sequence[AccumulatorId], _Used]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def join(self, wanted: Sequence[AccumulatorId]) -> _Used:
+        """The answer to come."""
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._timer = loop.call_later(_QUOTA_WITHIN_S, self._late)
+        answer: _Used = loop.create_future()
+        self.askers.append((wanted, answer))
+        return answer
+
+    def answer(self, found: dict[AccumulatorId, int]) -> None:
+        """Give everybody what was found."""
+        for answer in self._waiting():
+            answer.set_result(found)
+
+    def fail(self, error: Exception) -> None:
+        """Tell everybody that nothing was."""
+        for answer in self._waiting():
+            answer.set_exception(error)
+
+    def _late(self) -> None:
+        self.fail(StoreUnavailableError("no quota in time"))
+
+    def _waiting(self) -> list[_Used]:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting = [answer for _, answer in self.askers if not answer.done()]
+        self.askers = []
+        return waiting
 
 
 class CheckEligibility:
