@@ -43,6 +43,7 @@ class Metrics:
         for metric in metrics:
             self._make(metric)
         self._calls: dict[tuple[str, int], Histogram] = {}
+        self._refusals: dict[tuple[str, str], Counter] = {}
         self._totals: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def _make(self, metric: Metric) -> None:
@@ -78,7 +79,11 @@ class Metrics:
 
     def refused(self, call: str, code: str) -> None:
         """Count one refusal."""
-        self._counters["medaid_http_refusals_total"].labels(call, code).inc()
+        child = self._refusals.get((call, code))
+        if child is None:
+            refusals = self._counters["medaid_http_refusals_total"]
+            child = self._refusals[call, code] = refusals.labels(call, code)
+        child.inc()
 
     def say(self, name: str, value: float, *labels: str) -> None:
         """Set a gauge."""
