@@ -1,6 +1,7 @@
-"""A roster's data file: CSV in UTF-8, optionally gzip, read once in bounded memory.
+"""A roster's data file: CSV, optionally gzip, read once in bounded memory.
 
-RFC 4180 quoting; a byte-order mark is skipped. gzip is told by its first bytes.
+RFC 4180 quoting; a byte-order mark is skipped. gzip is told by its first bytes. UTF-8,
+or GB18030 (which contains GBK and GB 2312) where it was declared; never guessed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,24 +21,34 @@ from eligibility_cache.roster_rows import (
     REQUIRED_COLUMNS,
     RowReader,
 )
+from eligibility_cache.text_encoding import (
+    NOT_AS_DECLARED,
+    UTF8,
+    require_declared,
+)
 from settlement.domain.roster import RefusedRow, RosterRefusedError, RosterRow
 
 #: A line may not be longer; what follows counts as another line, and is refused.
 LINE_CHARACTERS = 65_536
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
+_SAMPLE = 65_536
 
 _Line = tuple[int, list[str] | str]
 DataRow = tuple[RosterRow, ...] | RefusedRow
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of the file's bytes. Raises `RosterRefusedError` (MA-6103)."""
+def sha256_of(path: Path, took: Callable[[int], None] = lambda _bytes: None) -> str:
+    """Hex digest of the file's bytes. Raises `RosterRefusedError` (MA-6103).
+
+    `took` is told how many bytes were read, piece by piece.
+    """
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
+                took(len(block))
     except OSError as error:
         raise _unreadable(path, error.strerror) from error
     return digest.hexdigest()
@@ -45,15 +56,26 @@ def sha256_of(path: Path) -> str:
 
 def count_rows(path: Path) -> int:
     """How many data rows the file has. Raises `RosterRefusedError`."""
-    return sum(1 for _ in RosterFile(path).lines())
+    # Its lines are the same in every encoding that a roster may have.
+    return sum(1 for _ in RosterFile(path, encoding=None).lines())
+
+
+def is_gbk(path: Path) -> bool:
+    """Whether the file is in GBK and its import must declare that."""
+    try:
+        next(RosterFile(path).lines(), None)
+    except RosterRefusedError as refused:
+        return refused.reason == NOT_AS_DECLARED
+    return False
 
 
 class RosterFile:
     """The data file, for one reading."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, path: Path, encoding: str | None = UTF8) -> None:
+        """Nothing is opened yet. `encoding`: see `text_encoding`; `None`: any."""
         self._path = path
+        self._encoding = encoding
         self._digest = hashlib.sha256()
         self.bytes_read = 0
         """How far the reading has come, in bytes as they lie on disk."""
@@ -64,15 +86,19 @@ class RosterFile:
         return self._digest.hexdigest()
 
     def rows(
-        self, tokenizer: Tokenizer, categories: Mapping[str, str]
+        self,
+        tokenizer: Tokenizer,
+        categories: Mapping[str, str],
+        subdistricts: frozenset[str] | None = None,
     ) -> Iterator[DataRow]:
         """One item for each data row, in order: its windows, or its refusal.
 
-        Raises `RosterRefusedError` for a file that cannot be read (MA-6103) or has
-        another header (MA-6112).
+        Raises `RosterRefusedError` for a file that cannot be read (MA-6103), is in
+        another encoding (MA-6113) or has another header (MA-6112).
         """
         lines = self._lines()
-        reader = RowReader(_header(next(lines, None)), tokenizer, categories)
+        header = _header(next(lines, None))
+        reader = RowReader(header, tokenizer, categories, subdistricts)
         for line, fields in lines:
             if isinstance(fields, str):
                 yield reader.refuse(line, fields)
@@ -98,7 +124,8 @@ class RosterFile:
         try:
             with self._path.open("rb", buffering=0) as raw:
                 watched = io.BufferedReader(_Watched(raw, self), _BLOCK)
-                text = _text(watched)
+                # Named: the end of it would close what is read below.
+                text = _text(watched, self._encoding)
                 yield from _parse(text)
                 # gzip may leave bytes behind its last member unread.
                 while watched.read(_BLOCK):
@@ -129,12 +156,17 @@ class _Watched(io.RawIOBase):
         return count
 
 
-def _text(watched: io.BufferedReader[_Watched]) -> io.TextIOWrapper:
+def _text(
+    watched: io.BufferedReader[_Watched], encoding: str | None
+) -> io.TextIOWrapper:
     is_gzip = watched.peek(2)[:2] == _GZIP
-    # What is not UTF-8 becomes U+FFFD; a field that matters is then refused.
+    plain = gzip.GzipFile(fileobj=watched) if is_gzip else watched
+    if encoding is not None:
+        require_declared(plain.peek(_SAMPLE), encoding)
+    # What cannot be decoded becomes U+FFFD; a field that matters is then refused.
     return io.TextIOWrapper(
-        gzip.GzipFile(fileobj=watched) if is_gzip else watched,
-        encoding="utf-8-sig",
+        plain,
+        encoding="utf-8-sig" if encoding in (None, UTF8) else encoding,
         errors="replace",
         newline="",
     )

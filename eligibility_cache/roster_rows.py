@@ -15,6 +15,7 @@ from functools import lru_cache
 from stdnum.cn import ric
 
 from crypto.tokens import Tokenizer
+from eligibility_cache.value_class import value_class
 from settlement.domain.bill import CardKind
 from settlement.domain.policy.spelling import normal_spelling
 from settlement.domain.roster import RefusedRow, RosterRow
@@ -36,6 +37,9 @@ OPTIONAL_COLUMNS = ("birth_date", "death_date")
 #: What a text holds that was not UTF-8.
 _UNDECODED = "\ufffd"
 _ID_LENGTH = 18
+_FIRST_GENERATION = re.compile(r"[0-9]{15}")
+#: Spellings of cells that are remembered; there are hundreds, not millions.
+_CELLS_KEPT = 10_000
 _ID_NUMBER = re.compile(r"[0-9]{17}[0-9X]")
 _CARD_NUMBER = re.compile(r"[0-9A-Z]{4,32}")
 _SUBDISTRICT = re.compile(r"[0-9]{9}")
@@ -59,8 +63,13 @@ class RowReader:
         header: Sequence[str],
         tokenizer: Tokenizer,
         categories: Mapping[str, str],
+        subdistricts: frozenset[str] | None = None,
     ) -> None:
-        """Take the header, complete and without unknown names, and the spellings."""
+        """Take the header, complete and without unknown names, and the spellings.
+
+        `subdistricts`: the codes that there are; `None`: nobody has said.
+        """
+        self._subdistricts = subdistricts
         self._width = len(header)
         self._at = {name: index for index, name in enumerate(header)}
         self._tokenizer = tokenizer
@@ -85,6 +94,7 @@ class RowReader:
                 fault.reason,
                 self._probable_person(fields),
                 self._probable_card(fields),
+                value_class(fields[self._at[fault.column]]),
             )
 
     def refuse(self, line: int, text: str) -> RefusedRow:
@@ -147,11 +157,9 @@ class RowReader:
         number = self._field(fields, "id_number").upper()
         if not number:
             raise _FieldFault("id_number", "MA-6203")
-        if len(number) != _ID_LENGTH:
-            raise _FieldFault("id_number", "MA-6205")
         # The area is not looked up: abolished counties still stand in valid numbers.
-        if not _ID_NUMBER.fullmatch(number) or not _has_check_digit(number):
-            raise _FieldFault("id_number", "MA-6206")
+        if not (_ID_NUMBER.fullmatch(number) and _has_check_digit(number)):
+            raise _FieldFault("id_number", _id_fault(number))
         return number
 
     def _card(self, fields: Sequence[str]) -> bytes | None:
@@ -175,7 +183,8 @@ class RowReader:
                 return (None,)
             raise _FieldFault("category", "MA-6203")
         found = self._spelled(cell)
-        self._cells[cell] = found
+        if len(self._cells) < _CELLS_KEPT:
+            self._cells[cell] = found
         return found
 
     def _spelled(self, cell: str) -> tuple[str, ...]:
@@ -204,6 +213,8 @@ class RowReader:
         code = self._field(fields, "subdistrict")
         if code and not _SUBDISTRICT.fullmatch(code):
             raise _FieldFault("subdistrict", "MA-6211")
+        if code and self._subdistricts is not None and code not in self._subdistricts:
+            raise _FieldFault("subdistrict", "MA-6212")
         return code
 
     def _probable_person(self, fields: Sequence[str]) -> bytes | None:
@@ -224,12 +235,28 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip()
 
 
+def _id_fault(number: str) -> str:
+    """Why a number is none: a stable code for each of the field's mistakes.
+
+    A number of the first generation is not lengthened: it has no check digit, so a
+    slip of the pen would make it another person's.
+    """
+    if _FIRST_GENERATION.fullmatch(number):
+        return "MA-6216"
+    if len(number) != _ID_LENGTH:
+        return "MA-6205"
+    if not _ID_NUMBER.fullmatch(number):
+        return "MA-6218"
+    return "MA-6217" if _born(number) is None else "MA-6206"
+
+
+def _born(number: str) -> date | None:
+    return _day(f"{number[6:10]}-{number[10:12]}-{number[12:14]}")
+
+
 def _has_check_digit(number: str) -> bool:
     """GB 11643-1999: ISO 7064 MOD 11-2 and a birth date that exists."""
-    return (
-        ric.calc_check_digit(number) == number[-1]
-        and _day(f"{number[6:10]}-{number[10:12]}-{number[12:14]}") is not None
-    )
+    return ric.calc_check_digit(number) == number[-1] and _born(number) is not None
 
 
 @lru_cache(maxsize=100_000)

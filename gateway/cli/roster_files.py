@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import click
+import orjson
 from rich.console import Console
 from rich.progress import track
 
 from crypto.errors import CryptoError
 from crypto.keys import SigningKey
 from crypto.manifest import Manifest, sign_manifest
+from crypto.tokens import Tokenizer
 from eligibility_cache.generation import AS_OF, HEADER, PERSONS_MAX, RosterGenerator
-from eligibility_cache.roster_file import count_rows, sha256_of
-from gateway.keyfiles import KeyFileFault, read_private_key
+from eligibility_cache.roster_file import count_rows, is_gbk, sha256_of
+from gateway.keyfiles import KeyFileFault, load_keys, read_private_key
 from gateway.wiring import wall_clock
 from settlement.domain.policy import compile_pack
 from settlement.domain.policy.spelling import spellings
@@ -97,6 +100,12 @@ def sign(
             f"{out} cannot be written: {error.strerror}"
         ) from error
     click.echo(f"{out}: {kind} version {version}, {rows:,} rows, key {key.kid}")
+    if is_gbk(data):
+        click.echo(
+            f"{data.name} is in GBK, not UTF-8: whoever imports it declares that with"
+            " --encoding gb18030. 该文件为 GBK 编码，导入时须声明。",
+            err=True,
+        )
 
 
 @click.command(
@@ -192,3 +201,16 @@ def _roster_key(path: Path) -> SigningKey:
 
 def _instant(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def tokenizer_of(data_dir: Path) -> Tokenizer:
+    """The data folder's tokenizer; raises `click.ClickException`."""
+    try:
+        return Tokenizer(load_keys(data_dir).token_key)
+    except KeyFileFault as fault:
+        raise click.ClickException(str(fault)) from fault
+
+
+def as_json_text(document: Any) -> bytes:
+    """What `--json` prints."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2)

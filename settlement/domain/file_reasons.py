@@ -17,6 +17,10 @@ _CORRECT_ROW = Text(
     "该人员保持原状态；请在下一份文件中更正。",
     "The person keeps the former state; correct the row in the next file.",
 )
+_LOOK_AT_ROW = Text(
+    "已导入；请民政局核对，如有误在下一份文件中更正。",
+    "The row was taken; the bureau looks at it and corrects what is wrong.",
+)
 
 _SEND_LIST_AGAIN = Text(
     "未读入任何内容；请医院按所示更正后重新上传清单。",
@@ -38,6 +42,10 @@ def _file(code: str, zh: str, en: str, next_step: Text | None = None) -> Reason:
 
 def _row(code: str, zh: str, en: str) -> Reason:
     return Reason(code, Text(zh, en), _CORRECT_ROW)
+
+
+def _remark(code: str, zh: str, en: str) -> Reason:
+    return Reason(code, Text(zh, en), _LOOK_AT_ROW)
 
 
 def _list(code: str, zh: str, en: str) -> Reason:
@@ -81,6 +89,15 @@ FILE_REASONS: tuple[Reason, ...] = (
                "Use the key folder with which the roster was written.")),
     _file("MA-6112", "数据文件的表头不符。",
           "The data file's header is not as agreed."),
+    _file("MA-6113", "数据文件的编码与声明不符。",
+          "The data file is not in the encoding that was declared.",
+          Text("GBK 文件：导入时加 --encoding gb18030，"
+               "或在上传的 data 部分写明 charset=gb18030。",
+               "For GBK: import with --encoding gb18030, or upload with"
+               " charset=gb18030 on the part `data`.")),
+    _file("MA-6114", "正在导入另一份名册文件。",
+          "Another roster file is being taken in.",
+          Text("稍后用同一文件重试。", "Try again later with the same file.")),
     # 62xx: a row of a roster file; the person keeps the former state
     _row("MA-6201", "无法读取该行（引号或编码有误；应为 UTF-8）。",
          "The row cannot be read: broken quotes, or not UTF-8."),
@@ -91,19 +108,32 @@ FILE_REASONS: tuple[Reason, ...] = (
          "The action is neither upsert nor remove."),
     _row("MA-6205", "身份证号不是 18 位。",
          "The identity number does not have 18 characters."),
-    _row("MA-6206", "身份证号校验码或出生日期有误（GB 11643）。",
-         "The identity number's check digit or birth date is wrong (GB 11643)."),
+    _row("MA-6206", "身份证号校验码有误（GB 11643）。",
+         "The identity number's check digit is wrong (GB 11643)."),
     _row("MA-6207", "卡号格式不符。", "The card number is malformed."),
     _row("MA-6208", "救助对象类别未知。", "The category is unknown."),
     _row("MA-6209", "日期不是 YYYY-MM-DD。", "The date is not YYYY-MM-DD."),
     _row("MA-6210", "有效期结束早于开始。", "The window ends before it starts."),
     _row("MA-6211", "街道代码不是 9 位数字。",
          "The sub-district does not have 9 digits."),
+    _row("MA-6212", "街道代码不在本地街道清单中。",
+         "The sub-district is not on the list of this installation."),
     _row("MA-6213", "同一资格在文件中出现多次且内容不同。",
          "The same window stands in the file with different content."),
     _row("MA-6214", "该卡属于另一名救助对象。", "The card belongs to another person."),
     _row("MA-6215", "要移除的资格不在名册中。",
          "The removal names a window that the roster does not have."),
+    _row("MA-6216", "身份证号为 15 位（第一代），须换成 18 位。",
+         "The identity number has 15 digits (first generation); 18 are needed."),
+    _row("MA-6217", "身份证号中的出生日期不存在。",
+         "The birth date in the identity number is no day."),
+    _row("MA-6218", "身份证号中有不允许的字符。",
+         "The identity number holds a character that it cannot have."),
+    # 623x: a row of a roster file that was taken, and is worth a look
+    _remark("MA-6231", "同一人同一类别的有效期重叠。",
+            "Windows of one person in one category overlap."),
+    _remark("MA-6232", "同一人在文件中有两张卡。",
+            "One person stands in the file with two cards."),
     # 63xx: a hospital's list that is not taken in
     _list("MA-6301", "清单中没有任何内容。", "The list is empty."),
     _list("MA-6302", "文件过大。", "The file is too large."),

@@ -18,13 +18,22 @@ class RosterRefusedError(Exception):
     """A roster file that is not taken in; nothing of it was stored."""
 
     def __init__(
-        self, reason: str, detail: str, refused: tuple[RefusedRow, ...] = ()
+        self,
+        reason: str,
+        detail: str,
+        refused: tuple[RefusedRow, ...] = (),
+        current_version: int | None = None,
     ) -> None:
-        """Carry the reason's code (MA-61xx), what was found, and the rows at fault."""
+        """Carry the reason's code (MA-61xx), what was found, and the rows at fault.
+
+        `current_version`: on which the next file must rest, where that is the fault;
+        0 before the first file.
+        """
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
         self.refused = refused
+        self.current_version = current_version
 
 
 class RosterUnreachableError(Exception):
@@ -51,17 +60,19 @@ class RosterRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow:
-    """A line that was not taken: where and why, never the value."""
+    """A line that was not taken, or a remark on one that was: never the value."""
 
     line: int
     column: str
     """Name of the column at fault; empty where the line as a whole is."""
     reason: str
-    """Code MA-62xx."""
+    """Code MA-62xx; from MA-6231 on a remark."""
     person: bytes | None = None
     """Token of whom the line seems to mean; they keep their former state."""
     card: bytes | None = None
     """Token of the card on the line; its owner keeps the former state too."""
+    value_class: str = ""
+    """What kind of text stands there, as `digits:15`; empty for a whole line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,3 +150,5 @@ class RosterCounts:
     windows_ended: int
     removals_without_effect: int
     """Removals of persons who never were on the roster."""
+    remarked: int = 0
+    """Lines that were taken and are worth a look."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from crypto.tokens import Tokenizer
 from crypto.trust import Trust, TrustedKey
 from eligibility_cache.roster_file import DataRow, RosterFile, sha256_of
 from eligibility_cache.store import key_check
+from eligibility_cache.text_encoding import UTF8
 from settlement.domain.calendar import SHANGHAI, shanghai_day
 from settlement.domain.policy import compile_pack
 from settlement.domain.policy.spelling import spellings
@@ -29,18 +30,24 @@ from settlement.domain.roster import (
 from settlement.store.access import AccessStore
 from settlement.store.database import Database
 from settlement.store.policies import read_packs
-from settlement.store.roster_import import RosterImport, open_import
+from settlement.store.roster_import import MERGE_STEPS, RosterImport, open_import
 
 #: 0.001: one row in a thousand may be refused.
 MAX_REFUSED_PPM = 1_000
 _PPM = 1_000_000
 _CHUNK = 5_000
-#: Of a file that is refused for its rows, so many faults are listed.
-_LISTED = 1_000
-_MANIFEST_BYTES_MAX = 65_536
+#: Refused lines that are held in memory; all of them go to the listing.
+LISTED = 1_000
+MANIFEST_BYTES_MAX = 65_536
 
-#: Called with the step (`checking`, `reading`, `merging`) and rows done so far.
+#: Called with the step (`checking`, `waiting`, `reading`, `merging`), how much of it is
+#: done and how much there is, in units of the step.
 Progress = Callable[[str, int, int], None]
+Listing = Callable[[Sequence[RefusedRow]], None]
+
+
+class ListingError(Exception):
+    """Refused rows could not be written down; nothing of the file was stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,7 @@ class RosterImported:
     manifest: RosterManifest
     counts: RosterCounts
     refused: tuple[RefusedRow, ...]
-    """In the order of lines."""
+    """In the order of lines; the first `LISTED` of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +72,18 @@ class ImportRules:
     now: datetime
     max_refused_ppm: int = MAX_REFUSED_PPM
     """Refused rows per million rows; with more, nothing of the file is taken."""
+    encoding: str = UTF8
+    """What the data file was declared to be in: `utf-8` or `gb18030`."""
+    subdistricts: frozenset[str] | None = None
+    """The codes that there are; `None` where nobody has listed them."""
 
 
-@dataclass(slots=True)
 class _Reading:
     """What was read so far."""
 
-    rows: int = 0
-    refused: list[RefusedRow] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.rows = 0
+        self.refused = 0
 
 
 async def import_roster(
@@ -80,37 +91,57 @@ async def import_roster(
     manifest_path: Path,
     rules: ImportRules,
     progress: Progress = lambda _step, _done, _total: None,
+    listing: Listing = lambda _rows: None,
 ) -> RosterImported:
     """Take the file in that the manifest names, beside it.
 
-    Raises `RosterRefusedError` (MA-61xx), with the refused rows where they are the
-    reason; the roster then is as it was. So it is when the process dies.
+    `listing` is given every refused line in order and then every remark, some at a
+    time, before anything is committed; it runs beside the event loop. Raises
+    `RosterRefusedError` (MA-61xx), with the first refused rows where they are the
+    reason, and `ListingError` where `listing` raises `OSError`; the roster then is as
+    it was. So it is when the process dies.
     """
-    verified = _verified(_read_manifest(manifest_path), rules)
-    manifest = _manifest_of(verified)
-    path = manifest_path.parent / verified.manifest.file
-    progress("checking", 0, manifest.rows)
-    if await asyncio.to_thread(sha256_of, path) != manifest.sha256.hex():
-        raise _other_bytes(path)
+    manifest, name = verified_manifest(_read_manifest(manifest_path), rules)
+    path = manifest_path.parent / name
+    return await take_in(database, manifest, path, rules, progress, listing)
+
+
+async def take_in(
+    database: Database,
+    manifest: RosterManifest,
+    path: Path,
+    rules: ImportRules,
+    progress: Progress = lambda _step, _done, _total: None,
+    listing: Listing = lambda _rows: None,
+) -> RosterImported:
+    """As `import_roster`, for a manifest that was verified and a file anywhere."""
+    await asyncio.to_thread(_require_signed_bytes, manifest, path, progress)
+    progress("waiting", 0, 1)
     check = key_check(rules.tokenizer)
     async with open_import(database, manifest, check) as roster:
-        file = RosterFile(path)
-        reading = await _stage(
-            roster, file.rows(rules.tokenizer, rules.categories), rules, progress
-        )
+        file = RosterFile(path, rules.encoding)
+        rows = file.rows(rules.tokenizer, rules.categories, rules.subdistricts)
+        reading = await _stage(roster, rows, rules, progress, listing)
         _require_as_signed(manifest, path, file, reading)
-        _require_few_refused(manifest, reading.refused, rules)
-        await roster.refuse(reading.refused)
-        progress("merging", manifest.rows, manifest.rows)
-        conflicts, without_effect = await roster.settle_conflicts()
-        refused = _by_line(reading.refused + conflicts)
-        _require_few_refused(manifest, refused, rules)
+        await _require_few_refused(roster, reading.refused, rules, listing)
+
+        def told(done: int) -> None:
+            progress("merging", done, MERGE_STEPS)
+
+        without_effect = await roster.settle_conflicts(told)
+        refused = await roster.count_refused()
+        await _require_few_refused(roster, refused, rules, listing)
+        remarked = await roster.remark()
+        await _list(roster, listing)
+        first = await roster.refused_rows(LISTED)
         counts = await roster.merge(
-            refused=len(refused),
+            refused=refused,
+            remarked=remarked,
             removals_without_effect=without_effect,
             imported_at=rules.now,
+            told=told,
         )
-    return RosterImported(manifest=manifest, counts=counts, refused=tuple(refused))
+    return RosterImported(manifest=manifest, counts=counts, refused=first)
 
 
 async def roster_trust(database: Database, trust: Trust) -> Trust:
@@ -161,23 +192,29 @@ def by_spelling(spellings_of: Mapping[str, Sequence[str]]) -> dict[str, str]:
 def _read_manifest(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            text = file.read(_MANIFEST_BYTES_MAX + 1)
+            text = file.read(MANIFEST_BYTES_MAX + 1)
     except OSError as error:
         raise RosterRefusedError(
             "MA-6101", f"the manifest {path} cannot be read: {error.strerror}"
         ) from error
-    if len(text) > _MANIFEST_BYTES_MAX:
+    if len(text) > MANIFEST_BYTES_MAX:
         raise RosterRefusedError("MA-6101", f"{path} is too large for a manifest")
     return text
 
 
-def _verified(text: bytes, rules: ImportRules) -> VerifiedManifest:
+def verified_manifest(text: bytes, rules: ImportRules) -> tuple[RosterManifest, str]:
+    """What the manifest says, and the data file's name.
+
+    Raises `RosterRefusedError`: MA-6101 for a text that is no manifest, MA-6102 where
+    no trusted key signed it.
+    """
     try:
-        return verify_manifest(text, rules.trust, on=shanghai_day(rules.now))
+        verified = verify_manifest(text, rules.trust, on=shanghai_day(rules.now))
     except MalformedManifestError as error:
         raise RosterRefusedError("MA-6101", str(error)) from error
     except CryptoError as error:
         raise RosterRefusedError("MA-6102", str(error)) from error
+    return _manifest_of(verified), verified.manifest.file
 
 
 def _manifest_of(verified: VerifiedManifest) -> RosterManifest:
@@ -204,26 +241,51 @@ def _instant(as_of: str) -> datetime:
     return instant.astimezone(UTC)
 
 
+def _require_signed_bytes(
+    manifest: RosterManifest, path: Path, progress: Progress
+) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = 0
+    done = 0
+
+    def took(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("checking", done, size)
+
+    if sha256_of(path, took) != manifest.sha256.hex():
+        raise _other_bytes(path)
+
+
 async def _stage(
     roster: RosterImport,
     rows: Iterator[DataRow],
     rules: ImportRules,
     progress: Progress,
+    listing: Listing,
 ) -> _Reading:
-    """Copy the readable rows beside the roster; give up on a hopeless file early."""
+    """Copy the rows beside the roster; give up on a hopeless file early."""
     reading = _Reading()
     while chunk := await asyncio.to_thread(_take, rows):
         staged: list[RosterRow] = []
+        refused: list[RefusedRow] = []
         for row in chunk:
             if isinstance(row, RefusedRow):
-                reading.refused.append(row)
+                refused.append(row)
             else:
                 staged.extend(row)
         await roster.stage(staged)
+        await roster.refuse(refused)
         reading.rows += len(chunk)
+        reading.refused += len(refused)
         progress("reading", reading.rows, roster.manifest.rows)
-        if len(reading.refused) >= _LISTED:
-            _require_few_refused(roster.manifest, reading.refused, rules)
+        if reading.refused >= LISTED:
+            await _require_few_refused(roster, reading.refused, rules, listing)
+        if reading.rows > roster.manifest.rows:
+            # Whatever more there is, it is not what was signed.
+            break
     return reading
 
 
@@ -235,6 +297,11 @@ def _require_as_signed(
     manifest: RosterManifest, path: Path, file: RosterFile, reading: _Reading
 ) -> None:
     """The bytes parsed are the bytes signed, though the file was read twice."""
+    if reading.rows > manifest.rows:
+        raise RosterRefusedError(
+            "MA-6105",
+            f"{path.name} has more than the {manifest.rows} rows of the manifest",
+        )
     if file.sha256 != manifest.sha256.hex():
         raise _other_bytes(path)
     if reading.rows != manifest.rows:
@@ -244,24 +311,26 @@ def _require_as_signed(
         )
 
 
-def _require_few_refused(
-    manifest: RosterManifest, refused: list[RefusedRow], rules: ImportRules
+async def _require_few_refused(
+    roster: RosterImport, refused: int, rules: ImportRules, listing: Listing
 ) -> None:
-    if len(refused) * _PPM > manifest.rows * rules.max_refused_ppm:
+    rows = roster.manifest.rows
+    if refused * _PPM > rows * rules.max_refused_ppm:
+        await _list(roster, listing)
         raise RosterRefusedError(
             "MA-6106",
-            f"at least {len(refused)} of {manifest.rows} rows are refused, more than"
+            f"at least {refused} of {rows} rows are refused, more than"
             f" {rules.max_refused_ppm} in a million",
-            tuple(refused[:_LISTED]),
+            await roster.refused_rows(LISTED),
         )
 
 
-def _by_line(refused: list[RefusedRow]) -> list[RefusedRow]:
-    """Each line once, with its first fault."""
-    first: dict[int, RefusedRow] = {}
-    for row in refused:
-        first.setdefault(row.line, row)
-    return [first[line] for line in sorted(first)]
+async def _list(roster: RosterImport, listing: Listing) -> None:
+    async for rows in roster.listed():
+        try:
+            await asyncio.to_thread(listing, rows)
+        except OSError as error:
+            raise ListingError(error.strerror) from error
 
 
 def _other_bytes(path: Path) -> RosterRefusedError:

@@ -5,7 +5,7 @@ If the process stops anywhere before COMMIT, PostgreSQL has taken nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,13 +30,25 @@ if TYPE_CHECKING:
 #: More changed persons than this, and caches read the whole roster instead.
 CHANGE_FEED_LIMIT = 200_000
 CHANNEL = "roster_change"
-_CARD = "card_number"
+#: Rows that are held in memory while a list of refused ones is read.
+_LISTED_AT_ONCE = 2_000
+#: Readers of an empty roster are waited for so long, then they are left alone.
+_LOCK_WITHIN_MS = 2_000
 _DRIVER = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,
 )
+
+
+#: Called with the steps done, of `MERGE_STEPS`, after the file has been read.
+Told = Callable[[int], None]
+MERGE_STEPS = 7
+
+
+def _nobody(_done: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,8 @@ async def _begin(
     connection: Connection, manifest: RosterManifest, key_check: bytes
 ) -> RosterImport:
     await connection.execute("BEGIN")
+    # Else a killed importer's statement runs on to its end, and the next one waits.
+    await connection.execute("SET LOCAL client_connection_check_interval = '1s'")
     head = await _lock_head(connection)
     await _require_successor(connection, head, manifest)
     if head.key_check not in (b"", key_check):
@@ -122,40 +136,97 @@ class RosterImport:
         await self._connection.copy_records_to_table("roster_in", records=rows)
 
     async def refuse(self, rows: Iterable[RefusedRow]) -> None:
-        """Let the persons whom these lines seem to mean keep their former state."""
+        """Note refused lines; the persons whom they seem to mean keep their state."""
         await self._connection.copy_records_to_table(
-            "roster_refused", records=[(row.person, row.card) for row in rows]
-        )
+            "roster_refused",
+            records=[
+                (0, row.line, row.column, row.reason, row.value_class, row.person,
+                 row.card)
+                for row in rows
+            ],
+        )  # fmt: skip
 
-    async def settle_conflicts(self) -> tuple[list[RefusedRow], int]:
+    async def settle_conflicts(self, told: Told = _nobody) -> int:
         """Refuse rows that contradict each other or the roster.
 
-        Call once, after the last row. Also gives the number of removals of persons
-        who never were on the roster, which do nothing and are no fault.
+        Call once, after the last row. Gives the number of removals of persons who
+        never were on the roster, which do nothing and are no fault.
         """
+        told(0)
         await self._connection.execute(statement("roster_staged"))
-        refused = await self._conflicts("roster_contradictions", "", "MA-6213")
-        refused += await self._conflicts("roster_shared_cards", _CARD, "MA-6214")
-        lost = await self._connection.fetch(statement("roster_lost_removals"))
-        known = [(row["line"], row["person"]) for row in lost if row["is_known"]]
-        refused += await self._keep(known, "valid_from", "MA-6215")
+        told(1)
+        await self._count("roster_contradictions")
+        await self._count("roster_shared_cards")
+        without_effect: int = await self._connection.fetchval(
+            statement("roster_lost_removals")
+        )
+        told(2)
         # Whoever is kept stays an owner of cards, so each round may add conflicts.
-        while taken := await self._conflicts(
-            "roster_taken_cards", _CARD, "MA-6214", self._day, self._is_full
-        ):
-            refused += taken
-        return refused, len(lost) - len(known)
+        while await self._count("roster_taken_cards", self._day, self._is_full):
+            pass
+        told(3)
+        return without_effect
+
+    async def count_refused(self) -> int:
+        """Lines refused so far."""
+        count: int = await self._connection.fetchval(statement("roster_count_refused"))
+        return count
+
+    async def refused_rows(self, limit: int) -> tuple[RefusedRow, ...]:
+        """The first refused lines, in order."""
+        rows = await self._connection.fetch(
+            statement("roster_list_refused") + " LIMIT $1", limit
+        )
+        return tuple(RefusedRow(*row) for row in rows)
+
+    async def remark(self) -> int:
+        """Note lines that are taken and worth a look; gives how many."""
+        delta = not self._is_full
+        overlaps = await self._count("roster_remark_overlaps", delta)
+        return overlaps + await self._count("roster_remark_cards")
+
+    async def listed(self) -> AsyncIterator[list[RefusedRow]]:
+        """All refused lines in order, then all remarks, some at a time."""
+        async for rows in self._some_at_a_time("roster_list_refused"):
+            yield [RefusedRow(*row) for row in rows]
+        async for rows in self._some_at_a_time("roster_list_remarks"):
+            yield [
+                RefusedRow(line, field, reason, value_class=value_class)
+                for line, field, reason, value_class in rows
+            ]
+
+    async def _some_at_a_time(self, name: str) -> AsyncIterator[list[asyncpg.Record]]:
+        # By hand: asyncpg wants a transaction of its own making for its cursors.
+        await self._connection.execute(
+            f"DECLARE {name} NO SCROLL CURSOR FOR {statement(name)}"
+        )
+        fetch = f"FETCH {_LISTED_AT_ONCE} FROM {name}"
+        while rows := await self._connection.fetch(fetch):
+            yield rows
+        await self._connection.execute(f"CLOSE {name}")
 
     async def merge(
-        self, *, refused: int, removals_without_effect: int, imported_at: datetime
+        self,
+        *,
+        refused: int,
+        remarked: int,
+        removals_without_effect: int,
+        imported_at: datetime,
+        told: Told = _nobody,
     ) -> RosterCounts:
         """Bring windows and cards to the file's state, and move the head."""
         version = self.manifest.version
         ended = await self._count("roster_end_removed", self._day, version)
         if self._is_full:
             ended += await self._count("roster_end_absent", self._day, version)
+        told(4)
+        aside = await self._indexes_aside()
         upserted = await self._count("roster_upsert_windows", version)
+        told(5)
         await self._count("roster_upsert_cards")
+        told(6)
+        for definition in aside:
+            await self._connection.execute(definition)
         changed = await self._connection.fetchval(statement("roster_count_touched"))
         counts = RosterCounts(
             rows=self.manifest.rows,
@@ -164,28 +235,37 @@ class RosterImport:
             windows_upserted=upserted,
             windows_ended=ended,
             removals_without_effect=removals_without_effect,
+            remarked=remarked,
         )
         await self._post(counts, imported_at)
+        told(MERGE_STEPS)
         return counts
+
+    async def _indexes_aside(self) -> list[str]:
+        """Drop what is quicker made anew, where the roster is empty; how to make it.
+
+        Millions of entries in random order cost as much as all else, and sorted next
+        to nothing. Nobody is kept waiting for it: who reads an empty roster finds
+        nothing, and where somebody reads just now all stays as it is.
+        """
+        if self._head.version:
+            return []
+        found = await self._connection.fetch(statement("roster_indexes_aside"))
+        await self._connection.execute(
+            f"SAVEPOINT aside; SET LOCAL lock_timeout = {_LOCK_WITHIN_MS}"
+        )
+        try:
+            for name, _ in found:
+                await self._connection.execute(f"DROP INDEX {name}")
+        except asyncpg.LockNotAvailableError:
+            await self._connection.execute("ROLLBACK TO aside")
+            return []
+        await self._connection.execute("SET LOCAL lock_timeout = 0")
+        return [definition for _, definition in found]
 
     @property
     def _is_full(self) -> bool:
         return self.manifest.is_full
-
-    async def _conflicts(
-        self, name: str, column: str, reason: str, *arguments: date | bool
-    ) -> list[RefusedRow]:
-        rows = await self._connection.fetch(statement(name), *arguments)
-        found = [(row["line"], row["person"]) for row in rows]
-        return await self._keep(found, column, reason)
-
-    async def _keep(
-        self, found: list[tuple[int, bytes]], column: str, reason: str
-    ) -> list[RefusedRow]:
-        persons = [person for _, person in found]
-        if persons:
-            await self._connection.execute(statement("roster_keep"), persons)
-        return [RefusedRow(line, column, reason, person) for line, person in found]
 
     async def _count(self, name: str, *arguments: date | int) -> int:
         tag = await self._connection.execute(statement(name), *arguments)
@@ -253,12 +333,14 @@ async def _require_successor(
         raise RosterRefusedError(
             "MA-6107",
             f"version {manifest.version} is not above the current {head.version}",
+            current_version=head.version,
         )
     if not manifest.is_full and manifest.previous_version != head.version:
         raise RosterRefusedError(
             "MA-6108",
             f"the delta changes version {manifest.previous_version},"
             f" the current one is {head.version}",
+            current_version=head.version,
         )
     if head.as_of is not None and manifest.as_of < head.as_of:
         raise RosterRefusedError(

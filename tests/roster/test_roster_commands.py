@@ -126,6 +126,49 @@ def test_refused_rows_are_listed_without_their_values(desk: Desk) -> None:
         assert "F00002" not in output
 
 
+def test_gbk_and_refused_rows_from_the_command_line(desk: Desk) -> None:
+    """A GBK file is said to be one, read when declared, its refused rows in a CSV."""
+    desk.write(
+        "upsert,F00001,990101193001080009,虚构,H1,低保,990100001,2026-01-01,,",
+        "upsert,F00002,990101193001020009,虚构,H1,低保,990100001,2026-01-01,,",
+    )
+    path = desk.drill / "roster.csv"
+    path.write_bytes(path.read_text(encoding="utf-8").encode("gbk"))
+    listing = desk.drill / "refused.csv"
+    manifest = desk.signed()
+    (desk.data_dir / "subdistricts.txt").write_text("990100001\n")
+
+    said = desk.roster("import", manifest)
+    unknown = desk.roster("import", manifest, "--encoding", "big5")
+    full = desk.roster("import", manifest, "--encoding", "gbk", "--refused",
+                       desk.drill / "missing" / "refused.csv")  # fmt: skip
+    taken = desk.roster("import", manifest, "--encoding", "gbk", "--max-refused", "0.5",
+                        "--refused", listing)  # fmt: skip
+
+    assert said.exit_code == 1
+    assert "MA-6113" in said.output
+    assert "--encoding gb18030" in said.output
+    assert unknown.exit_code == 2
+    assert "cannot be written" in full.output
+    assert taken.exit_code == 0, taken.output
+    lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == "line,column,value_class,reason,taken,zh,en"
+    assert [line.rsplit(",", 2)[0] for line in lines[1:]] == [
+        "2,id_number,digits:18,MA-6206,no"
+    ]
+
+
+def test_list_of_subdistricts_that_is_none_ends_the_import(desk: Desk) -> None:
+    """A wrong list is a fault to mend, not a reason to know every code."""
+    desk.generate(3)
+    manifest = desk.signed()
+    (desk.data_dir / "subdistricts.txt").write_text("district one\n")
+    result = desk.roster("import", manifest)
+
+    assert result.exit_code == 1
+    assert "line 1 " in result.output
+
+
 def test_second_import_of_a_file_fails_with_one_sentence(desk: Desk) -> None:
     """The same file again ends non-zero and says that it is in already."""
     desk.generate(5)

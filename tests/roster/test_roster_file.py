@@ -56,11 +56,13 @@ FAULTS = [
     ({"action": "delete"}, "action", "MA-6204"),
     ({"action": ""}, "action", "MA-6203"),
     ({"id_number": ""}, "id_number", "MA-6203"),
-    ({"id_number": "990100500101001"}, "id_number", "MA-6205"),
+    ({"id_number": "990100500101001"}, "id_number", "MA-6216"),
+    ({"id_number": id_number(1)[:-1]}, "id_number", "MA-6205"),
     ({"id_number": id_number(1) + "0"}, "id_number", "MA-6205"),
     ({"id_number": id_number(1)[:16] + "99"}, "id_number", "MA-6206"),
-    ({"id_number": "99010019990231001X"}, "id_number", "MA-6206"),
-    ({"id_number": id_number(1)[:-2] + "??"}, "id_number", "MA-6206"),
+    ({"id_number": "99010019990231001X"}, "id_number", "MA-6217"),
+    ({"id_number": id_number(1)[:-2] + "??"}, "id_number", "MA-6218"),
+    ({"id_number": id_number(1)[:-2] + "Y1"}, "id_number", "MA-6218"),
     ({"card_number": "T 1"}, "card_number", "MA-6207"),
     ({"card_number": "T" * 33}, "card_number", "MA-6207"),
     ({"category": ""}, "category", "MA-6203"),
@@ -263,12 +265,17 @@ def test_broken_quotes_refuse_their_line(path: Path) -> None:
     assert isinstance(rows[2], tuple)
 
 
-def test_text_that_is_not_utf8_is_said(path: Path) -> None:
-    """A file in GBK is not read as other characters."""
-    [refused] = read(path, text_of(row(1)).encode("gbk"))
+def test_damaged_text_is_said(path: Path) -> None:
+    """Bytes of another encoding in one line are not read as other characters."""
+    good = text_of(row(1), row(2), row(3)).encode()
+    damaged = good.replace("低保".encode(), "低保".encode("gbk"), 1)
+    rows = read(path, damaged)
 
+    refused = rows[0]
     assert isinstance(refused, RefusedRow)
     assert (refused.column, refused.reason) == ("category", "MA-6201")
+    assert refused.value_class == "undecoded"
+    assert isinstance(rows[1], tuple)
 
 
 def test_endless_line_is_refused_in_bounded_memory(path: Path) -> None:

@@ -175,7 +175,7 @@ async def test_file_swapped_after_the_check_is_refused(
     real = manifest.with_suffix(".csv").read_bytes()
     digest = json.loads(manifest.read_bytes())["sha256"]
     manifest.with_suffix(".csv").write_bytes(real.replace(b"2026-01-01", b"2020-01-01"))
-    monkeypatch.setattr("settlement.service.roster.sha256_of", lambda _path: digest)
+    monkeypatch.setattr("settlement.service.roster.sha256_of", lambda *_: digest)
 
     assert await refusal(bureau, manifest) == "MA-6104"
 

@@ -10,6 +10,20 @@ CREATE TEMP TABLE roster_in (
     valid_to date,
     subdistrict text NOT NULL
 ) ON COMMIT DROP;
-CREATE TEMP TABLE roster_refused (person bytea, card bytea) ON COMMIT DROP;
+CREATE TEMP TABLE roster_refused (
+    phase smallint NOT NULL,
+    line integer NOT NULL,
+    field text NOT NULL,
+    reason text NOT NULL,
+    value_class text NOT NULL,
+    person bytea,
+    card bytea
+) ON COMMIT DROP;
+CREATE TEMP TABLE roster_remark (
+    line integer NOT NULL,
+    field text NOT NULL,
+    reason text NOT NULL,
+    value_class text NOT NULL
+) ON COMMIT DROP;
 CREATE TEMP TABLE roster_kept (person bytea PRIMARY KEY) ON COMMIT DROP;
 CREATE TEMP TABLE roster_touched (person bytea NOT NULL) ON COMMIT DROP

@@ -1,0 +1,49 @@
+"""What is told of a roster file as JSON: by the command and by the call alike."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from settlement.domain.calendar import rfc3339
+from settlement.domain.reasons import reason
+
+if TYPE_CHECKING:
+    from settlement.domain.roster import RefusedRow, RosterRefusedError
+    from settlement.service.roster import RosterImported
+
+
+def row_document(row: RefusedRow) -> dict[str, Any]:
+    """One refused row."""
+    text = reason(row.reason).text
+    return {
+        "line": row.line,
+        "column": row.column,
+        "value_class": row.value_class,
+        "reason": {"code": row.reason, "zh": text.zh, "en": text.en},
+    }
+
+
+def refusal_document(refused: RosterRefusedError) -> dict[str, Any]:
+    """Why a file was not taken in."""
+    about = reason(refused.reason)
+    return {
+        "code": refused.reason,
+        "zh": about.text.zh,
+        "en": about.text.en,
+        "detail": refused.detail,
+        "current_version": refused.current_version,
+        "rows": [row_document(row) for row in refused.refused],
+    }
+
+
+def imported_document(result: RosterImported, seconds: float) -> dict[str, Any]:
+    """What a file did that was taken in."""
+    return {
+        "version": result.manifest.version,
+        "kind": result.manifest.kind,
+        "as_of": rfc3339(result.manifest.as_of),
+        **asdict(result.counts),
+        "refused_rows": [row_document(row) for row in result.refused],
+        "seconds": round(seconds, 3),
+    }
