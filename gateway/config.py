@@ -17,10 +17,13 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from gateway.limit_settings import LimitSettings
 from gateway.tls import TlsFault, server_context
+from settlement.service.freshness import FreshnessLimits
 
 PREFIX = "MEDAID_"
 #: Set for other commands or by the location options, so no setting of serve.
 _NOT_OURS = frozenset({"MEDAID_DATA_DIR", "MEDAID_DSN", "MEDAID_CONFIG"})
+#: Three looks: with less a worker that is well would call its answers stale.
+_LEAST_UNCONFIRMED_S = 15
 _LOOPBACK_NAMES = frozenset({"localhost"})
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -52,6 +55,21 @@ class ServeSettings(LimitSettings):
     """How long requests under way may take after SIGTERM."""
     database_connections: Annotated[int, Field(ge=2, le=64)] = 8
     """Per worker."""
+    roster_stale_after_s: Annotated[int, Field(ge=0, le=315_360_000)] = 3_456_000
+    """From what age of the file's `as_of` on the roster is stale; 0: never."""
+    roster_unconfirmed_s: Annotated[int, Field(ge=0, le=315_360_000)] = 60
+    """How long a worker's cache may go without having been found equal to the
+    database, before its answers are stale; 0: for ever. At least 15 otherwise."""
+    roster_when_stale: Literal["serve", "refuse"] = "serve"
+    """Answer by a stale roster and mark it, or give no answer."""
+
+    def freshness(self) -> FreshnessLimits:
+        """When the roster is stale, and what is done then."""
+        return FreshnessLimits(
+            age_s=self.roster_stale_after_s,
+            unconfirmed_s=self.roster_unconfirmed_s,
+            refuses=self.roster_when_stale == "refuse",
+        )
 
     @property
     def scheme(self) -> str:
@@ -127,6 +145,11 @@ def _check_together(settings: ServeSettings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsFault("--tls-cert and --tls-key go together: give both or none")
     settings.tls_context()
+    if 0 < settings.roster_unconfirmed_s < _LEAST_UNCONFIRMED_S:
+        raise SettingsFault(
+            f"roster_unconfirmed_s must be 0 or at least {_LEAST_UNCONFIRMED_S}: a"
+            " worker compares its cache with the database every 5 seconds"
+        )
     is_protected = settings.tls_cert is not None or settings.behind_proxy
     if not is_protected and not is_loopback(settings.host):
         raise SettingsFault(

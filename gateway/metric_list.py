@@ -10,7 +10,8 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
 #: How a gauge's values of several workers become one; `live`: of those that run.
-Mode = Literal["livesum", "livemax", "livemin", "max", "mostrecent"]
+#: With `liveall` they do not: each has a series of its own, told by the label `pid`.
+Mode = Literal["liveall", "livesum", "livemax", "livemin", "max", "mostrecent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,16 @@ _ROSTER = (
         "medaid_roster_lag_seconds",
         "livemax",
         "For how long a worker's cache has been behind the database.",
+    ),
+    _gauge(
+        "medaid_roster_worker_lag_seconds",
+        "liveall",
+        "Seconds since a worker last saw its cache equal to the database.",
+    ),
+    _gauge(
+        "medaid_roster_stale",
+        "livemax",
+        "Whether a worker's answers are marked, or refused, as of a stale roster.",
     ),
     _gauge(
         "medaid_roster_as_of_timestamp_seconds",

@@ -60,7 +60,12 @@ _ELIGIBILITY = Example(
         ],
         "quota_reason": None,
         "quota_as_of": "2026-01-05T02:14:07.635Z",
-        "roster": {"version": 1, "as_of": "2026-01-05T02:14:04.000Z", "age_s": 63},
+        "roster": {
+            "version": 1,
+            "as_of": "2026-01-05T02:14:04.000Z",
+            "age_s": 63,
+            "stale": False,
+        },
     },
 )
 
@@ -149,7 +154,12 @@ _SETTLE = Example(
                 "remaining_fen": 594240,
             }
         ],
-        "roster": {"version": 1, "as_of": "2026-01-05T02:14:04.000Z", "age_s": 63},
+        "roster": {
+            "version": 1,
+            "as_of": "2026-01-05T02:14:04.000Z",
+            "age_s": 63,
+            "stale": False,
+        },
         "alerts": [],
         "duplicate_of": None,
         "receipt": {

@@ -25,6 +25,7 @@ _OUT_OF_RANGE = "MA-1130"
 DEFAULT_RETRY_AFTER_S = {
     "MA-1140": 1,
     "MA-2104": 2,
+    "MA-2106": 60,
     "MA-3105": 1,
     "MA-3106": 1,
     "MA-4102": 1,
@@ -76,8 +77,9 @@ STATUS = {
     "MA-1138": 422,
     "MA-1139": 422,
     "MA-1140": 408,
-    # The one rule that stops a settlement without deciding it: not stored.
+    # The rules that stop a settlement without deciding it: not stored.
     "MA-2104": 503,
+    "MA-2106": 503,
     "MA-3101": 401,
     "MA-3102": 401,
     "MA-3103": 401,

@@ -20,6 +20,7 @@ from settlement.domain.eligibility import RosterVersion
 from settlement.domain.reasons import REASONS
 from settlement.service.aid_statistics import Statistics
 from settlement.service.eligibility import EligibilityOutcome
+from settlement.service.freshness import FreshnessLimits
 from settlement.service.outcome import Alert, Outcome, ReversalOutcome
 
 
@@ -49,11 +50,15 @@ def _as_of(text: str) -> datetime:
 
 
 class JsonRenderer:
-    """Stateless; one serves the whole process."""
+    """One serves the whole process."""
+
+    def __init__(self, freshness: FreshnessLimits | None = None) -> None:
+        """Know from what age on a roster is marked as stale."""
+        self._freshness = freshness or FreshnessLimits()
 
     def decision(self, outcome: Outcome) -> bytes:
         """A DECISION without the member `receipt`."""
-        return orjson.dumps(decision_members(outcome))
+        return orjson.dumps(decision_members(outcome, self._freshness))
 
     def reversal(self, outcome: ReversalOutcome) -> bytes:
         """The answer to a reversal without the member `receipt`."""
@@ -88,7 +93,9 @@ class JsonRenderer:
                 "quota_as_of": (
                     rfc3339(outcome.quota_as_of) if outcome.quota_as_of else None
                 ),
-                "roster": _roster(outcome.roster, outcome.asked_at),
+                "roster": _roster(
+                    outcome.roster, outcome.asked_at, is_stale=outcome.roster_is_stale
+                ),
             }
         )
 
@@ -97,9 +104,10 @@ class JsonRenderer:
         return orjson.dumps(statistics_document(found))
 
 
-def decision_members(outcome: Outcome) -> dict[str, Any]:
+def decision_members(outcome: Outcome, freshness: FreshnessLimits) -> dict[str, Any]:
     """The members of a DECISION, `receipt` apart."""
-    result = outcome.adjudication
+    result, at = outcome.adjudication, outcome.settled_at
+    is_stale = outcome.roster_is_stale or freshness.is_old(outcome.roster, at)
     is_quote = outcome.settlement_id is None
     members: dict[str, Any] = {
         "decision": "approved" if result.approved else "declined",
@@ -130,7 +138,7 @@ def decision_members(outcome: Outcome) -> dict[str, Any]:
             for line in result.explanation
         ],
         "quota": _quota(result.quota),
-        "roster": _roster(outcome.roster, outcome.settled_at),
+        "roster": _roster(outcome.roster, at, is_stale=is_stale),
         "alerts": _alerts(outcome.alerts),
         "duplicate_of": _duplicate(outcome),
     }
@@ -179,7 +187,9 @@ def _quota(quota: Iterable[PotQuota]) -> list[dict[str, Any]]:
     ]
 
 
-def _roster(roster: RosterVersion | None, at: datetime) -> dict[str, Any] | None:
+def _roster(
+    roster: RosterVersion | None, at: datetime, *, is_stale: bool
+) -> dict[str, Any] | None:
     """Version and age; the age is never negative, also where a sandbox travels."""
     if roster is None:
         return None
@@ -188,6 +198,7 @@ def _roster(roster: RosterVersion | None, at: datetime) -> dict[str, Any] | None
         "version": roster.version,
         "as_of": roster.as_of,
         "age_s": max(0, age.days * 86_400 + age.seconds),
+        "stale": is_stale,
     }
 
 

@@ -206,6 +206,9 @@ class Report:
             say("medaid_roster_version", roster.version)
             as_of = datetime.fromisoformat(roster.as_of)
             say("medaid_roster_as_of_timestamp_seconds", as_of.timestamp())
+        freshness = gateway.freshness
+        say("medaid_roster_worker_lag_seconds", freshness.unconfirmed_s)
+        say("medaid_roster_stale", freshness.is_stale(roster, gateway.now()))
 
     def _streams(self) -> None:
         """Who listens to alerts."""

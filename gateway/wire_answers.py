@@ -54,6 +54,11 @@ class RosterOut(_Answer):
     version: int = _say("名册版本", "version of the roster")
     as_of: Instant = _say("名册所述时间", "instant that it describes")
     age_s: int = _say("名册的年龄（秒）", "how old it is, in seconds")
+    stale: bool = _say(
+        "名册是否超过运行方设定的时限：答复有效，但可能没有最新变动",
+        "whether it is past the operator's limit: the answer holds, yet may lack the"
+        " newest changes",
+    )
 
 
 class EligibilityOut(_Answer):

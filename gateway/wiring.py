@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from settlement.service.ask_statistics import AskStatistics
 from settlement.service.claims import month_number
 from settlement.service.desk import Desk
 from settlement.service.eligibility import CheckEligibility, QuotaReader
+from settlement.service.freshness import Freshness, FreshnessLimits
 from settlement.service.health import Health
 from settlement.service.log import LogReader
 from settlement.service.logbook import Logbook
@@ -79,6 +80,14 @@ _NOBODY = Card(kind=CardKind.RESIDENT_ID, number="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLimits:
+    """What is set for one worker."""
+
+    sequencer: SequencerLimits = field(default_factory=SequencerLimits)
+    freshness: FreshnessLimits = field(default_factory=FreshnessLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """Every use case, ready to call; handlers need nothing else.
 
@@ -103,6 +112,7 @@ class Gateway:
     """For metrics: what waits, how large batches are."""
     cache: EligibilityCache
     follower: Follower
+    freshness: Freshness
     publisher: Publisher
     lines: Sequence[Line]
     published_keys: Mapping[str, Any]
@@ -208,7 +218,7 @@ async def open_gateway(
     origin: str,
     sandbox: bool,
     published_keys: Mapping[str, Any],
-    limits: SequencerLimits | None = None,
+    limits: GatewayLimits | None = None,
     on_fault: Callable[[], None] = nobody_told,
 ) -> AsyncIterator[Gateway]:
     """One worker's gateway, ready to settle; drained when the block ends.
@@ -217,7 +227,9 @@ async def open_gateway(
     seen, and `PolicyError` for a pack that does not compile.
     """
     tokenizer = Tokenizer(keys.token_key)
-    renderer = JsonRenderer()
+    limits = limits or GatewayLimits()
+    freshness = Freshness(limits.freshness, asyncio.get_running_loop().time)
+    renderer = JsonRenderer(freshness.limits)
     logbook = Logbook(CheckpointSigner(origin, keys.checkpoint_sign))
     nodes = LogNodes(database)
     publisher = Publisher(CheckpointMark(data_dir / "checkpoint"))
@@ -243,7 +255,7 @@ async def open_gateway(
         alert_rules=alert_rules,
     )
     lines = [Line(database, check_log) for _ in range(_LINES)]
-    sequencer = Sequencer(desk, lines, publisher, months, limits or SequencerLimits())
+    sequencer = Sequencer(desk, lines, publisher, months, limits.sequencer)
     follower = Follower(RosterFeed(database), cache)
     gateway = Gateway(
         database=database,
@@ -256,6 +268,7 @@ async def open_gateway(
             sequencer=sequencer,
             database=database,
             random=os.urandom,
+            freshness=freshness,
         ),
         reverse_use_case=Reverse(
             cache=cache,
@@ -269,9 +282,14 @@ async def open_gateway(
             database=database,
             renderer=renderer,
             alert_rules=alert_rules,
+            freshness=freshness,
         ),
         eligibility_use_case=CheckEligibility(
-            cache=cache, book=shelf, quotas=QuotaReader(database), renderer=renderer
+            cache=cache,
+            book=shelf,
+            quotas=QuotaReader(database),
+            renderer=renderer,
+            freshness=freshness,
         ),
         lookups=Lookups(database, tokenizer),
         statistics_use_case=AskStatistics(database, renderer),
@@ -286,7 +304,9 @@ async def open_gateway(
             cache=cache,
             data_dir=data_dir,
             now=wall_clock,
+            freshness=freshness,
         ),
+        freshness=freshness,
         sequencer=sequencer,
         cache=cache,
         follower=follower,
@@ -312,7 +332,8 @@ async def open_gateway(
         ):
             await follower.looked_once()
             with _starting():
-                await _has_the_roster(database, cache)
+                if await _has_the_roster(database, cache):
+                    freshness.confirm()
             yield gateway
     finally:
         await gateway.health.close()
@@ -348,11 +369,12 @@ async def _keep_months(months: Months) -> None:
         await asyncio.sleep(_MONTHS_EVERY_S)
 
 
-async def _has_the_roster(database: Database, cache: EligibilityCache) -> None:
+async def _has_the_roster(database: Database, cache: EligibilityCache) -> bool:
     """Wait until this process' cache holds the roster in force, within bounds.
 
     Another worker may be writing the machine's cache just now. Past the bound the
     gateway starts all the same and says of eligibility that it cannot tell.
+    Gives whether it does hold it.
     """
     async with database.pool.acquire() as connection:
         head = await head_version(connection)
@@ -360,6 +382,8 @@ async def _has_the_roster(database: Database, cache: EligibilityCache) -> None:
         async with asyncio.timeout(_ROSTER_WITHIN_S):
             while head is not None and not _holds(cache, head.version):  # noqa: ASYNC110  # another process writes it
                 await asyncio.sleep(_ROSTER_PAUSE_S)
+            return True
+    return False
 
 
 def _holds(cache: EligibilityCache, version: int) -> bool:

@@ -30,7 +30,7 @@ from gateway.listening import Site, connection_limits
 from gateway.location import open_database
 from gateway.metrics import Metrics
 from gateway.report import Report
-from gateway.wiring import Gateway, open_gateway
+from gateway.wiring import Gateway, GatewayLimits, open_gateway
 from settlement.service.access import Sessions
 from settlement.service.signatures import Signatures
 from settlement.store.access import AccessStore
@@ -161,6 +161,7 @@ async def open_edge(
             origin=installation.origin,
             sandbox=installation.sandbox,
             published_keys=json.loads(trust_file(trust)),
+            limits=GatewayLimits(freshness=settings.freshness()),
             on_fault=on_fault,
         ) as gateway,
         _open_door(settings, place, gateway, keys, metrics, on_fault=on_fault) as edge,

@@ -33,6 +33,8 @@ def _text(text: Text) -> dict[str, str]:
 
 
 #: The members about the reason, by code, encoded once.
+#: As the gateway does when nobody sets it: 40 days.
+_STALE_AFTER_S = 3_456_000
 _OF_REASON = {
     code: {
         "reason": orjson.Fragment(
@@ -116,10 +118,12 @@ def _roster(claim: Claim) -> dict[str, Any] | None:
     if claim.roster is None:
         return None
     age = claim.settled_at - _instant(claim.roster.as_of)
+    seconds = max(0, int(age.total_seconds()))
     return {
         "version": claim.roster.version,
         "as_of": claim.roster.as_of,
-        "age_s": max(0, int(age.total_seconds())),
+        "age_s": seconds,
+        "stale": seconds >= _STALE_AFTER_S,
     }
 
 

@@ -202,6 +202,12 @@ REASONS = _reasons(
            Text("救助资格不受影响，可以结算；结算时按实际额度计算。",
                 "Eligibility stands; settling computes with the true quota."),
            retry_allowed=True, same_key=True),
+    Reason("MA-2106", Text("救助名册已超过允许的时限，暂不按它答复。",
+                           "The roster is stale: no answer is given by it."),
+           Text("请患者稍候，按原单重试；暂不要按全额收费。请通知本院信息科联系结算网关值班人员。",
+                "Try again with the same key before charging in full; have the IT"
+                " department call the gateway's staff on duty."),
+           retry_allowed=True, same_key=True),
     _decided("MA-2201", "账单中已有医疗救助支付。", "Aid was already paid on this bill.",
              Text("请核对账单中的医疗救助金额：确已救助的按账单收费；录入有误的更正后"
                   "新开一笔。",

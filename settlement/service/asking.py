@@ -23,6 +23,8 @@ class Asked:
     roster: RosterVersion | None
     pack: InstalledPack
     categories: Sequence[str]
+    is_stale: bool = False
+    """Whether the answer is marked as of a stale roster."""
 
 
 def check_bill(bill: Bill, settled_at: datetime) -> None:
@@ -73,5 +75,6 @@ def outcome_of(
             Text(*pack.category_text(result.category)) if result.category else None
         ),
         roster=asked.roster,
+        roster_is_stale=asked.is_stale,
         alerts=alerts,
     )

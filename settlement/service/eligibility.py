@@ -19,6 +19,7 @@ from settlement.domain.eligibility import (
     windows_on,
 )
 from settlement.domain.errors import RequestRefused
+from settlement.service.freshness import Freshness
 from settlement.service.ports import (
     Answer,
     Caller,
@@ -52,6 +53,7 @@ class EligibilityOutcome:
     quota_failed: bool
     """Asked for, but PostgreSQL did not answer."""
     roster: RosterVersion | None
+    roster_is_stale: bool
     asked_at: datetime
 
 
@@ -153,12 +155,14 @@ class CheckEligibility:
         book: PolicyBook,
         quotas: QuotaReader,
         renderer: EligibilityRenderer,
+        freshness: Freshness,
     ) -> None:
         """Everything comes from outside."""
         self._cache = cache
         self._book = book
         self._quotas = quotas
         self._renderer = renderer
+        self._freshness = freshness
 
     @property
     def quota_waiting(self) -> int:
@@ -181,9 +185,12 @@ class CheckEligibility:
         person, can_tell = self._cache.person_of_card(card)
         # In the same step: later the cache may hold a newer version than the person's.
         roster = self._cache.roster_version()
-        windows = windows_on(person, service_date) if person and can_tell else ()
+        unknown = "" if can_tell else "MA-2104"
+        if can_tell and self._freshness.refuses(roster, when.settled_at):
+            unknown = "MA-2106"
+        windows = windows_on(person, service_date) if person and not unknown else ()
         if person is None or not windows:
-            return self._no(person, roster, service_date, when, can_tell=can_tell)
+            return self._no(person, roster, service_date, when, unknown=unknown)
         pack = self._book.in_force_on(service_date, when.settled_at).pack
         categories = [window.category for window in windows]
         quota, as_of = (
@@ -206,6 +213,7 @@ class CheckEligibility:
             quota_as_of=as_of,
             quota_failed=with_quota and quota is None,
             roster=roster,
+            roster_is_stale=self._freshness.is_stale(roster, when.settled_at),
             asked_at=when.settled_at,
         )
         return Answer(200, self._renderer.eligibility(outcome))
@@ -217,11 +225,11 @@ class CheckEligibility:
         service_date: date,
         when: When,
         *,
-        can_tell: bool,
+        unknown: str,
     ) -> Answer:
         outcome = EligibilityOutcome(
-            status="not_eligible" if can_tell else "unknown",
-            reason=refusal(person, service_date) if can_tell else "MA-2104",
+            status="unknown" if unknown else "not_eligible",
+            reason=unknown or refusal(person, service_date),
             window=None,
             household=b"",
             category_text=None,
@@ -229,6 +237,7 @@ class CheckEligibility:
             quota_as_of=None,
             quota_failed=False,
             roster=roster,
+            roster_is_stale=self._freshness.is_stale(roster, when.settled_at),
             asked_at=when.settled_at,
         )
         return Answer(200, self._renderer.eligibility(outcome))

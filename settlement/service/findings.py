@@ -39,6 +39,13 @@ KINDS: Mapping[str, Kind] = {
     "no_roster": Kind(
         stops=True, text=Text("尚未导入救助对象名册", "no roster has been imported")
     ),
+    "roster_refused": Kind(
+        stops=True,
+        text=Text(
+            "名册已过时，按设置不予答复",
+            "the roster is too old, and the settings let nobody answer by it",
+        ),
+    ),
     "database_away": Kind(
         stops=True, text=Text("PostgreSQL 没有应答", "PostgreSQL does not answer")
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 from settlement.domain.eligibility import RosterVersion
 from settlement.service.claims import month_number
 from settlement.service.findings import Finding
+from settlement.service.freshness import Freshness
 from settlement.service.policy_shelf import PolicyShelf
 from settlement.service.ports import EligibilitySource
 from settlement.service.publish import Publisher
@@ -79,7 +80,7 @@ class Health:
         cache: EligibilitySource,
         data_dir: Path,
         now: Callable[[], datetime],
-        limits: HealthLimits | None = None,
+        freshness: Freshness,
     ) -> None:
         """Everything comes from outside; `now` is the wall clock."""
         self._vitals = VitalsReader(database)
@@ -89,7 +90,10 @@ class Health:
         self._cache = cache
         self._data_dir = data_dir
         self._now = now
-        self._limits = limits or HealthLimits()
+        self._freshness = freshness
+        self._limits = HealthLimits(
+            roster_age=timedelta(seconds=freshness.limits.age_s) or timedelta.max
+        )
         self._behind_since: float | None = None
         #: When the log was seen with how many entries, that the watch has not seen yet.
         self._unwatched: deque[tuple[float, int]] = deque()
@@ -102,6 +106,10 @@ class Health:
         held = self._cache.roster_version()
         disk = await asyncio.to_thread(_disk_of, self._data_dir)
         versions = _versions_behind(vitals, held)
+        if vitals is not None and vitals.roster_version == (
+            held.version if held else 0
+        ):
+            self._freshness.confirm()
         look = Look(
             findings=(),
             vitals=vitals,
@@ -132,9 +140,15 @@ class Health:
             found.append(Finding("no_policy_pack"))
         if self._cache.roster_version() is None:
             found.append(Finding("no_roster"))
+        if self._freshness.limits.refuses and self._is_old():
+            found.append(Finding("roster_refused"))
         if look.vitals is None:
             found.append(Finding("database_away"))
         return found
+
+    def _is_old(self) -> bool:
+        held = self._cache.roster_version()
+        return self._freshness.limits.is_old(held, self._now())
 
     def _warning(
         self, look: Look, held: RosterVersion | None, now: datetime

@@ -45,6 +45,8 @@ class Outcome:
     policy: PolicyRef | None
     category_text: Text | None
     roster: RosterVersion | None
+    roster_is_stale: bool = False
+    """Of a quote: what the cache holds may be behind; settling is never."""
     alerts: tuple[Alert, ...] = ()
     duplicate_of: DuplicateOf | None = None
 

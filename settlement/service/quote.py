@@ -6,6 +6,8 @@ that they would hold or deny is declined as it would be; nothing is raised by as
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from settlement.domain.bill import Bill
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.decision import Adjudication
@@ -13,6 +15,7 @@ from settlement.domain.decline import decline
 from settlement.domain.eligibility import refusal
 from settlement.domain.errors import RequestRefused
 from settlement.service.asking import Asked, ask, check_bill, outcome_of
+from settlement.service.freshness import Freshness
 from settlement.service.outcome import Alert, Renderer, without_receipt
 from settlement.service.ports import (
     Answer,
@@ -39,18 +42,20 @@ class Quote:
         database: Database,
         renderer: Renderer,
         alert_rules: RulesShelf,
+        freshness: Freshness,
     ) -> None:
         """Everything comes from outside."""
         self._cache = cache
         self._book = book
         self._database = database
         self._renderer = renderer
+        self._freshness = freshness
         self._watch = AtQuote(alert_rules, database)
 
     async def __call__(self, caller: Caller, bill: Bill, when: When) -> Answer:
         """Answer 200 with the DECISION, without id and receipt."""
         check_bill(bill, when.settled_at)
-        asked = ask(self._cache, self._book, bill, when.settled_at)
+        asked = self._ask(bill, when)
         result = await self._adjudicate(caller, bill, asked, when)
         alerts: tuple[Alert, ...] = ()
         if result.approved:
@@ -65,6 +70,13 @@ class Quote:
                 )
         outcome = outcome_of(asked, result, when.settled_at, alerts)
         return Answer(200, without_receipt(self._renderer.decision(outcome)))
+
+    def _ask(self, bill: Bill, when: When) -> Asked:
+        """Person and pack, marked where the roster is stale; MA-2106 for no answer."""
+        asked = ask(self._cache, self._book, bill, when.settled_at)
+        self._freshness.require(asked.roster, when.settled_at)
+        is_stale = self._freshness.is_stale(asked.roster, when.settled_at)
+        return replace(asked, is_stale=True) if is_stale else asked
 
     async def _adjudicate(
         self, caller: Caller, bill: Bill, asked: Asked, when: When

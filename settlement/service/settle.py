@@ -9,6 +9,7 @@ from settlement.domain.bill import Bill
 from settlement.domain.errors import RequestRefused
 from settlement.service.asking import ask, check_bill
 from settlement.service.claims import SettleClaim, month_number
+from settlement.service.freshness import Freshness
 from settlement.service.ids import new_id
 from settlement.service.ports import (
     Answer,
@@ -42,6 +43,7 @@ class Settle:
         sequencer: Sequencer,
         database: Database,
         random: Callable[[int], bytes],
+        freshness: Freshness,
     ) -> None:
         """Everything comes from outside."""
         self._cache = cache
@@ -50,6 +52,7 @@ class Settle:
         self._sequencer = sequencer
         self._database = database
         self._random = random
+        self._freshness = freshness
 
     async def __call__(
         self, caller: Caller, key: str, bill: Bill, when: When
@@ -74,6 +77,7 @@ class Settle:
     def _claim(self, caller: Caller, key: str, bill: Bill, when: When) -> SettleClaim:
         self._book.require_fresh(asyncio.get_running_loop().time())
         asked = ask(self._cache, self._book, bill, when.settled_at)
+        self._freshness.require_age(asked.roster, when.settled_at)
         token = self._tokenizer.card(bill.card.kind, bill.card.number)
         values = bill_values(bill, token, self._tokenizer)
         return SettleClaim(

@@ -63,7 +63,7 @@ DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 TEXT = {"zh": re.compile(r".*[\u4e00-\u9fff].*"), "en": re.compile(r"[\x20-\x7e]+")}
-ROSTER = {"version": int, "as_of": INSTANT, "age_s": int}
+ROSTER = {"version": int, "as_of": INSTANT, "age_s": int, "stale": bool}
 POT = {
     "pot": str,
     "cap_fen": Nullable(int),

@@ -18,9 +18,10 @@ from crypto.tokens import Tokenizer
 from crypto.trust import Trust, TrustedKey
 from eligibility_cache.store import key_check
 from gateway.keyfiles import GatewayKeys
-from gateway.wiring import Gateway, open_gateway
+from gateway.wiring import Gateway, GatewayLimits, open_gateway
 from settlement.domain.bill import Bill, Card, CardKind, CareType
 from settlement.service.books import Means, check_books
+from settlement.service.freshness import FreshnessLimits
 from settlement.service.ports import Answer, Caller, ReversalRequest, When
 from settlement.service.sequencer import SequencerLimits
 from settlement.store.database import Database
@@ -198,6 +199,7 @@ async def open_house(
     data_dir: Path,
     keys: tuple[GatewayKeys, OpeningKey] | None = None,
     limits: SequencerLimits | None = None,
+    freshness: FreshnessLimits | None = None,
 ) -> AsyncIterator[House]:
     """Open a worker; several may share a database and a data folder."""
     gateway_keys, opening = keys or make_keys()
@@ -222,7 +224,10 @@ async def open_house(
         origin=ORIGIN,
         sandbox=True,
         published_keys={},
-        limits=limits,
+        limits=GatewayLimits(
+            sequencer=limits or SequencerLimits(),
+            freshness=freshness or FreshnessLimits(),
+        ),
     ) as gateway:
         yield House(
             gateway,

@@ -29,6 +29,7 @@ from gateway.render import JsonRenderer
 from settlement.domain.errors import FatalError, RequestRefused
 from settlement.service.claims import month_number
 from settlement.service.desk import Desk
+from settlement.service.freshness import Freshness, FreshnessLimits
 from settlement.service.logbook import Logbook
 from settlement.service.policy_shelf import PolicyShelf
 from settlement.service.ports import Answer
@@ -247,6 +248,7 @@ class Worker:
             sequencer=sequencer,
             database=database,
             random=self.random,
+            freshness=Freshness(FreshnessLimits(), asyncio.get_running_loop().time),
         )
 
     def _keep(self, task: asyncio.Task[None]) -> None:

@@ -24,7 +24,7 @@ from tests.acceptance.notes import Client, Note
 #: Not an answer yet: the same request is sent again under the same key.
 _AGAIN = frozenset({409, 429, 500, 502, 503, 504})
 #: Of these, the ones that promise that this attempt has stored nothing.
-_NOTHING_STORED = frozenset({"MA-2104", "MA-5101", "MA-5102", "MA-5105"})
+_NOTHING_STORED = frozenset({"MA-2104", "MA-2106", "MA-5101", "MA-5102", "MA-5105"})
 _NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
 _UNAUTHORISED = 401
 _PAUSE_S = 0.05
