@@ -19,6 +19,7 @@ from eligibility_cache.store import EligibilityCache
 from eligibility_cache.verification import Comparison, Tally, verify
 from gateway.cli.roster_files import as_json_text, generate, sign, tokenizer_of
 from gateway.cli.roster_import import import_
+from gateway.cli.roster_sweep import sweep_command
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import rfc3339, shanghai_day
@@ -42,6 +43,7 @@ def roster() -> None:
 roster.add_command(import_)
 roster.add_command(sign)
 roster.add_command(generate)
+roster.add_command(sweep_command)
 
 
 @roster.command(epilog="Example: medaid roster status --json")

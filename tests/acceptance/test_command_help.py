@@ -70,6 +70,7 @@ CONTRACT = {
     "alerts rules put": "--by --data-dir --dsn",
     "alerts replay": "--rules --months --json --data-dir --dsn",
     "alerts outliers": "--month --json --data-dir --dsn",
+    "roster sweep": "--since --json --data-dir --dsn",
     "check-books": "--json --data-dir --dsn",
     "demo": "--once --data-dir",
 }

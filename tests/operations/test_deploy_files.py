@@ -109,7 +109,12 @@ def test_nginx_writes_nothing_of_a_request() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["medaid.service", "medaid-check-books.service", "medaid-outliers.service"],
+    [
+        "medaid.service",
+        "medaid-check-books.service",
+        "medaid-outliers.service",
+        "medaid-roster-sweep.service",
+    ],
 )
 def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
     """`systemd-analyze verify`, with a program that exists in place of ours."""
@@ -119,8 +124,8 @@ def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
     assert begun in text
     unit = tmp_path / name
     unit.write_text(text.replace(begun, "ExecStart=/bin/true"), encoding="utf-8")
-    for timer in ("medaid-check-books.timer", "medaid-outliers.timer"):
-        shutil.copy(DEPLOY / "systemd" / timer, tmp_path / timer)
+    for timer in (DEPLOY / "systemd").glob("*.timer"):
+        shutil.copy(timer, tmp_path / timer.name)
 
     done = subprocess.run(
         [program, "verify", "--man=no", str(unit)],
