@@ -17,6 +17,7 @@ from eligibility_cache.follower import Follower
 from eligibility_cache.packing import CacheCorruptError
 from eligibility_cache.store import EligibilityCache
 from eligibility_cache.verification import Comparison, Tally, verify
+from gateway.cli.roster_audit import audit_command
 from gateway.cli.roster_files import as_json_text, generate, sign, tokenizer_of
 from gateway.cli.roster_import import import_
 from gateway.cli.roster_sweep import sweep_command
@@ -44,6 +45,7 @@ roster.add_command(import_)
 roster.add_command(sign)
 roster.add_command(generate)
 roster.add_command(sweep_command)
+roster.add_command(audit_command)
 
 
 @roster.command(epilog="Example: medaid roster status --json")

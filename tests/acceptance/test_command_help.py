@@ -70,6 +70,8 @@ CONTRACT = {
     "alerts rules put": "--by --data-dir --dsn",
     "alerts replay": "--rules --months --json --data-dir --dsn",
     "alerts outliers": "--month --json --data-dir --dsn",
+    "roster audit": "--day --ending-within --reentered-within --contradicting"
+    " --deaths --most --html --json --data-dir --dsn",
     "roster sweep": "--since --json --data-dir --dsn",
     "check-books": "--json --data-dir --dsn",
     "demo": "--once --data-dir",

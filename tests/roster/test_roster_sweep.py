@@ -11,40 +11,13 @@ from click.testing import CliRunner
 
 from gateway.cli.main import main
 from settlement.domain.bill import Bill
-from settlement.service.roster import ImportRules, RosterImported, import_roster
 from settlement.store.database import Database
-from tests.roster.bureau import (
-    CATEGORIES,
-    NOW,
-    TRUST,
-    Bureau,
-    card_number,
-    id_number,
-    row,
-)
+from tests.roster.bureau import card_number, id_number, row
+from tests.roster.house_bureau import OwnBureau
 from tests.settlement.house import House, bill, body, open_house
 
 #: By number: what happens to each person. 6 leaves after the visit: no correction.
 DIED, MOVED, RAISED, PROLONGED, ADDED, LEFT, UNTOUCHED = range(1, 8)
-
-
-class OwnBureau(Bureau):
-    """A bureau whose files are tokenised with a house's key."""
-
-    house: House
-
-    async def take(
-        self, manifest: Path, *, max_refused_ppm: int = 1_000, trust: Any = TRUST
-    ) -> RosterImported:
-        """Import into the house's roster."""
-        rules = ImportRules(
-            trust=trust,
-            tokenizer=self.house.tokenizer,
-            categories=CATEGORIES,
-            now=NOW,
-            max_refused_ppm=max_refused_ppm,
-        )
-        return await import_roster(self.database, manifest, rules)
 
 
 def visit(number: int) -> Bill:
