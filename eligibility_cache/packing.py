@@ -85,22 +85,26 @@ def _checked(key: bytes, body: bytes) -> bytes:
 
 
 def _windows(packed: bytes, count: int) -> tuple[Window, ...]:
-    found = []
     at = _HEAD.size
+    if count == 1:
+        # As most persons have it, and every microsecond is the desk's.
+        return (_window(packed, at),)
+    found = []
     for _ in range(count):
-        first, last, subdistrict, length = _WINDOW.unpack_from(packed, at)
-        at += _WINDOW.size
-        category = packed[at : at + length]
-        at += length
-        found.append(
-            Window(
-                _category(category),
-                _day(first),
-                _day(last) if last else None,
-                _subdistrict(subdistrict),
-            )
-        )
+        found.append(_window(packed, at))
+        at += _WINDOW.size + packed[at + _WINDOW.size - 1]
     return tuple(found)
+
+
+def _window(packed: bytes, at: int) -> Window:
+    first, last, subdistrict, length = _WINDOW.unpack_from(packed, at)
+    at += _WINDOW.size
+    return Window(
+        _category(packed[at : at + length]),
+        _day(first),
+        _day(last) if last else None,
+        _subdistrict(subdistrict),
+    )
 
 
 # Few values stand in many windows: one object for each, and no second decoding.
