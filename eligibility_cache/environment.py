@@ -15,6 +15,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
 import lmdb
 
@@ -22,13 +23,17 @@ from eligibility_cache.packing import LAYOUT, CacheCorruptError
 from settlement.domain.eligibility import RosterVersion
 
 #: Address space, not memory and not disk: the file grows with its content. A city
-#: of 9 million persons takes 0.6 GB.
-MAP_BYTES = 16 << 30
+#: of 9 million persons takes 1.1 GB, 80 million would take 10.
+MAP_BYTES = 64 << 30
 #: Every process and its look-up transaction takes one slot.
 MAX_READERS = 1024
 _CURRENT = "CURRENT"
 _SUSPECT = "SUSPECT"
 _META = b"meta"
+_DATA, _LOCK = "data.mdb", "lock.mdb"
+#: A slot is a cache line (lmdb.h); before the first one stands what all share.
+_LOCK_BYTES = MAX_READERS * 64 + 4096
+_SUM_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +56,18 @@ class CacheMeta:
         return RosterVersion(self.version, self.as_of)
 
     def pack(self) -> bytes:
-        """As stored."""
-        return json.dumps(asdict(self), sort_keys=True).encode()
+        """As stored: a check sum, then JSON."""
+        text = json.dumps(asdict(self), sort_keys=True).encode()
+        return crc32(text).to_bytes(_SUM_BYTES, "little") + text
 
     @classmethod
     def unpack(cls, packed: bytes | None) -> Self:
         """As it was stored; raises `CacheCorruptError` for anything else."""
+        check, text = (packed or b"")[:_SUM_BYTES], (packed or b"")[_SUM_BYTES:]
         try:
-            meta = cls(**json.loads(packed or b""))
+            if crc32(text) != int.from_bytes(check, "little"):
+                raise CacheCorruptError("the cache's own words were altered")
+            meta = cls(**json.loads(text))
         except (TypeError, ValueError) as wrong:
             raise CacheCorruptError("the cache does not say what it holds") from wrong
         if meta.layout != LAYOUT:
@@ -70,8 +79,14 @@ class Generation:
     """One LMDB map, opened once per process and kept open."""
 
     def __init__(self, folder: Path, *, building: bool = False) -> None:
-        """Open, or make when `building`; raises `lmdb.Error` for a broken file."""
+        """Open, or make when `building`.
+
+        Raises `lmdb.Error` for a broken file, one that was cut off included: reading
+        behind its end would end the process. `OSError` where the disk is full.
+        """
         self.name = folder.name
+        self._file = folder / _DATA
+        _reserve(folder / _LOCK)
         self.environment = lmdb.open(
             str(folder),
             map_size=MAP_BYTES,
@@ -88,6 +103,7 @@ class Generation:
         try:
             self.persons = self.environment.open_db(b"persons", create=building)
             self.cards = self.environment.open_db(b"cards", create=building)
+            self._require_whole()
         except BaseException:
             self.environment.close()
             raise
@@ -100,9 +116,41 @@ class Generation:
         """To be committed together with the content that it describes."""
         transaction.put(_META, meta.pack())
 
+    def fill_up(self) -> None:
+        """Let the file be as long as its content. For the writer, after a write.
+
+        LMDB leaves out what a write took and gave back at the end: nobody reads it,
+        but a file that was cut off could not be told from such a one.
+        """
+        missing = self._missing_bytes()
+        if missing > 0:
+            os.truncate(self._file, self._file.stat().st_size + missing)
+
     def close(self) -> None:
         """Give map and reader slots back."""
         self.environment.close()
+
+    def _require_whole(self) -> None:
+        if self._missing_bytes() > 0:
+            raise lmdb.CorruptedError(f"{_DATA} is shorter than what it holds")
+
+    def _missing_bytes(self) -> int:
+        pages = self.environment.info()["last_pgno"] + 1
+        wanted: int = pages * self.environment.stat()["psize"]
+        return wanted - self._file.stat().st_size
+
+
+def _reserve(lock: Path) -> None:
+    """Room on the disk for every reader's slot, taken beforehand.
+
+    LMDB writes slots through a map of the file: where the disk has become full, that
+    would end the process (SIGBUS). What is there already stays as it is.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _LOCK_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +204,11 @@ class CacheFolder:
         number = int(current or "0") + 1
         folder = self.path / f"{number:08d}"
         folder.mkdir(mode=0o700)
-        return Generation(folder, building=True)
+        try:
+            return Generation(folder, building=True)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def put_in_force(self, built: Generation) -> None:
         """Swap: from here on every process opens this generation.
@@ -177,6 +229,10 @@ class CacheFolder:
             os.close(folder)
         # Processes that still have the old map open keep it until they close it.
         self._remove_all_but(built.name)
+
+    def discard(self, built: Generation) -> None:
+        """Remove a generation that will not be put in force: its room is needed."""
+        shutil.rmtree(self.path / built.name, ignore_errors=True)
 
     def state(self) -> FolderState:
         """What every process must know of the folder; reads two small files."""
@@ -207,6 +263,14 @@ class CacheFolder:
             return False
         self._lock = descriptor
         return True
+
+    @property
+    def lock_descriptors(self) -> tuple[int, ...]:
+        """The writer's lock, for a process that writes for this one.
+
+        It is free again only when both have ended.
+        """
+        return () if self._lock is None else (self._lock,)
 
     def unlock(self) -> None:
         """Let another process write; does nothing where this one does not."""

@@ -11,47 +11,51 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
 import lmdb
 
+from eligibility_cache.building import (
+    BuildFailedError,
+    Snapshot,
+    build,
+    in_thread,
+    meta_of,
+)
 from eligibility_cache.environment import CacheFolder, CacheMeta
 from eligibility_cache.packing import CacheCorruptError
-from eligibility_cache.store import CacheBuild, EligibilityCache
-from settlement.domain.eligibility import RosterPerson
+from eligibility_cache.store import EligibilityCache
 from settlement.domain.roster import RosterChanges, RosterHead, RosterUnreachableError
 
 #: Changes applied in one transaction; a review of a city strikes 3,207 persons.
-BATCH = 20_000
+BATCH = 5_000
+#: A roster of more windows is built by another process: it takes seconds and minutes,
+#: in which this one has answers to give.
+LARGE = 50_000
 #: The bell may be missed, a look every second may not.
 POLL_SECONDS = 1.0
 #: How soon a process that only reads goes over to a generation built anew.
 WATCH_SECONDS = 0.25
 _BACKOFF_SECONDS = 0.5
+#: A build that failed has read and written for minutes, perhaps till the disk was full.
+_BUILD_BACKOFF_SECONDS = 30.0
 
 #: The database away, the disk full, a file damaged: tried again until it works.
-_MAY_PASS = (RosterUnreachableError, CacheCorruptError, lmdb.Error, OSError)
+_MAY_PASS = (
+    BuildFailedError,
+    RosterUnreachableError,
+    CacheCorruptError,
+    lmdb.Error,
+    OSError,
+)
 
-P = ParamSpec("P")
-T = TypeVar("T")
+#: Builds the cache in this folder for the process that holds its lock, and returns when
+#: it is in force. Raises `BuildFailedError` or `RosterUnreachableError`.
+BuildElsewhere = Callable[[CacheFolder], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
-
-
-class Snapshot(Protocol):
-    """The whole roster as one moment saw it."""
-
-    head: RosterHead
-
-    def persons(self) -> AsyncIterator[list[RosterPerson]]:
-        """Everybody with a window, ascending by token."""
-        ...
-
-    def cards(self) -> AsyncIterator[list[tuple[bytes, bytes]]]:
-        """Every card token with its person's, ascending."""
-        ...
 
 
 class Feed(Protocol):
@@ -77,10 +81,19 @@ class Feed(Protocol):
 class Follower:
     """Keeps the cache at the roster's newest version until cancelled."""
 
-    def __init__(self, feed: Feed, cache: EligibilityCache) -> None:
-        """Nothing happens before `run` or `catch_up`."""
+    def __init__(
+        self,
+        feed: Feed,
+        cache: EligibilityCache,
+        build_elsewhere: BuildElsewhere | None = None,
+    ) -> None:
+        """Nothing happens before `run` or `catch_up`.
+
+        Without `build_elsewhere` a large roster is built in this process, too.
+        """
         self._feed = feed
         self._cache = cache
+        self._build_elsewhere = build_elsewhere
         self._has_looked = asyncio.Event()
         self._is_damaged = False
         """Whether the map in force can no longer be written to."""
@@ -131,11 +144,8 @@ class Follower:
                     await self.catch_up()
                 except _MAY_PASS as error:
                     self.faults += 1
-                    # The class alone: a driver's text may quote values.
-                    _log.warning(
-                        "roster.not_followed", extra={"fault": type(error).__name__}
-                    )
-                    await asyncio.sleep(_BACKOFF_SECONDS)
+                    _log.warning("roster.not_followed", extra={"fault": _kind(error)})
+                    await asyncio.sleep(_pause(error))
                 self._has_looked.set()
                 await self._feed.wait(POLL_SECONDS)
         finally:
@@ -160,12 +170,12 @@ class Follower:
     async def _apply(self, meta: CacheMeta, changes: RosterChanges) -> None:
         # A batch that ends within a version does not claim that version yet.
         new = (
-            _meta_of(changes.head, changes.cursor)
+            meta_of(changes.head, changes.cursor)
             if changes.is_complete
             else _at_cursor(meta, changes.cursor)
         )
         try:
-            await _in_thread(self._cache.apply, new, changes.persons, changes.cards)
+            await in_thread(self._cache.apply, new, changes.persons, changes.cards)
         except CacheCorruptError:
             # Tried again it would fail for ever. Look-ups go on meanwhile: whatever
             # they read of a damaged map is checked, and settling asks PostgreSQL for
@@ -182,28 +192,29 @@ class Follower:
         async with self._feed.snapshot() as snapshot:
             if snapshot.head.version is None:
                 return True
-            build = await _in_thread(CacheBuild, self._cache.folder)
-            try:
-                async for persons in snapshot.persons():
-                    await _in_thread(build.put_persons, persons)
-                async for cards in snapshot.cards():
-                    await _in_thread(build.put_cards, cards)
-                meta = _meta_of(snapshot.head, snapshot.head.last_change)
-                await _in_thread(build.put_in_force, meta)
-            finally:
-                build.close()
+            elsewhere = self._build_elsewhere
+            if elsewhere is not None and not await snapshot.has_more_than(LARGE):
+                elsewhere = None
+            if elsewhere is None:
+                await build(snapshot, self._cache.folder)
+        if elsewhere is not None:
+            # Who waits for the first look has no reason to wait for minutes.
+            self._has_looked.set()
+            await elsewhere(self._cache.folder)
         self._is_damaged = False
         await self._refresh()
-        if self._cache.meta is None:
+        meta = self._cache.meta
+        if meta is None:
             raise CacheCorruptError("the cache cannot be read after building it anew")
         _log.info("roster.cache_built", extra={"version": meta.version})
         return False
 
     async def _refresh(self) -> None:
         # Files are read in a thread; what serves is changed in this one.
-        state = await _in_thread(self._cache.folder.state)
-        opened = await _in_thread(self._cache.open_beside, state)
-        self._cache.adopt(state, opened)
+        state = await in_thread(self._cache.folder.state)
+        opened = await in_thread(self._cache.open_beside, state)
+        for left in self._cache.adopt(state, opened):
+            await in_thread(left.close)
 
 
 def _continues(meta: CacheMeta, head: RosterHead) -> bool:
@@ -221,20 +232,18 @@ def _continues(meta: CacheMeta, head: RosterHead) -> bool:
     )
 
 
+def _kind(fault: Exception) -> str:
+    """The class alone: a driver's text may quote values."""
+    return str(fault) if isinstance(fault, BuildFailedError) else type(fault).__name__
+
+
+def _pause(fault: Exception) -> float:
+    is_of_build = isinstance(fault, BuildFailedError)
+    return _BUILD_BACKOFF_SECONDS if is_of_build else _BACKOFF_SECONDS
+
+
 def _is_newer(head: RosterHead, meta: CacheMeta) -> bool:
     return head.version is not None and head.version != meta.roster_version
-
-
-def _meta_of(head: RosterHead, cursor: int) -> CacheMeta:
-    if head.version is None:
-        raise CacheCorruptError("a roster without a version has no cache")
-    return CacheMeta(
-        roster_id=head.roster_id.hex(),
-        version=head.version.version,
-        as_of=head.version.as_of,
-        cursor=cursor,
-        key_check=head.key_check.hex(),
-    )
 
 
 def _at_cursor(meta: CacheMeta, cursor: int) -> CacheMeta:
@@ -251,20 +260,6 @@ def _at_cursor(meta: CacheMeta, cursor: int) -> CacheMeta:
 async def _writer_lock(folder: CacheFolder) -> AsyncIterator[bool]:
     """Whether this process is the machine's one writer while the block runs."""
     try:
-        yield await _in_thread(folder.try_lock)
+        yield await in_thread(folder.try_lock)
     finally:
         folder.unlock()
-
-
-async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Await a thread's work; when cancelled, only after the thread has ended.
-
-    Otherwise a write could go on after the writer's lock was given up.
-    """
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        # What the thread raised is of no interest to somebody who leaves.
-        await asyncio.gather(task, return_exceptions=True)
-        raise

@@ -4,8 +4,14 @@ Layout of a person, little-endian: version (u8), household (16 bytes, zeros wher
 none), number of windows (u16); for each window first day (u32), last day (u32, 0
 while open), sub-district (u32, 0xFFFFFFFF where none), length of category (u8),
 category (UTF-8); check sum (u32). Of a card: person token (16 bytes), check sum
-(u32). The check sum is CRC-32 over the key and what stands before it. Days are
-proleptic Gregorian ordinals.
+(u32). The check sum is CRC-32 over the key and what stands before it, a card's begun
+with another value, so that neither is taken for the other. Days are proleptic Gregorian
+ordinals.
+
+Each of the two lists has an entry before the first token and one behind the last, with
+a check sum alone. So whoever is not in it would stand between two entries, and
+both can be checked: a search that damage has led astray is no "no". What no check sum
+shows is a whole page in another's place, or as it once was; `verification` does.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ from zlib import crc32
 
 from settlement.domain.eligibility import RosterPerson, Window
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised with every change of the layout; another one means building anew."""
 
 _NO_HOUSEHOLD = bytes(16)
@@ -26,6 +32,10 @@ _HEAD = Struct("<B16sH")
 _WINDOW = Struct("<IIIB")
 _CHECK = Struct("<I")
 _TOKEN_BYTES = 16
+FIRST_KEY, LAST_KEY = b"\0", b"\xff" * (_TOKEN_BYTES + 1)
+"""Before and behind every token."""
+_PERSON_SUM, _CARD_SUM = 0, 1
+"""With what check sums begin."""
 #: CRC-32 of anything that ends in its own CRC-32, little-endian.
 _RESIDUE = 0x2144DF1C
 
@@ -48,7 +58,7 @@ def pack_person(person: RosterPerson) -> bytes:
             )
         )
         parts.append(category)
-    return _checked(person.token, b"".join(parts))
+    return _checked(_PERSON_SUM, person.token, b"".join(parts))
 
 
 def unpack_person(token: bytes, packed: bytes) -> RosterPerson:
@@ -70,18 +80,39 @@ def unpack_person(token: bytes, packed: bytes) -> RosterPerson:
 
 def pack_card(card: bytes, person: bytes) -> bytes:
     """The bytes under a card: whose it is."""
-    return _checked(card, person)
+    return _checked(_CARD_SUM, card, person)
 
 
 def unpack_card(card: bytes, packed: bytes) -> bytes:
     """The person token again; raises `CacheCorruptError` for any altered byte."""
-    if crc32(packed, crc32(card)) != _RESIDUE:
-        raise CacheCorruptError("a card's bytes do not match their check sum")
+    check_card(card, packed)
     return packed[:_TOKEN_BYTES]
 
 
-def _checked(key: bytes, body: bytes) -> bytes:
-    return body + _CHECK.pack(crc32(body, crc32(key)))
+def person_end(key: bytes) -> bytes:
+    """The bytes under `FIRST_KEY` and `LAST_KEY` among persons."""
+    return _checked(_PERSON_SUM, key, b"")
+
+
+def card_end(key: bytes) -> bytes:
+    """The bytes under `FIRST_KEY` and `LAST_KEY` among cards."""
+    return _checked(_CARD_SUM, key, b"")
+
+
+def check_person(key: bytes, packed: bytes) -> None:
+    """Raises `CacheCorruptError` where these are not the bytes under the key."""
+    if crc32(packed, crc32(key, _PERSON_SUM)) != _RESIDUE:
+        raise CacheCorruptError("a person's bytes do not match their check sum")
+
+
+def check_card(key: bytes, packed: bytes) -> None:
+    """Raises `CacheCorruptError` where these are not the bytes under the key."""
+    if crc32(packed, crc32(key, _CARD_SUM)) != _RESIDUE:
+        raise CacheCorruptError("a card's bytes do not match their check sum")
+
+
+def _checked(begun: int, key: bytes, body: bytes) -> bytes:
+    return body + _CHECK.pack(crc32(body, crc32(key, begun)))
 
 
 def _windows(packed: bytes, count: int) -> tuple[Window, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
 
-from crypto.tokens import Tokenizer
+from crypto.tokens import TOKEN_BYTES, Tokenizer
 from eligibility_cache.environment import (
     CacheFolder,
     CacheMeta,
@@ -17,15 +17,19 @@ from eligibility_cache.environment import (
     Generation,
 )
 from eligibility_cache.packing import (
+    FIRST_KEY,
+    LAST_KEY,
     CacheCorruptError,
+    check_card,
+    check_person,
     pack_card,
     pack_person,
-    unpack_card,
     unpack_person,
 )
 from settlement.domain.bill import Card, CardKind
 from settlement.domain.eligibility import RosterPerson, RosterVersion
 
+_ENDS = (FIRST_KEY, LAST_KEY)
 #: What keeps a write from being made although the map is sound.
 _NO_DAMAGE = (
     lmdb.DiskError,
@@ -90,7 +94,7 @@ class EligibilityCache:
     def person_of_card(self, card: Card) -> tuple[RosterPerson | None, bool]:
         """The person with this card, and whether the cache can tell at all."""
         kind = card.kind
-        token = self._tokenizer.card(kind.value, card.number)
+        token = self._tokenizer.card(kind, card.number)
         return self._find(token, is_person=kind is CardKind.RESIDENT_ID)
 
     def roster_version(self) -> RosterVersion | None:
@@ -128,10 +132,11 @@ class EligibilityCache:
     def refresh(self) -> None:
         """Go over to the generation in force, and see its newest state.
 
-        Reads files; where that must not wait, call the three steps one by one.
+        Reads files; where that must not wait, call the steps one by one.
         """
         state = self.folder.state()
-        self.adopt(state, self.open_beside(state))
+        for left in self.adopt(state, self.open_beside(state)):
+            left.close()
 
     def open_beside(self, state: FolderState) -> Generation | None:
         """Open the generation in force where it is not the one that serves.
@@ -150,12 +155,20 @@ class EligibilityCache:
                 self.folder.suspect()
             return None
 
-    def adopt(self, state: FolderState, opened: Generation | None) -> None:
-        """Serve from what was opened for this state, and see its newest content."""
+    def adopt(
+        self, state: FolderState, opened: Generation | None
+    ) -> Sequence[Generation]:
+        """Serve from what was opened for this state, and see its newest content.
+
+        Gives back what serves no more, for the caller to close: unmapping a city's
+        takes milliseconds, which another thread has.
+        """
+        left: Sequence[Generation] = ()
         if opened is not None or state.is_suspect or state.name is None:
-            self._close()
+            left = self._leave()
             self._generation = opened
         self._see_newest()
+        return left
 
     @property
     def meta(self) -> CacheMeta | None:
@@ -186,6 +199,7 @@ class EligibilityCache:
             if type(damage) is lmdb.Error:
                 raise
             raise CacheCorruptError(type(damage).__name__) from damage
+        generation.fill_up()
 
     def _write(
         self,
@@ -216,8 +230,8 @@ class EligibilityCache:
         with generation.environment.begin() as reader:
             yield CacheContents(
                 generation.read_meta(reader),
-                iter(reader.cursor(generation.persons)),
-                iter(reader.cursor(generation.cards)),
+                _tokens(reader.cursor(generation.persons)),
+                _tokens(reader.cursor(generation.cards)),
             )
 
     def free_dead_readers(self) -> int:
@@ -228,7 +242,8 @@ class EligibilityCache:
 
     def close(self) -> None:
         """Give the map back; look-ups answer "cannot tell" from here on."""
-        self._close()
+        for left in self._leave():
+            left.close()
 
     def _take_meta(
         self, generation: Generation, reader: lmdb.Transaction[bytes]
@@ -257,12 +272,11 @@ class EligibilityCache:
         self._snapshot = -1
         self.folder.suspect()
 
-    def _close(self) -> None:
-        for generation in (self._generation, self._broken):
-            if generation is not None:
-                generation.close()
+    def _leave(self) -> Sequence[Generation]:
+        left = [each for each in (self._generation, self._broken) if each is not None]
         self._generation = self._broken = self._meta = self._version = None
         self._snapshot = -1
+        return left
 
 
 def _read(
@@ -272,45 +286,45 @@ def _read(
     *,
     is_person: bool,
 ) -> RosterPerson | None:
+    persons = generation.persons
+    owner = None
+    person = token
     if not is_person:
         owner = reader.get(token, None, generation.cards)
         if owner is None:
+            _require_absent(reader, generation.cards, token, check_card)
             return None
-        token = unpack_card(token, owner)
-    packed = reader.get(token, None, generation.persons)
-    return None if packed is None else unpack_person(token, packed)
+        person = owner[:TOKEN_BYTES]
+    packed = reader.get(person, None, persons)
+    if packed is not None:
+        # No altered byte of a card leads to another person's token by chance.
+        return unpack_person(person, packed)
+    if owner is not None:
+        check_card(token, owner)
+    _require_absent(reader, persons, person, check_person)
+    return None
 
 
-class CacheBuild:
-    """A generation being built beside the one in force. For the writer alone."""
+def _require_absent(
+    reader: lmdb.Transaction[bytes],
+    table: lmdb._Database,
+    token: bytes,
+    check: Callable[[bytes, bytes], None],
+) -> None:
+    """Raise `CacheCorruptError` unless the token's place is empty for certain.
 
-    def __init__(self, folder: CacheFolder) -> None:
-        """Begin an empty generation."""
-        self._folder = folder
-        self._generation = folder.begin()
+    It would stand between two entries. Where a damaged page has led the search
+    elsewhere, they do not enclose it, or their check sums do not hold.
+    """
+    cursor = reader.cursor(table)
+    is_behind = cursor.set_range(token) and cursor.key() > token
+    if is_behind:
+        check(*cursor.item())
+    if not is_behind or not cursor.prev() or cursor.key() >= token:
+        raise CacheCorruptError("the search for somebody unknown went astray")
+    check(*cursor.item())
 
-    def put_persons(self, persons: Sequence[RosterPerson]) -> None:
-        """Append persons, ascending by token over all calls."""
-        generation = self._generation
-        with generation.environment.begin(write=True, db=generation.persons) as writer:
-            for person in persons:
-                writer.put(person.token, pack_person(person), append=True)
 
-    def put_cards(self, cards: Sequence[tuple[bytes, bytes]]) -> None:
-        """Append cards, ascending by token over all calls."""
-        generation = self._generation
-        with generation.environment.begin(write=True, db=generation.cards) as writer:
-            for card, person in cards:
-                writer.put(card, pack_card(card, person), append=True)
-
-    def put_in_force(self, meta: CacheMeta) -> None:
-        """End the build; every process goes over to it."""
-        generation = self._generation
-        with generation.environment.begin(write=True) as writer:
-            generation.write_meta(writer, meta)
-        self._folder.put_in_force(generation)
-        self._folder.clear_suspicion()
-
-    def close(self) -> None:
-        """Give the map back, finished or not."""
-        self._generation.close()
+def _tokens(cursor: lmdb.Cursor[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """All entries but the two ends."""
+    return (entry for entry in cursor if entry[0] not in _ENDS)

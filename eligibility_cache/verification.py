@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from eligibility_cache.follower import Snapshot
+from eligibility_cache.building import Snapshot
 from eligibility_cache.packing import pack_card, pack_person
 from eligibility_cache.store import EligibilityCache
 from settlement.domain.eligibility import RosterVersion
@@ -69,22 +69,22 @@ async def _compare(
     roster: AsyncIterator[tuple[bytes, bytes]], cache: Iterator[tuple[bytes, bytes]]
 ) -> Tally:
     """Walk two ascending lists side by side."""
-    tally = Tally()
+    equal = missing = surplus = different = 0
     held = next(cache, None)
     async for token, packed in roster:
         while held is not None and held[0] < token:
-            tally = replace(tally, surplus=tally.surplus + 1)
+            surplus += 1
             held = next(cache, None)
         if held is None or held[0] != token:
-            tally = replace(tally, missing=tally.missing + 1)
+            missing += 1
             continue
         if held[1] == packed:
-            tally = replace(tally, equal=tally.equal + 1)
+            equal += 1
         else:
-            tally = replace(tally, different=tally.different + 1)
+            different += 1
         held = next(cache, None)
-    surplus = (held is not None) + sum(1 for _ in cache)
-    return replace(tally, surplus=tally.surplus + surplus)
+    surplus += (held is not None) + sum(1 for _ in cache)
+    return Tally(equal=equal, missing=missing, surplus=surplus, different=different)
 
 
 async def _packed_persons(snapshot: Snapshot) -> AsyncIterator[tuple[bytes, bytes]]:

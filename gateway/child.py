@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from gateway.endings import NotStartedFault
@@ -25,11 +25,16 @@ _log = logging.getLogger(__name__)
 
 
 async def spawn(
-    module: str, order: Mapping[str, object], environment: Mapping[str, str]
+    module: str,
+    order: Mapping[str, object],
+    environment: Mapping[str, str],
+    *,
+    keeping: Sequence[int] = (),
 ) -> asyncio.subprocess.Process:
     """Run `python -m module` and tell it its order, one line of JSON.
 
-    Its standard input stays open; the end of it means that we are gone.
+    Its standard input stays open; the end of it means that we are gone. `keeping`:
+    descriptors that it has open, too.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -38,6 +43,7 @@ async def spawn(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | environment,
+        pass_fds=tuple(keeping),
         # A terminal's Ctrl-C reaches the parent alone, which then drains.
         start_new_session=True,
     )

@@ -22,6 +22,7 @@ from gateway.background import nobody_told, running_beside
 from gateway.mark_file import CheckpointMark
 from gateway.reconciliation import Reconciliation
 from gateway.render import JsonRenderer
+from gateway.roster_build import build_elsewhere
 from settlement.domain.bill import Card, CardKind
 from settlement.domain.errors import FatalError
 from settlement.service.ask_statistics import AskStatistics
@@ -256,7 +257,7 @@ async def open_gateway(
     )
     lines = [Line(database, check_log) for _ in range(_LINES)]
     sequencer = Sequencer(desk, lines, publisher, months, limits.sequencer)
-    follower = Follower(RosterFeed(database), cache)
+    follower = Follower(RosterFeed(database), cache, build_elsewhere(database.dsn))
     gateway = Gateway(
         database=database,
         sandbox=sandbox,

@@ -16,6 +16,7 @@ import asyncpg
 from settlement.domain.eligibility import RosterPerson
 from settlement.domain.errors import FatalError
 from settlement.domain.roster import RosterChanges, RosterHead, RosterUnreachableError
+from settlement.store.priority import give_way
 from settlement.store.roster import persons_of, read_head, read_persons
 from settlement.store.roster_import import CHANNEL
 from settlement.store.statements import statement
@@ -43,6 +44,14 @@ class RosterSnapshot:
         """Made by `RosterFeed.snapshot`."""
         self._connection = connection
         self.head = head
+
+    async def has_more_than(self, windows: int) -> bool:
+        """Whether the roster has more windows than this; counts no further."""
+        with _reached():
+            found: bool = await self._connection.fetchval(
+                statement("roster_has_more"), windows
+            )
+        return found
 
     async def persons(self) -> AsyncIterator[list[RosterPerson]]:
         """Everybody with a window, ascending by token, some thousands at a time."""
@@ -80,9 +89,13 @@ class RosterSnapshot:
 class RosterFeed:
     """Changes of the roster for one follower; not for use by several tasks."""
 
-    def __init__(self, database: Database) -> None:
-        """Connect when first asked, apart from the pool that settles."""
+    def __init__(self, database: Database, *, priority: int = 0) -> None:
+        """Connect when first asked, apart from the pool that settles.
+
+        `priority`: above 0, by how much the server serves all others first.
+        """
         self._database = database
+        self._priority = priority
         self._connection: Connection | None = None
         self._rung = asyncio.Event()
 
@@ -142,6 +155,8 @@ class RosterFeed:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             connection = await self._database.connect()
+            if self._priority:
+                give_way(connection, self._priority)
             connection.add_termination_listener(self._ring)
             await connection.add_listener(CHANNEL, self._ring)
             self._connection = connection

@@ -274,6 +274,8 @@ async def test_postmaster_killed(
     eligibility = told["eligibility"].json()
     assert (told["eligibility"].status, eligibility["status"]) == (200, "eligible")
     assert (eligibility["quota"], eligibility["quota_as_of"]) == (None, None)
+    assert eligibility["roster"]["version"] == 1
+    assert eligibility["roster"]["age_s"] > 0
     assert told["settle"].status == 503
     assert told["settle"].headers["Content-Type"] == "application/problem+json"
     assert told["settle"].json()["retry"]["same_key"] is True

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crypto.tokens import Tokenizer
+from eligibility_cache.building import CacheBuild
 from eligibility_cache.environment import CacheMeta
 from eligibility_cache.packing import (
     CacheCorruptError,
@@ -15,7 +16,7 @@ from eligibility_cache.packing import (
     unpack_card,
     unpack_person,
 )
-from eligibility_cache.store import CacheBuild, EligibilityCache, key_check
+from eligibility_cache.store import EligibilityCache, key_check
 from settlement.domain.eligibility import RosterPerson, RosterVersion, Window
 from tests.roster.bureau import (
     TOKENIZER,

@@ -8,6 +8,8 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from eligibility_cache.store import EligibilityCache
 from eligibility_cache.verification import verify
 from settlement.store.database import Database
@@ -41,9 +43,11 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def workers(dsn: str, folder: Path, count: int) -> AsyncIterator[list[Worker]]:
+async def workers(
+    dsn: str, folder: Path, count: int, *options: str
+) -> AsyncIterator[list[Worker]]:
     """Run workers; whoever still runs at the end is killed."""
-    running = [await start(dsn, folder) for _ in range(count)]
+    running = [await start(dsn, folder, *options) for _ in range(count)]
     try:
         yield running
     finally:
@@ -51,12 +55,12 @@ async def workers(dsn: str, folder: Path, count: int) -> AsyncIterator[list[Work
             await worker.kill()
 
 
-async def start(dsn: str, folder: Path) -> Worker:
+async def start(dsn: str, folder: Path, *options: str) -> Worker:
     """Start one worker."""
     return Worker(
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.roster.worker_process", dsn, str(folder),
-            str(PERSONS), cwd=PROJECT, stdout=PIPE, stderr=PIPE,
+            str(PERSONS), *options, cwd=PROJECT, stdout=PIPE, stderr=PIPE,
         )
     )  # fmt: skip
 
@@ -94,27 +98,59 @@ async def test_every_process_sees_every_answer_whole(
     assert await agrees(bureau.database, folder)
 
 
-async def test_killed_writers_leave_nothing_half_applied(
+async def test_build_by_another_process_is_taken_over(
     bureau: Bureau, database_dsn: str, tmp_path: Path
 ) -> None:
-    """Workers killed at random moments: the others take over, and nothing is mixed."""
+    """Every worker goes over to what the builder made, and follows from there."""
+    folder = tmp_path / "cache"
+    await bureau.full(*everybody(1))
+    async with workers(database_dsn, folder, 2, "elsewhere") as running:
+        for worker in running:
+            await worker.sees(1)
+        await bureau.delta(*everybody(2))
+        for worker in running:
+            await worker.sees(2)
+
+    assert (folder / "CURRENT").read_text(encoding="ascii") == "00000001"
+    assert await agrees(bureau.database, folder)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "kills", [6, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+async def test_killed_writers_leave_nothing_half_applied(
+    bureau: Bureau, database_dsn: str, tmp_path: Path, kills: int
+) -> None:
+    """Workers killed at random moments of a change or of a build, with their builders.
+
+    After each kill the other takes over, no answer mixes two versions, and the cache
+    is equal to the table row by row.
+    """
     folder = tmp_path / "cache"
     chance = random.Random(2026)
     await bureau.full(*everybody(1))
-    async with workers(database_dsn, folder, 2) as running:
-        for version in range(2, 10):
-            await bureau.publish(
-                "full" if version == 5 else "delta", everybody(version)
-            )
-            await asyncio.sleep(chance.random() / 20)
+    async with workers(database_dsn, folder, 2, "elsewhere") as running:
+        for worker in running:
+            await worker.sees(1)
+        for version in range(2, kills + 2):
+            if version % 2:
+                await another_database(bureau.database)
+            await bureau.delta(*everybody(version))
+            await asyncio.sleep(chance.random() * (1.0 if version % 2 else 0.05))
             victim = chance.randrange(len(running))
             await running[victim].kill()
             assert running[victim].process.returncode == -9
-            running[victim] = await start(database_dsn, folder)
-        for worker in running:
-            await worker.sees(9)
+            running[victim] = await start(database_dsn, folder, "elsewhere")
+            for worker in running:
+                await worker.sees(version)
+            assert await agrees(bureau.database, folder)
 
-    assert await agrees(bureau.database, folder)
+
+async def another_database(database: Database) -> None:
+    """Let the cache seem to come from elsewhere, so that it is built anew."""
+    async with database.pool.acquire() as connection:
+        await connection.execute("UPDATE roster_head SET roster_id = gen_random_uuid()")
 
 
 async def test_cache_outlives_its_processes(

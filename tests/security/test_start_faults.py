@@ -13,8 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from gateway.endings import MAY_PASS, NEEDS_REPAIR
 from tests.acceptance.gateway_process import PROJECT, environment
 from tests.gateway.test_serve import line, serving
 from tests.security.conftest import execute
+from tests.support.small_disk import fill, is_root, small_disk
 
 PASSWORD = "pw-Tr0ub4dor"
 WITHIN_S = 60
@@ -371,26 +371,7 @@ async def test_second_gateway(place: list[str]) -> None:
         assert await line(process, "ready ")
 
 
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A disk of a few kilobytes."""
-    folder.mkdir()
-    subprocess.run(
-        ["/usr/bin/mount", "-t", "tmpfs", "-o", f"size={size}", "medaid-test", folder],
-        check=True,
-    )
-    try:
-        yield folder
-    finally:
-        subprocess.run(["/usr/bin/umount", "-l", folder], check=True)
-
-
-_is_root = pytest.mark.skipif(
-    os.geteuid() != 0, reason="mounts a small disk: run as root"
-)
-
-
-@_is_root
+@is_root
 def test_disk_full_at_start(place: list[str], data_dir: Path, tmp_path: Path) -> None:
     """No room for lock, cache or metrics: said, and served once there is room."""
     with small_disk(tmp_path / "disk", "4m") as disk:
@@ -401,7 +382,7 @@ def test_disk_full_at_start(place: list[str], data_dir: Path, tmp_path: Path) ->
         serve(moved)("No space left on device", status=MAY_PASS)
 
 
-@_is_root
+@is_root
 def test_init_on_a_full_disk_can_be_finished(empty_dsn: str, tmp_path: Path) -> None:
     """Wherever it broke off, the next `init` completes it and nothing half stands."""
     with small_disk(tmp_path / "disk", "64k") as disk:
@@ -419,16 +400,6 @@ def test_init_on_a_full_disk_can_be_finished(empty_dsn: str, tmp_path: Path) -> 
         done = run("init", "--sandbox", *place)
         assert done.returncode == 0, done.stderr
         assert not [path for path in (disk / "var").rglob(".*") if path.is_file()]
-
-
-def fill(path: Path) -> None:
-    """Write until nothing more fits."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4_096)) > 0:
-                pass
-        except OSError:
-            return
 
 
 def test_streams_and_surroundings(place: list[str], data_dir: Path) -> None:

@@ -6,6 +6,7 @@ machine, as the files are.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,32 @@ class _View:
     def delete(self, key: bytes, db: str | None = None) -> bool:
         return self.tables[db or self._db].pop(key, None) is not None
 
+    def cursor(self, db: str) -> _Cursor:
+        return _Cursor(self.tables[db])
+
+
+class _Cursor:
+    """Stands on an entry, in the order of keys."""
+
+    def __init__(self, table: dict[bytes, bytes]) -> None:
+        self._table = table
+        self._keys = sorted(table)
+        self._place = 0
+
+    def set_range(self, key: bytes) -> bool:
+        self._place = bisect_left(self._keys, key)
+        return self._place < len(self._keys)
+
+    def prev(self) -> bool:
+        self._place -= 1
+        return self._place >= 0
+
+    def key(self) -> bytes:
+        return self._keys[self._place]
+
+    def item(self) -> tuple[bytes, bytes]:
+        return self.key(), self._table[self.key()]
+
 
 class _Environment:
     def __init__(self) -> None:
@@ -93,6 +120,9 @@ class _Generation:
 
     def write_meta(self, transaction: _View, meta: CacheMeta) -> None:
         transaction.put(_META, meta.pack())
+
+    def fill_up(self) -> None:
+        """Memory has no end that could be cut off."""
 
     def close(self) -> None:
         """The map stays for the others."""
@@ -135,6 +165,9 @@ class MemoryFolder:
 
     def put_in_force(self, built: _Generation) -> None:
         self._shared.current = built.name
+
+    def discard(self, built: _Generation) -> None:
+        del self._shared.generations[built.name]
 
     def state(self) -> FolderState:
         return FolderState(self._shared.current, self._shared.is_suspect)
