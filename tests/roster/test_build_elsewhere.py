@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -90,34 +89,32 @@ async def test_builder_that_is_killed_is_told(
     assert cache.folder.current() == "00000001"
 
 
+_WORKER = """
+import asyncio, pathlib, sys
+from eligibility_cache.environment import CacheFolder
+from gateway.roster_build import build_elsewhere
+folder = CacheFolder(pathlib.Path(sys.argv[1]))
+assert folder.try_lock()
+asyncio.run(build_elsewhere(sys.argv[2])(folder))
+"""
+
+
 async def test_nobody_else_writes_until_a_dead_workers_builder_has_ended(
-    tmp_path: Path,
+    bureau: Bureau, database_dsn: str, tmp_path: Path
 ) -> None:
     """The builder shares the lock, and ends when whoever started it is gone."""
+    await bureau.full(row(1))
     folder = CacheFolder(tmp_path / "cache")
-    program = (
-        "import asyncio, pathlib, sys\n"
-        "from gateway.child import spawn\n"
-        "from eligibility_cache.environment import CacheFolder\n"
-        "async def main():\n"
-        "    folder = CacheFolder(pathlib.Path(sys.argv[1]))\n"
-        "    assert folder.try_lock()\n"
-        "    await spawn('tests.roster.idle_builder', {}, {},"
-        " keeping=folder.lock_descriptors)\n"
-        "    print('locked', flush=True)\n"
-        "    await asyncio.sleep(3600)\n"
-        "asyncio.run(main())\n"
-    )
-    parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, str(folder.path), cwd=_PROJECT, stdout=PIPE,
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _WORKER, str(folder.path), database_dsn, cwd=_PROJECT,
         env=os.environ | {"PYTHONPATH": str(_PROJECT)},
     )  # fmt: skip
-    assert parent.stdout is not None
-    assert await parent.stdout.readline() == b"locked\n"
-    builder = await new_child_of(parent.pid, set())
+    builder = await new_child_of(worker.pid, set())
+    while b"build_process" not in Path(f"/proc/{builder}/cmdline").read_bytes():  # noqa: ASYNC110 - until it is itself
+        await asyncio.sleep(0.001)
     os.kill(builder, signal.SIGSTOP)
-    parent.kill()
-    await parent.wait()
+    worker.kill()
+    await worker.wait()
 
     assert not folder.try_lock()
     os.kill(builder, signal.SIGCONT)

@@ -1,6 +1,7 @@
 """A damaged map is told, or ends the process: nobody is ever answered from it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,15 +84,19 @@ def test_map_that_was_cut_off_is_not_opened(folder: Path) -> None:
 
 
 def test_file_is_as_long_as_its_content_after_each_write(folder: Path) -> None:
-    """Else a sound cache would be taken for one that was cut off."""
+    """LMDB may leave out its last pages where they are free; no such file is damaged.
+
+    Else a sound cache would be taken for one that was cut off.
+    """
     cache = EligibilityCache(folder, TOKENIZER)
-    meta = cache.meta
+    meta, generation = cache.meta, cache._generation
     assert meta is not None
-    for begun in range(0, PERSONS, 40):
-        gone = {person_token(n): None for n in range(begun, begun + 40)}
-        cache.apply(meta, gone, [])
-        assert cache._generation is not None
-        cache._generation._require_whole()
+    assert generation is not None
+    file = next(folder.glob("*/data.mdb"))
+    os.truncate(file, file.stat().st_size - 1)
+    cache.apply(meta, {person_token(1): None}, [])
+
+    generation._require_whole()
     cache.close()
 
 
