@@ -20,6 +20,7 @@ from rich.table import Table
 from tests.bench import (
     alerts_cost,
     alerts_quality,
+    city_roster,
     explain,
     month_match,
     month_package,
@@ -67,7 +68,13 @@ def _stored(out: Path, count: int, target: int, docs: Path) -> list[Measure]:
     return measures
 
 
-def parts_of(out: Path, target: int, soak_s: float, docs: Path) -> list[Part]:
+def parts_of(
+    out: Path,
+    target: int,
+    soak_s: float,
+    docs: Path,
+    persons: int = city_roster.CITY,
+) -> list[Part]:
     """Every part, in the order in which they run; pictures and plans go into `docs`."""
     ledger = month_match.LEDGER
     stages = [count for count in (_MILLION, target) if count <= target]
@@ -103,6 +110,11 @@ def parts_of(out: Path, target: int, soak_s: float, docs: Path) -> list[Part]:
             for count in dict.fromkeys(stages)
         ),
         Part(
+            "city-roster",
+            "an hour",
+            partial(_waiting, partial(city_roster.measure, out, persons)),
+        ),
+        Part(
             "soak",
             f"{soak_s / 60:.0f} minutes",
             partial(
@@ -128,6 +140,12 @@ def parts_of(out: Path, target: int, soak_s: float, docs: Path) -> list[Part]:
     show_default=True,
     help="Settlements stored; 10000000 where the disk allows.",
 )
+@click.option(
+    "--persons",
+    default=city_roster.CITY,
+    show_default=True,
+    help="Persons on the city's roster.",
+)
 @click.option("--soak-seconds", "soak_s", default=soak.HOUR_S, show_default=True)
 @click.option("--gate", is_flag=True, help="Fail where a target is missed.")
 @click.option(
@@ -144,12 +162,12 @@ def parts_of(out: Path, target: int, soak_s: float, docs: Path) -> list[Part]:
     help="Where the table is written, between its markers.",
 )
 def main(  # one for each option
-    *, again: bool, only: tuple[str, ...], target: int, soak_s: float, gate: bool,
-    out: Path, document: Path,
+    *, again: bool, only: tuple[str, ...], target: int, persons: int, soak_s: float,
+    gate: bool, out: Path, document: Path,
 ) -> None:  # fmt: skip
     """Measure what takes hours; a run that was ended goes on where it was."""
     kept = Kept(out / "bench-full.json")
-    parts = parts_of(out / "bench", target, soak_s, document.parent)
+    parts = parts_of(out / "bench", target, soak_s, document.parent, persons)
     try:
         todo = to_run(parts, kept, only=only, again=again)
     except ValueError as error:

@@ -1,0 +1,80 @@
+"""The city's figures are told from what was measured."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.bench.city_changes import STRUCK, _eligible, _households
+from tests.bench.city_roster import (
+    CITY,
+    COUNTRY,
+    Loaded,
+    Took,
+    _loading,
+    _on_paper,
+    cards_of,
+    run_measured,
+)
+
+_HEADER = (
+    "action,card_number,id_number,name,household_id,category,subdistrict,"
+    "valid_from,valid_to,note\n"
+)
+
+
+def loaded(persons: int, seconds: float) -> Loaded:
+    """Return a load that took so long, half of it in the cache."""
+    half = Took(seconds / 2, 1.0, 100.0)
+    return Loaded(persons, persons, half, half, persons * 120 + 4096, 1)
+
+
+def test_eighty_million_are_told_by_the_slope_and_not_by_the_mean() -> None:
+    """What a start costs once is not counted for each person."""
+    load, size = _on_paper(loaded(1_000_000, 110.0), loaded(9_000_000, 910.0))
+
+    assert load.ratio == pytest.approx((10 + COUNTRY / 10_000) / 60)
+    assert size.ratio == pytest.approx((COUNTRY * 120 + 4096) / 1e9)
+    assert size.is_met
+
+
+def test_target_of_a_load_is_of_its_size() -> None:
+    """A fiftieth of a city has a fiftieth of the time."""
+    load, memory = _loading(loaded(CITY // 50, 11.9))
+    missed, _ = _loading(loaded(CITY // 50, 12.1))
+    city, _ = _loading(loaded(CITY, 600.0))
+
+    assert (load.is_met, missed.is_met, city.is_met) == (True, False, True)
+    assert memory.ratio == 100.0
+
+
+def test_each_delta_strikes_others_and_only_the_eligible(tmp_path: Path) -> None:
+    """Expired and future windows are no measure of a refusal."""
+    file = tmp_path / "roster.csv"
+    kinds = [("2020-01-01", ""), ("2020-01-01", "2021-01-01"), ("2027-01-01", "")]
+    lines = [
+        f"upsert,C{n},I{n},N,H,低保,990101001,{kinds[n % 3][0]},{kinds[n % 3][1]},\n"
+        for n in range(6 * STRUCK + 9)
+    ]
+    file.write_text(_HEADER + "".join(lines), encoding="utf-8")
+
+    first, second = _households(file)
+    assert (len(first), len(second)) == (STRUCK, STRUCK)
+    assert {row[0] for row in first} == {"remove"}
+    assert not {row[1] for row in first} & {row[1] for row in second}
+    assert {row[1] for row in first} <= {f"C{n}" for n in range(0, len(lines), 3)}
+    assert len(list(_eligible(file))) == 2 * STRUCK + 3
+    assert set(cards_of(file)) <= {row[1] for row in _eligible(file)}
+
+
+def test_process_is_measured_by_itself_and_its_failure_told() -> None:
+    """Memory and time are the child's, not this process's."""
+    took, printed = run_measured(
+        ["-c", "import resource; held = b'1' * 200_000_000; print(len(held))"]
+    )
+
+    assert printed == b"200000000\n"
+    assert took.rss_mb > 190
+    assert 0 < took.cpu_s < took.wall_s + 60
+    with pytest.raises(click.ClickException):
+        run_measured(["-c", "raise SystemExit(3)"])
