@@ -23,6 +23,8 @@ FACILITY = frozenset({"facility"})
 ANY_ROLE = frozenset({"facility", "bureau", "officer", "auditor"})
 #: Who may look at alerts, and who works them off.
 OVERSEERS = frozenset({"bureau", "officer", "auditor"})
+#: Who hands rosters over.
+BUREAU = frozenset({"bureau"})
 STAFF = frozenset({"bureau", "officer"})
 _SCHEME = "Bearer "
 #: 32 bytes in base64url without padding.

@@ -26,6 +26,7 @@ from gateway.handlers import (
     log,
     lookups,
     reconciliation,
+    roster,
     sessions,
     statistics,
 )
@@ -63,6 +64,9 @@ HANDLERS: dict[str, Handler] = {
     "reconcile_month": reconciliation.month,
     "reconcile_differences": reconciliation.differences,
     "reconcile_statement": reconciliation.statement,
+    "take_roster_file": roster.take,
+    "roster_file": roster.find,
+    "roster_refused": roster.refused,
     "alerts": alerts.alerts,
     "alert_stream": alerts_stream.stream,
     "alert": alerts.alert,
@@ -90,6 +94,7 @@ _READS = frozenset(HANDLERS) - {
     "reverse",
     "eligibility",
     "reconcile_list",
+    "take_roster_file",
     "alert_stream",
     "healthz",
 }

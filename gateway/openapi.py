@@ -112,10 +112,11 @@ def _operation(call: Call) -> dict[str, Any]:
             "content": {"application/json": content},
         }
     elif text.takes_file:
+        types = text.file_types or LIST_TYPES
         schema = {"type": "string", "contentMediaType": "application/octet-stream"}
         operation["requestBody"] = {
             "required": True,
-            "content": {media_type: {"schema": schema} for media_type in LIST_TYPES},
+            "content": {media_type: {"schema": schema} for media_type in types},
         }
     return operation
 

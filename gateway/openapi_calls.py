@@ -7,6 +7,7 @@ from gateway import wire_models as wire
 from gateway import wire_month_answers as month
 from gateway import wire_reconciliation as address
 from gateway.openapi_alerts import ALERT_TEXTS
+from gateway.openapi_roster import ROSTER_TEXTS
 from gateway.openapi_words import BODY, CallText, Parameter
 
 _NOTE = "text/plain"
@@ -222,6 +223,7 @@ TEXTS: dict[str, CallText] = {
         gives=month.StatementOut, parameters=(_MONTH, _FACILITY),
         problems=("MA-1102", "MA-4101", "MA-4201", "MA-4213"),
     ),
+    **ROSTER_TEXTS,
     **ALERT_TEXTS,
     "checkpoint": CallText(
         group="log", zh="最新检查点", en="Latest checkpoint",
@@ -270,6 +272,7 @@ GROUPS = {
     "desk": ("收费窗口", "At the desk"),
     "lookup": ("查询", "Look-ups"),
     "months": ("对账", "Reconciliation"),
+    "roster": ("名册", "Roster"),
     "alerts": ("提醒", "Alerts"),
     "log": ("日志与密钥", "Log and keys"),
     "health": ("运行", "Operation"),

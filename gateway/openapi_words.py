@@ -38,7 +38,9 @@ class CallText:
     detail_en: str = ""
     takes: type[BaseModel] | None = None
     takes_file: bool = False
-    """Whether the body is a hospital's list."""
+    """Whether the body is a file."""
+    file_types: tuple[str, ...] = ()
+    """What the file may be said to be; a hospital's list where nothing stands here."""
     gives: type[BaseModel] | None = None
     media_type: str = _JSON
     status: int = 200

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from settlement.domain.calendar import rfc3339
 from settlement.domain.reasons import reason
 
 if TYPE_CHECKING:
     from settlement.domain.roster import RefusedRow, RosterRefusedError
     from settlement.service.roster import RosterImported
+    from settlement.store.roster_delivery import Delivery
 
 
 def row_document(row: RefusedRow) -> dict[str, Any]:
@@ -46,4 +49,33 @@ def imported_document(result: RosterImported, seconds: float) -> dict[str, Any]:
         **asdict(result.counts),
         "refused_rows": [row_document(row) for row in result.refused],
         "seconds": round(seconds, 3),
+    }
+
+
+def delivery_document(version: int, found: Delivery) -> dict[str, Any]:
+    """What became of a version."""
+    place = f"/v1/roster/files/{version}/refused" if found.has_refused_rows else None
+    if found.is_taken:
+        return {
+            "version": version,
+            "state": "taken",
+            "kind": found.kind,
+            "as_of": found.as_of and rfc3339(found.as_of),
+            "taken_at": found.imported_at and rfc3339(found.imported_at),
+            "rows": found.rows,
+            "refused": found.rows_refused,
+            "persons_changed": found.persons_changed,
+            "windows_upserted": found.windows_upserted,
+            "windows_ended": found.windows_ended,
+            "refused_rows": place,
+        }
+    reason_of = None if found.outcome is None else orjson.loads(found.outcome)
+    return {
+        "version": version,
+        "state": found.state,
+        "progress": {"step": found.step, "done": found.done, "total": found.total},
+        "reason": reason_of
+        and {name: reason_of[name] for name in ("code", "zh", "en")},
+        "current_version": reason_of and reason_of["current_version"],
+        "refused_rows": place,
     }

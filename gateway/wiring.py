@@ -23,6 +23,7 @@ from gateway.mark_file import CheckpointMark
 from gateway.reconciliation import Reconciliation
 from gateway.render import JsonRenderer
 from gateway.roster_build import build_elsewhere
+from gateway.roster_intake import RosterIntake
 from settlement.domain.bill import Card, CardKind
 from settlement.domain.errors import FatalError
 from settlement.service.ask_statistics import AskStatistics
@@ -106,6 +107,7 @@ class Gateway:
     lookups: Lookups
     statistics_use_case: AskStatistics
     reconciliation: Reconciliation
+    roster: RosterIntake
     alerts: Alerts
     log: LogReader
     health: Health
@@ -295,6 +297,7 @@ async def open_gateway(
         lookups=Lookups(database, tokenizer),
         statistics_use_case=AskStatistics(database, renderer),
         reconciliation=Reconciliation(database, data_dir),
+        roster=RosterIntake(database, data_dir, wall_clock),
         alerts=Alerts(database, wall_clock),
         log=LogReader(nodes, publisher.guard_from_now),
         health=Health(

@@ -36,8 +36,15 @@ _CORRECT_PACK = Text(
 )
 
 
-def _file(code: str, zh: str, en: str, next_step: Text | None = None) -> Reason:
-    return Reason(code, Text(zh, en), next_step or _ASK_BUREAU)
+def _file(
+    code: str,
+    zh: str,
+    en: str,
+    next_step: Text = _ASK_BUREAU,
+    *,
+    retry_allowed: bool = False,
+) -> Reason:
+    return Reason(code, Text(zh, en), next_step, retry_allowed)
 
 
 def _row(code: str, zh: str, en: str) -> Reason:
@@ -92,12 +99,13 @@ FILE_REASONS: tuple[Reason, ...] = (
     _file("MA-6113", "数据文件的编码与声明不符。",
           "The data file is not in the encoding that was declared.",
           Text("GBK 文件：导入时加 --encoding gb18030，"
-               "或在上传的 data 部分写明 charset=gb18030。",
-               "For GBK: import with --encoding gb18030, or upload with"
-               " charset=gb18030 on the part `data`.")),
+               "上传时在 Content-Type 写明 charset=gb18030。",
+               "For GBK: import with --encoding gb18030, upload with"
+               " charset=gb18030 in Content-Type.")),
     _file("MA-6114", "正在导入另一份名册文件。",
           "Another roster file is being taken in.",
-          Text("稍后用同一文件重试。", "Try again later with the same file.")),
+          Text("稍后用同一文件重试。", "Try again later with the same file."),
+          retry_allowed=True),
     # 62xx: a row of a roster file; the person keeps the former state
     _row("MA-6201", "无法读取该行（引号或编码有误；应为 UTF-8）。",
          "The row cannot be read: broken quotes, or not UTF-8."),

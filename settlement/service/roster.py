@@ -101,7 +101,8 @@ async def import_roster(
     reason, and `ListingError` where `listing` raises `OSError`; the roster then is as
     it was. So it is when the process dies.
     """
-    manifest, name = verified_manifest(_read_manifest(manifest_path), rules)
+    text = _read_manifest(manifest_path)
+    manifest, name = verified_manifest(text, rules.trust, rules.now)
     path = manifest_path.parent / name
     return await take_in(database, manifest, path, rules, progress, listing)
 
@@ -202,14 +203,16 @@ def _read_manifest(path: Path) -> bytes:
     return text
 
 
-def verified_manifest(text: bytes, rules: ImportRules) -> tuple[RosterManifest, str]:
+def verified_manifest(
+    text: bytes, trust: Trust, now: datetime
+) -> tuple[RosterManifest, str]:
     """What the manifest says, and the data file's name.
 
     Raises `RosterRefusedError`: MA-6101 for a text that is no manifest, MA-6102 where
     no trusted key signed it.
     """
     try:
-        verified = verify_manifest(text, rules.trust, on=shanghai_day(rules.now))
+        verified = verify_manifest(text, trust, on=shanghai_day(now))
     except MalformedManifestError as error:
         raise RosterRefusedError("MA-6101", str(error)) from error
     except CryptoError as error:

@@ -15,6 +15,8 @@ from settlement.domain.reasons import reason
 from settlement.domain.roster import RefusedRow
 
 COLUMNS = ("line", "column", "value_class", "reason", "taken", "zh", "en")
+#: A file with more faults than this is made anew, not corrected line by line.
+LISTED_MOST = 20_000
 #: Codes from here on are remarks on rows that were taken.
 _FIRST_REMARK = "MA-6231"
 
@@ -58,3 +60,19 @@ def _cells(row: RefusedRow) -> tuple[str, ...]:
         str(row.line), row.column, row.value_class, row.reason, is_taken, text.zh,
         text.en,
     )  # fmt: skip
+
+
+class LimitedListing:
+    """The same in memory, up to `LISTED_MOST` lines: for whoever fetches it later."""
+
+    def __init__(self, text: TextIO) -> None:
+        """Write the header to the text."""
+        self._csv = RefusedCsv(text)
+        self.lines = 0
+        """Lines listed so far."""
+
+    def __call__(self, rows: Sequence[RefusedRow]) -> None:
+        """List these, as far as there is room."""
+        room = rows[: LISTED_MOST - self.lines]
+        self.lines += len(room)
+        self._csv(room)

@@ -22,6 +22,7 @@ from settlement.domain.roster import (
     RosterRow,
 )
 from settlement.store.errors import CommitUnknownError, StoreUnavailableError
+from settlement.store.roster import read_head
 from settlement.store.statements import statement
 
 if TYPE_CHECKING:
@@ -309,6 +310,21 @@ class RosterImport:
             return last + 1, last + 1
         posted = await self._count("roster_post_changes", last, self.manifest.version)
         return last + posted, self._head.scan_floor
+
+
+async def require_successor(database: Database, manifest: RosterManifest) -> None:
+    """Whether the file would be let in as the roster stands; raises as `open_import`.
+
+    Nothing is locked: the import itself asks again.
+    """
+    async with database.pool.acquire() as connection:
+        head = await read_head(connection)
+        version, as_of = 0, None
+        if head.version is not None:
+            version = head.version.version
+            as_of = datetime.fromisoformat(head.version.as_of)
+        found = _LockedHead(version, as_of, b"", head.last_change, head.scan_floor)
+        await _require_successor(connection, found, manifest)
 
 
 async def _lock_head(connection: Session) -> _LockedHead:

@@ -18,8 +18,12 @@ OF_MONTHS = {
 }  # fmt: skip
 #: Of hospitals' lists, which come by a call: all but a file larger than it takes.
 OF_LISTS = {code for code in REASONS if "MA-63" <= code < "MA-65"} - {"MA-6302"}
-#: Of roster files, policy packs, proofs and commands: never on the wire.
-ELSEWHERE = OF_MONTHS | {code for code in REASONS if code >= "MA-6"} - OF_LISTS
+#: Of roster files, which come by a call: the same file again is no problem there.
+OF_ROSTERS = {code for code in REASONS if "MA-61" <= code < "MA-62"} - {"MA-6110"}
+#: Of policy packs, proofs and commands: never on the wire.
+ELSEWHERE = (
+    OF_MONTHS | {code for code in REASONS if code >= "MA-6"} - OF_LISTS - OF_ROSTERS
+)
 
 
 def test_every_reason_has_one_place() -> None:

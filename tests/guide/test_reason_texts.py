@@ -24,7 +24,8 @@ _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9_./ -]*[A-Za-z0-9]|[A-Za-z]")
 _EXAMPLES = {"T02", "Z"}
 #: What whoever reads about a file has to find in it, or to type.
 _NAMES_IN_FILES = {
-    "SHA-256", "UTF-8", "GB 11643", "YAML", "YYYY-MM-DD", "action", "upsert", "remove",
+    "SHA-256", "UTF-8", "encoding gb18030", "Content-Type", "charset", "gb18030",
+    "GB 11643", "YAML", "YYYY-MM-DD", "action", "upsert", "remove",
     "as_of", "max-refused", "medaid policy check", "zip", "CSV", "XLSX", "GBK",
     "GB18030", "medaid serve", "medaid party list", "medaid reconcile open",
     "medaid reconcile match", "medaid reconcile status", "medaid reconcile resolve",

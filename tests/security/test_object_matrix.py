@@ -6,6 +6,7 @@ without saying here who may use it turns this red.
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from tests.gateway.desk import ControlledUseCases, register, running_edge
 from tests.security.conftest import Callers, District
 
 FACILITY, PUBLIC, ALL_ROLES, SIGNED = "facility", "public", "all roles", "signed"
-OVERSEERS, STAFF = "overseers", "staff"
+OVERSEERS, STAFF, BUREAU = "overseers", "staff", "bureau"
 #: Who may use each call.
 WHO = {
     "open_session": SIGNED,
@@ -41,6 +42,9 @@ WHO = {
     "reconcile_month": ALL_ROLES,
     "reconcile_differences": ALL_ROLES,
     "reconcile_statement": ALL_ROLES,
+    "take_roster_file": BUREAU,
+    "roster_file": OVERSEERS,
+    "roster_refused": OVERSEERS,
     "alerts": OVERSEERS,
     "alert_stream": OVERSEERS,
     "alert": OVERSEERS,
@@ -61,13 +65,22 @@ WHO = {
 #: Calls about a month that nobody has opened here: who may ask is told so.
 OF_MONTHS = ("reconcile_month", "reconcile_differences", "reconcile_statement")
 #: Calls about an alert or a case that is not there: who may ask is told so.
-OF_NOTHING = {"alert": "MA-4101"} | dict.fromkeys(
+OF_NOTHING = {"alert": "MA-4101", "roster_refused": "MA-4101"} | dict.fromkeys(
     ("alert_case", "assign_case", "confirm_case", "dismiss_case"), "MA-4108"
 )
 #: Calls whose address holds the id of one party's object.
 BY_ID = ("settlement", "record", "proof")
 SEE_ALL = ("B101", "O101", "A101")
+#: Of the roster in force, as its header says it; the same file again is 200.
+MANIFEST: dict[str, str] = {}
 _PATHS = {call.name: call for call in (*CALLS, METRICS_CALL)}
+
+
+@pytest.fixture(autouse=True)
+def manifest(district: District) -> None:
+    """Read the manifest of the roster in force."""
+    path = district.sandbox.data_dir.parent / "roster" / "manifest.json"
+    MANIFEST["in force"] = base64.b64encode(path.read_bytes()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,7 @@ def request_of(name: str, own: Settled) -> tuple[str, str, bytes | None]:
     call = _PATHS[name]
     path = call.path.replace("{id}", own.id).replace("{path}", "0/000.p/1")
     path = path.replace("{period}", DAY[:7])
+    path = path.replace("{version}", "1")
     path = path.replace("{alert}", "0" * 32).replace("{case}", "0" * 32)
     bodies: dict[str, object] = {
         "open_session": {"operator": "win-01"},
@@ -111,6 +125,8 @@ def request_of(name: str, own: Settled) -> tuple[str, str, bytes | None]:
     }
     if name == "reconcile_statement":
         path += "?facility=H101"
+    if name == "take_roster_file":
+        return call.method, path, b"the same file again is not read"
     if name == "reconcile_list":
         return call.method, path, f"{own.id} {own.visit_no} null 250.00 172.80".encode()
     if name == "find_settlements":
@@ -128,6 +144,9 @@ async def send(desk: Desk, name: str, own: Settled, token: str | None) -> Answer
     if body is not None:
         is_list = name == "reconcile_list"
         headers["Content-Type"] = "text/plain" if is_list else JSON
+    if name == "take_roster_file":
+        headers["Content-Type"] = "text/csv"
+        headers["Medaid-Roster-Manifest"] = MANIFEST["in force"]
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     if name == "alert_stream":
@@ -180,6 +199,7 @@ async def test_roles(name: str, district: District, callers: Callers) -> None:
         ALL_ROLES: ("H101", *SEE_ALL),
         OVERSEERS: SEE_ALL,
         STAFF: ("B101", "O101"),
+        BUREAU: ("B101",),
     }.get(WHO[name], ())
     for code in ("H101", *SEE_ALL):
         desk = callers[code]

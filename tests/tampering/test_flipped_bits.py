@@ -35,6 +35,8 @@ OTHER_TABLES = {
     "roster_change": "the feed of what changed, for caches",
     "roster_version": "what was imported when; the signed files say the same",
     "roster_head": "the version in force; an import locks and moves it",
+    "roster_delivery": "how a roster's delivery stands, for its sender; roster_version"
+    " says what is in force",
     "opened_month": "tests/reconcile/test_month_books.py alters each column",
     "closed_month": "the same",
     "statement_signature": "the same",
