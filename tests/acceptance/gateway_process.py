@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -157,7 +158,9 @@ class GatewayProcess:
         os.kill(self.pid, signal.SIGSTOP)
         doomed = [*self.worker_pids(), self.pid]
         for pid in doomed:
-            os.kill(pid, signal.SIGKILL)
+            # One that was ending was reaped just before the supervisor stood still.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
         wait_for(lambda: all(not command_of(pid) for pid in doomed), _ENDED_WITHIN_S)
         self._process = None

@@ -213,15 +213,24 @@ class RunningEdge:
 
 @asynccontextmanager
 async def running_edge(
-    database: Database, use_cases: ControlledUseCases, **options: Any
+    database: Database,
+    use_cases: ControlledUseCases,
+    *,
+    follows_parties: bool = True,
+    **options: Any,
 ) -> AsyncIterator[RunningEdge]:
-    """Listen on a free port of loopback until the block ends."""
+    """Listen on a free port of loopback until the block ends.
+
+    One that does not follow parties forgets no session because one was registered,
+    whenever that would be noticed.
+    """
     store = AccessStore(database)
     sessions = Sessions(store, random=os.urandom)
     door = Door(sessions, Signatures(store, SECRET_KEY), use_cases.now)
     gateway = cast("Gateway", use_cases)
     edge = Edge(gateway=gateway, door=door, metrics=Metrics())
-    watch = asyncio.create_task(sessions.watch(use_cases.now))
+    beside = sessions.watch(use_cases.now) if follows_parties else asyncio.sleep(0)
+    watch = asyncio.create_task(beside)
     runner = web.ServerRunner(build_server(edge, **options), shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -126,7 +126,8 @@ async def test_workers_end_with_a_killed_supervisor(sandbox: list[str]) -> None:
 def _is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split(")")[-1]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # The latter where it ends between the opening and the reading.
         return False
     return state.split()[0] not in {"Z", "X"}
 

@@ -62,7 +62,7 @@ async def serving(house: House) -> AsyncIterator[RunningEdge]:
     """The house's gateway over HTTP."""
     await house.enrol(CARD)
     gateway = cast("ControlledUseCases", house.gateway)
-    async with running_edge(house.database, gateway) as edge:
+    async with running_edge(house.database, gateway, follows_parties=False) as edge:
         yield edge
 
 

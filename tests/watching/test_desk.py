@@ -26,6 +26,7 @@ from tests.settlement.house import (
 from tests.watching.watched import (
     LATER,
     alerts,
+    all_wait,
     held_back,
     look,
     open_watched,
@@ -141,7 +142,7 @@ async def test_claims_of_one_batch_see_each_other(holding: House) -> None:
         waiting = [
             asyncio.create_task(settle(holding, visit("C1", DAY))) for _ in range(3)
         ]
-        await asyncio.sleep(0.1)
+        await all_wait(holding, 3)
     decisions = [(await each)["decision"] for each in waiting]
     assert sorted(decisions) == ["approved", "declined", "declined"]
 
@@ -154,7 +155,7 @@ async def test_claim_undone_in_the_same_batch_counts_no_more(holding: House) -> 
             holding.reverse(settlement_id=wrong["settlement_id"], reason="mistake")
         )
         again = asyncio.create_task(settle(holding, visit("C1", DAY)))
-        await asyncio.sleep(0.1)
+        await all_wait(holding, 2)
     assert body(await undoing)["state"] == "reversed"
     right = await again
     assert (right["decision"], _codes(right)) == ("approved", [])
@@ -209,13 +210,13 @@ async def test_zero_aid_visit_of_the_same_batch_counts(
                 )
                 for number in range(3)
             ]
-            await asyncio.sleep(0.05)
+            await all_wait(house, 3)
             tasks.append(
                 asyncio.create_task(
                     settle(house, visit("C1", DAY, care_type=CareType.INPATIENT))
                 )
             )
-            await asyncio.sleep(0.1)
+            await all_wait(house, 4)
         answers = [await task for task in tasks]
         assert {each["decision"] for each in answers[:3]} == {"declined"}
         assert answers[3]["reason"]["code"] == "MA-2209"

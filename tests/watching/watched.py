@@ -190,6 +190,20 @@ async def forget_alerts(database: Database) -> None:
     )
 
 
+async def _under_way(house: House, batches: int) -> None:
+    lanes = house.gateway.sequencer._lanes
+    async with asyncio.timeout(20):
+        while sum(lane.began is not None for lane in lanes) < batches:  # noqa: ASYNC110  # another task's work
+            await asyncio.sleep(0.01)
+
+
+async def all_wait(house: House, claims: int) -> None:
+    """Wait until so many claims are in the pool, for one batch."""
+    async with asyncio.timeout(20):
+        while house.gateway.sequencer.waiting < claims:  # noqa: ASYNC110  # another task's work
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def held_back(house: House) -> AsyncIterator[None]:
     """Claims of the block are one batch: whatever wants to add to the log waits.
@@ -203,8 +217,7 @@ async def held_back(house: House) -> AsyncIterator[None]:
             await house.enrol(f"D{number}")
             theirs = settle(house, visit(f"D{number}", date(2026, 1, 1)))
             others.append(asyncio.create_task(theirs))
-            await asyncio.sleep(0.1)
+            await _under_way(house, number + 1)
         yield
-        await asyncio.sleep(0.2)
     for other in others:
         assert (await other)["decision"] == "approved"
