@@ -73,7 +73,7 @@ async def _before_roster(url: str, sandbox: Sandbox) -> dict[str, Answer]:
 
 async def _ready(url: str) -> None:
     """Wait until every worker knows the roster; connections meet both in turn."""
-    for _ in range(8):
+    for _ in range(24):
         async with asyncio.timeout(30), aiohttp.ClientSession() as http:
             while (await http.get(f"{url}/readyz")).status != 200:  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.05)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-_STARTED_WITHIN_S = 30
+_STARTED_WITHIN_S = 60
 _SHOWN_WITHIN_S = 12
 
 
@@ -26,8 +29,20 @@ class Opened:
     picture: bytes = b""
 
 
-async def open_page(program: str, url: str, profile: Path, word: str) -> Opened:
-    """Open it, let its scripts run until they show this word, and look."""
+class Tab:
+    """A tab of a browser that runs, empty so far."""
+
+    def __init__(self, line: aiohttp.ClientWebSocketResponse) -> None:
+        self._line = line
+
+    async def open(self, url: str, word: str) -> Opened:
+        """Open a page, let its scripts run until they show this word, and look."""
+        return await _look(self._line, url, word)
+
+
+@asynccontextmanager
+async def tab(program: str, profile: Path) -> AsyncIterator[Tab]:
+    """A browser as long as the block runs; its start takes time on a busy machine."""
     # Its own sandbox refuses root; here it only shows our pages.
     unsafe = ["--no-sandbox"] if os.geteuid() == 0 else []
     process = await asyncio.create_subprocess_exec(
@@ -38,15 +53,26 @@ async def open_page(program: str, url: str, profile: Path, word: str) -> Opened:
     )  # fmt: skip
     try:
         port = await _port(profile / "DevToolsActivePort")
-        async with aiohttp.ClientSession() as http:
-            async with http.get(f"http://127.0.0.1:{port}/json") as answer:
-                pages = [one for one in await answer.json() if one["type"] == "page"]
-            address = pages[0]["webSocketDebuggerUrl"]
-            async with http.ws_connect(address, max_msg_size=0) as line:
-                return await _look(line, url, word)
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(await _address(http, port), max_msg_size=0) as line,
+        ):
+            yield Tab(line)
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
+
+
+async def _address(http: aiohttp.ClientSession, port: int) -> str:
+    """Of the first page, which is there a moment after the port."""
+    async with asyncio.timeout(_STARTED_WITHIN_S):
+        while True:
+            async with http.get(f"http://127.0.0.1:{port}/json") as answer:
+                for one in await answer.json():
+                    if one["type"] == "page":
+                        return str(one["webSocketDebuggerUrl"])
+            await asyncio.sleep(0.1)
 
 
 async def _port(path: Path) -> int:

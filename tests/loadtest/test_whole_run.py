@@ -31,7 +31,7 @@ from tests.loadtest.kit import (
     run,
 )
 from tests.loadtest.lying import LyingProxy
-from tests.loadtest.page import open_page
+from tests.loadtest.page import tab
 from tests.support.sources import PROJECT
 
 _PLAN = """
@@ -160,17 +160,20 @@ async def test_the_page_comes_up_during_a_run_and_goes_with_it(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     page = f"http://127.0.0.1:{port}/"
-    process = await _start(
-        command(
-            site.gateway, tmp_path, str(tmp_path / "plan.toml"),
-            site.world | {"fresh": False}, "--web", str(port), "--processes", "1",
-        )
+    run = command(
+        site.gateway, tmp_path, str(tmp_path / "plan.toml"),
+        site.world | {"fresh": False}, "--web", str(port), "--processes", "1",
     )  # fmt: skip
-    async with aiohttp.ClientSession() as http:
+    async with (
+        aiohttp.ClientSession() as http,
+        # Before the run, which does not wait for a browser to start.
+        tab(chromium, tmp_path / "profile") as browser,
+    ):
+        process = await _start(run)
         while not await _answers(http, page):
             assert process.returncode is None
             await asyncio.sleep(0.2)
-        opened = await open_page(chromium, page, tmp_path / "profile", "settle")
+        opened = await browser.open(page, "settle")
         assert process.returncode is None, "the run was over before the page was seen"
         status = await process.wait()
         assert not await _answers(http, page)

@@ -19,22 +19,21 @@ _WITHIN_S = 60
 #: The real program, in which what must run beside the requests meets a bug.
 _FAILING = textwrap.dedent("""
     import asyncio
+    from pathlib import Path
     from eligibility_cache.follower import Follower
     from gateway.cli.main import main
     from settlement.service.access import Sessions
 
     async def fail(*_):
-        await asyncio.sleep({after_s})
+        while not Path({go!r}).exists():
+            await asyncio.sleep(0.05)
         raise RuntimeError("a bug")
 
     {method} = fail
     main()
 """)
-_BUGS = {
-    "access": _FAILING.format(after_s=2, method="Sessions.watch"),
-    # Before anybody was answered, while the start waits for it.
-    "follower": _FAILING.format(after_s=0, method="Follower._write"),
-}
+#: What fails, and whether it does before anybody was answered, while the start waits.
+_BUGS = {"access": ("Sessions.watch", False), "follower": ("Follower._write", True)}
 
 
 @pytest.fixture
@@ -66,10 +65,14 @@ async def _said(process: asyncio.subprocess.Process) -> str:
 
 @pytest.mark.parametrize("work", _BUGS)
 async def test_only_worker_that_ends_by_itself_is_started_again(
-    place: list[str], work: str
+    place: list[str], work: str, tmp_path: Path
 ) -> None:
     """Status 0 would mean that somebody wanted it so."""
-    process = await _serve(place, _BUGS[work])
+    (method, at_once), go = _BUGS[work], tmp_path / "go"
+    if at_once:
+        go.touch()
+    process = await _serve(place, _FAILING.format(go=str(go), method=method))
+    go.touch()
     said = await _said(process)
 
     assert process.returncode == MAY_PASS, said

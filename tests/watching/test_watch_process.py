@@ -12,6 +12,8 @@ from asyncio.subprocess import PIPE, Process
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
+
 from gateway.keyfiles import write_new
 from settlement.service.watch.shelf import RulesShelf
 from settlement.service.watch.watcher import watch
@@ -108,6 +110,7 @@ async def _same_as_one_clean_look(database: Database) -> None:
     assert await alerts(database) == found
 
 
+@pytest.mark.timeout(400)
 async def test_killed_again_and_again_loses_no_alert_and_raises_none_twice(
     database: Database, database_dsn: str, tmp_path: Path
 ) -> None:
