@@ -19,6 +19,7 @@ from eligibility_cache.store import EligibilityCache
 from eligibility_cache.verification import Comparison, Tally, verify
 from gateway.cli.roster_audit import audit_command
 from gateway.cli.roster_files import as_json_text, generate, sign, tokenizer_of
+from gateway.cli.roster_forget import forget_command
 from gateway.cli.roster_import import import_
 from gateway.cli.roster_sweep import sweep_command
 from gateway.location import json_option, location_options, open_database
@@ -46,6 +47,7 @@ roster.add_command(sign)
 roster.add_command(generate)
 roster.add_command(sweep_command)
 roster.add_command(audit_command)
+roster.add_command(forget_command)
 
 
 @roster.command(epilog="Example: medaid roster status --json")

@@ -72,6 +72,7 @@ CONTRACT = {
     "alerts outliers": "--month --json --data-dir --dsn",
     "roster audit": "--day --ending-within --reentered-within --contradicting"
     " --deaths --most --html --json --data-dir --dsn",
+    "roster forget": "--numbers --years --by --dry-run --json --data-dir --dsn",
     "roster sweep": "--since --json --data-dir --dsn",
     "check-books": "--json --data-dir --dsn",
     "demo": "--once --data-dir",

@@ -1,7 +1,9 @@
 -- Settlements without a leaf, in the order of their ids, each with its answer.
 SELECT s.id, a.request, a.head, a.tail, a.digest, s AS settlement,
        d.codes AS diagnoses, d.prescription_days,
-       EXISTS (SELECT FROM roster_window w WHERE w.person = s.person) AS is_on_roster
+       EXISTS (SELECT FROM roster_window w WHERE w.person = s.person)
+           OR EXISTS (SELECT FROM roster_forgotten f
+                      WHERE f.person = s.person) AS is_on_roster
 FROM settlement s
 LEFT JOIN LATERAL (
     SELECT request, head, tail, digest FROM answer WHERE month = s.month AND id = s.id

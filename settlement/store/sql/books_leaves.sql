@@ -3,7 +3,9 @@ SELECT l.log_index, l.entry, l.id, r.record, a.request, a.head, a.tail, a.digest
        s AS settlement, v AS reversal, o AS original, d.codes AS diagnoses, d.prescription_days,
        p.code AS facility,
        EXISTS (SELECT FROM roster_window w
-               WHERE w.person = coalesce(s.person, v.person)) AS is_on_roster
+               WHERE w.person = coalesce(s.person, v.person))
+           OR EXISTS (SELECT FROM roster_forgotten f
+                      WHERE f.person = coalesce(s.person, v.person)) AS is_on_roster
 FROM (
     SELECT * FROM log_leaf WHERE log_index >= $1 ORDER BY log_index LIMIT $2
 ) AS l
