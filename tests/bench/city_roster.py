@@ -266,6 +266,8 @@ def _on_paper(small: Loaded, city: Loaded) -> list[Measure]:
     )  # fmt: skip
     load.ratios.append((city.wall_s + each_s * more) / 60)
     load.note = f"{each_s * 1e6:.1f} us for each further person"
+    if each_s <= 0:
+        load.refused = "the smaller roster took longer: the machine was busy"
     size = Measure(
         "roster_80_million_cache", 16.0, at_least=False, scale=load.scale,
         title="80 million persons on paper: the cache", unit="GB",

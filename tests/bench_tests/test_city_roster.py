@@ -38,6 +38,14 @@ def test_eighty_million_are_told_by_the_slope_and_not_by_the_mean() -> None:
     assert size.is_met
 
 
+def test_slope_downhill_says_nothing() -> None:
+    """Whoever measured that measured something else."""
+    load, _ = _on_paper(loaded(1_000_000, 110.0), loaded(9_000_000, 100.0))
+
+    assert load.refused
+    assert not load.is_met
+
+
 def test_target_of_a_load_is_of_its_size() -> None:
     """A fiftieth of a city has a fiftieth of the time."""
     load, memory = _loading(loaded(CITY // 50, 11.9))
