@@ -2,8 +2,8 @@
 
 A change: a delta that strikes 3,207 persons, taken in by the operator's command. It
 begins with the last look at the database that did not show it yet, shortly before the
-commit, and ends when the last worker refuses: desks on many connections, which the system spreads over the workers,
-ask for one of the struck without pause.
+commit, and ends when the last worker refuses: desks on many connections, which the
+system spreads over the workers, ask for one of the struck without pause.
 """
 
 from __future__ import annotations

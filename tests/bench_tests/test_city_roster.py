@@ -1,11 +1,18 @@
 """The city's figures are told from what was measured."""
 
+import asyncio
+import time
 from pathlib import Path
 
 import click
 import pytest
 
-from tests.bench.city_changes import STRUCK, _eligible, _households
+from tests.bench.city_changes import (
+    STRUCK,
+    _before_commit,
+    _eligible,
+    _households,
+)
 from tests.bench.city_roster import (
     CITY,
     COUNTRY,
@@ -73,6 +80,22 @@ def test_each_delta_strikes_others_and_only_the_eligible(tmp_path: Path) -> None
     assert {row[1] for row in first} <= {f"C{n}" for n in range(0, len(lines), 3)}
     assert len(list(_eligible(file))) == 2 * STRUCK + 3
     assert set(cards_of(file)) <= {row[1] for row in _eligible(file)}
+
+
+async def test_change_begins_before_its_commit() -> None:
+    """A look that was delayed makes it seem slower, never faster."""
+    seen: list[float] = []
+
+    class Looker:
+        async def fetchval(self, _query: str) -> int:
+            seen.append(time.perf_counter())
+            await asyncio.sleep(0.01)
+            return 1 if len(seen) < 4 else 2
+
+    began = await _before_commit(Looker())  # type: ignore[arg-type]  # looks alone
+
+    assert seen[1] < began <= seen[2]
+    assert len(seen) == 4
 
 
 def test_process_is_measured_by_itself_and_its_failure_told() -> None:
