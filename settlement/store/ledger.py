@@ -167,21 +167,9 @@ class Ledger:
         if not order:
             return {}
         with our_errors():
-            used = await self._lock_existing(order)
-            missing = [key for key in order if key not in used]
-            if missing:
-                await self._connection.execute(
-                    statement("open_accumulators"), *_transpose(missing, 3)
-                )
-                used = await self._lock_existing(order)
-        return used
-
-    async def _lock_existing(
-        self, order: Sequence[AccumulatorId]
-    ) -> dict[AccumulatorId, tuple[int, int | None]]:
-        found = await self._connection.fetch(
-            statement("lock_accumulators"), *_transpose(order, 3)
-        )
+            found = await self._connection.fetch(
+                statement("lock_accumulators"), *_transpose(order, 3)
+            )
         return {
             (row["person"], row["year"], row["pot"]): (row["used_fen"], row["cap_fen"])
             for row in found

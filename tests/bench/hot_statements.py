@@ -175,11 +175,11 @@ SETTLING = (
         "Step 6, for bills whose visit is taken: who holds it, with the answer.",
         lambda sampled: (sampled.column("visit_identity"),),
     ),
-    Hot("lock_accumulators", "Step 7: running totals, locked in order.", _pots),
     Hot(
-        "open_accumulators",
-        "Step 7, for persons who have none of this year: rows to lock.",
-        None,
+        "lock_accumulators",
+        "Step 7: running totals, locked in order, and opened for persons who have none"
+        " of this year.",
+        _pots,
     ),
     Hot(
         "watch_persons",

@@ -284,22 +284,16 @@ async def _postings_of(
 async def _lock_accumulators(
     backend: Backend, tx: Transaction, args: tuple[Any, ...]
 ) -> list[Row]:
-    places = [p for p in zip(*args, strict=True) if tx.get("accumulator", p)]
-    found = []
-    for place in places:
-        row = await tx.lock("accumulator", place)
-        found.append(row._asdict())
-    return found
-
-
-@does(statement("open_accumulators"), "open_accumulators")
-async def _open_accumulators(
-    backend: Backend, tx: Transaction, args: tuple[Any, ...]
-) -> str:
-    for person, year, pot in zip(*args, strict=True):
-        row = r.AccumulatorRow(person, year, pot, 0, None)
-        await tx.claim("accumulator", (person, year, pot), row)
-    return "INSERT"
+    wanted = list(zip(*args, strict=True))
+    seen = [place for place in wanted if tx.get("accumulator", place)]
+    found = [await tx.lock("accumulator", place) for place in seen]
+    for person, year, pot in sorted(set(wanted) - set(seen)):
+        place = (person, year, pot)
+        opened = r.AccumulatorRow(person, year, pot, 0, None)
+        if not await tx.claim("accumulator", place, opened):
+            opened = await tx.lock("accumulator", place)
+        found.append(opened)
+    return [row._asdict() for row in found]
 
 
 @does(_TOMBSTONES, "tombstones")

@@ -44,9 +44,8 @@ _AT_COMMIT = frozenset({Fault.ROLLED_BACK, Fault.NO_STANDBY})
 _READS = frozenset(
     {
         "stored_settlements", "stored_reversals", "persons", "visits_in_force",
-        "lock_accumulators", "lock_originals", "reversals_of", "postings_of",
-        "tombstones", "lock_head", "known_key", "roster_head", "roster_changes",
-        "begin", "connect",
+        "lock_originals", "reversals_of", "postings_of", "tombstones", "lock_head",
+        "known_key", "roster_head", "roster_changes", "begin", "connect",
     }
 )  # fmt: skip
 #: The steps of a batch, of opening a line, of resolving, and of the follower.
@@ -55,7 +54,7 @@ STEPS = (
     "stored_settlements", "stored_reversals", "claim_late", "persons",
     "claim_visits", "visits_in_force", "release_keys", "tombstones",
     "lock_originals", "reversals_of", "postings_of", "lock_accumulators",
-    "open_accumulators", "lock_head", "post_ledger", "post_reversals",
+    "lock_head", "post_ledger", "post_reversals",
     "release_visits", "promote_visits", "fence", "commit",
     "resolve_wait", "resolve_fence", "resolve_kept", "ensure_head", "read_nodes",
     "ensure_month", "known_key", "roster_head", "roster_changes",
@@ -103,7 +102,7 @@ _RARE = frozenset(
         "stored_reversals", "claim_late", "release_keys", "reversals_of", "known_key",
         "fence", "resolve_wait", "resolve_fence", "resolve_kept", "persons",
         "visits_in_force", "tombstones", "lock_originals", "postings_of",
-        "post_reversals", "release_visits", "promote_visits", "open_accumulators",
+        "post_reversals", "release_visits", "promote_visits",
     }
 )  # fmt: skip
 #: One of these is each seed's own: all of its faults wait there.
