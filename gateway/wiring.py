@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from gateway.render import JsonRenderer
 from gateway.roster_build import build_elsewhere
 from gateway.roster_intake import RosterIntake
 from settlement.domain.bill import Card, CardKind
+from settlement.domain.calendar import next_month
 from settlement.domain.errors import FatalError
 from settlement.service.ask_statistics import AskStatistics
 from settlement.service.claims import month_number
@@ -359,8 +360,8 @@ def _starting() -> Iterator[None]:
 
 def _this_month_and_next(now: datetime) -> set[int]:
     """So that no settlement at midnight waits for a partition."""
-    first_of_next = now.replace(day=1) + timedelta(days=32)
-    return {month_number(now), month_number(first_of_next.replace(day=2))}
+    this = month_number(now)
+    return {this, next_month(this)}
 
 
 async def _keep_months(months: Months) -> None:

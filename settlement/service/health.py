@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from settlement.domain.calendar import next_month
 from settlement.domain.eligibility import RosterVersion
 from settlement.service.claims import month_number
 from settlement.service.findings import Finding
@@ -25,7 +26,6 @@ _PROBE_TIMEOUT_S = 2.0
 _MB = 1_000_000
 #: Looks while the watch is behind; of more the second oldest is forgotten.
 _LOOKS_KEPT = 1_000
-_INTO_NEXT_MONTH = timedelta(days=32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +162,9 @@ class Health:
             if age > limits.roster_age:
                 found.append(Finding("roster_old", str(age.days)))
         if look.vitals is not None and look.months_ahead < 1:
-            missing = _next_month(now) if look.months_ahead == 0 else now
-            found.append(Finding("month_missing", str(month_number(missing))))
+            this = month_number(now)
+            missing = next_month(this) if look.months_ahead == 0 else this
+            found.append(Finding("month_missing", str(missing)))
         if self._shelf.fault is not None:
             found.append(Finding("pack_refused", self._shelf.fault))
         found += self._of_the_watch(look)
@@ -236,15 +237,11 @@ def _skew_s(vitals: Vitals | None, asked_at: datetime, now: datetime) -> float:
     return max(0.0, early, late)
 
 
-def _next_month(now: datetime) -> datetime:
-    return now.replace(day=1) + _INTO_NEXT_MONTH
-
-
 def _months_ahead(vitals: Vitals | None, now: datetime) -> int:
     """-1, 0 or more; months are counted as far as they follow each other."""
     ahead = -1
-    month = now
-    while vitals is not None and month_number(month) in vitals.months:
+    month = month_number(now)
+    while vitals is not None and month in vitals.months:
         ahead += 1
-        month = _next_month(month)
+        month = next_month(month)
     return ahead

@@ -14,8 +14,8 @@ import pytest
 
 from gateway import wiring
 from gateway.wiring import open_gateway
+from settlement.domain.calendar import month_of_day, shanghai_day
 from settlement.domain.errors import RequestRefused
-from settlement.service.claims import month_number
 from settlement.service.findings import KINDS, Finding
 from settlement.service.health import HealthLimits
 from settlement.store.database import Database
@@ -182,8 +182,9 @@ async def test_roster_old(well: House) -> None:
 
 async def test_month_missing(well: House) -> None:
     """Next month's partitions were dropped behind the gateway's back."""
-    now = well.gateway.now()
-    next_month = month_number(now.replace(day=1) + timedelta(days=32))
+    # The month of Shanghai, which is eight hours ahead of the clock's.
+    today = shanghai_day(well.gateway.now())
+    next_month = month_of_day(today.replace(day=1) + timedelta(days=32))
     async with well.database.pool.acquire() as connection:
         await connection.execute(f"DROP TABLE answer_{next_month}")
 
@@ -191,6 +192,20 @@ async def test_month_missing(well: House) -> None:
 
     assert look.findings == (Finding("month_missing", str(next_month)),)
     assert look.months_ahead == 0
+
+
+async def test_month_begins_in_shanghai(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its first eight hours it is still the former month elsewhere."""
+    now = datetime(2026, 1, 31, 17, tzinfo=UTC)
+    monkeypatch.setattr(wiring, "wall_clock", lambda: now)
+    async with open_house(database, tmp_path / "var") as house:
+        look = await house.gateway.health.look()
+
+    assert look.vitals is not None
+    assert look.vitals.months == {202602, 202603}
+    assert look.months_ahead == 1
 
 
 async def test_next_month_is_made_while_the_gateway_runs(
