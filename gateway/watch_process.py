@@ -24,6 +24,7 @@ import uvloop
 from gateway.alert_events import webhook_body
 from gateway.background import running_beside
 from gateway.child import FAILED, READY, Child, spawn
+from gateway.collector import spare_the_collector
 from gateway.config import ServeSettings
 from gateway.crash_dumps import forbid_crash_dumps
 from gateway.endings import (
@@ -137,6 +138,7 @@ async def _run(order: dict[str, str | None]) -> None:
                     on_fault=stop.set,
                 ),
             ):
+                spare_the_collector()
                 say(READY)
                 await stop.wait()
     finally:

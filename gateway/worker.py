@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from crypto.trust import trust_file
 from gateway.access import Door
 from gateway.app import build_server
 from gateway.background import running_beside
+from gateway.collector import spare_the_collector
 from gateway.config import ServeSettings
 from gateway.edge import Edge
 from gateway.endings import WorkEndedFault
@@ -37,9 +37,6 @@ from settlement.store.access import AccessStore
 from settlement.store.errors import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
-
-#: New objects between two searches for cyclic garbage.
-_COLLECT_AFTER = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +105,7 @@ async def run_worker(
                 handshake_s=settings.head_s,
                 connections=edge.connections,
             ).start()
-            _spare_the_collector()
+            spare_the_collector()
             on_ready()
             _log.info("worker.ready")
             await stop.wait()
@@ -120,17 +117,6 @@ async def run_worker(
             await edge.settled()
     _log.info("worker.drained")
     ending.check()
-
-
-def _spare_the_collector() -> None:
-    """Keep what start-up made out of every later search for cyclic garbage.
-
-    Packs, schemas and modules live as long as the process; searching them again for
-    each few hundred requests costs more than the garbage that requests leave.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
 
 
 @contextlib.asynccontextmanager

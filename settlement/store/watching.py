@@ -188,8 +188,8 @@ async def claims_of_persons(
     )
     claims: dict[bytes, list[SeenClaim]] = {}
     for row in found:
-        codes = tuple(row["codes"] or ())
-        claim = SeenClaim(*row[:-1])._replace(diagnoses=codes)
+        columns = (*row[:-1], tuple(row["codes"] or ()))
+        claim = SeenClaim(*columns)
         claims.setdefault(claim.person or b"", []).append(claim)
     return claims
 

@@ -89,6 +89,7 @@ async def test_desk_reads_no_more_than_the_latest(database: Database) -> None:
         ("watch_members", ([b"h"], [_DAYS[0]], [_DAYS[1]], 200),
          {"settlement", "reversal"}),
         ("watch_leaves", (5_000, 500), {"log_leaf", "settlement", "reversal"}),
+        ("subjects_of_alerts", ([b"s"],), {"alert"}),
         ("alerts_touched", ([b"s"], [b"c"]), {"alert_claim"}),
     ],
 )  # fmt: skip

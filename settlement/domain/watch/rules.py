@@ -7,7 +7,7 @@ fault with its line, field and remedy.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -78,21 +78,27 @@ class AlertRules:
     reading: Reading
     detectors: Mapping[str, DetectorRule]
     """All detectors by name, those that are off, too."""
-    at_desk: tuple[Detector, ...] = field(init=False)
-    """Those about persons that are not off, for speed."""
+    _active: Mapping[SubjectKind, tuple[Detector, ...]] = field(init=False)
+    """Those that are not off, by what they are about: picked once, for speed."""
 
     def __post_init__(self) -> None:
-        """Pick the detectors of the desk once."""
-        chosen = tuple(self.active(SubjectKind.PERSON))
-        object.__setattr__(self, "at_desk", chosen)
+        """Pick the detectors that are not off."""
+        chosen = {kind: tuple(self._chosen(kind)) for kind in SubjectKind}
+        object.__setattr__(self, "_active", chosen)
 
-    def active(self, kind: SubjectKind) -> list[Detector]:
+    @property
+    def at_desk(self) -> tuple[Detector, ...]:
+        """Those about persons that are not off."""
+        return self._active[SubjectKind.PERSON]
+
+    def active(self, kind: SubjectKind) -> tuple[Detector, ...]:
         """The detectors about such subjects that are not off."""
-        return [
-            rule.detector
-            for rule in self.detectors.values()
-            if rule.detector.kind is kind and rule.action is not Action.OFF
-        ]
+        return self._active[kind]
+
+    def _chosen(self, kind: SubjectKind) -> Iterator[Detector]:
+        for rule in self.detectors.values():
+            if rule.detector.kind is kind and rule.action is not Action.OFF:
+                yield rule.detector
 
 
 def read_rules(text: bytes) -> AlertRules:

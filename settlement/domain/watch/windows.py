@@ -20,6 +20,11 @@ _SECOND = timedelta(seconds=1)
 class Tally(Protocol):
     """What a window holds, kept up while it slides. Never falls as claims are added."""
 
+    @property
+    def many(self) -> int:
+        """Fewer claims than this are never too many."""
+        ...
+
     def add(self, claim: SeenClaim) -> None:
         """Take a claim in."""
         ...
@@ -42,7 +47,7 @@ class Distinct:
         key: Callable[[SeenClaim], Hashable],
         at_most: int = 1,
     ) -> None:
-        self._many = many
+        self.many = many
         self._key = key
         self._at_most = at_most
         self._counts: Counter[Hashable] = Counter()
@@ -62,7 +67,7 @@ class Distinct:
 
     def is_many(self) -> bool:
         """Whether the count has reached the limit."""
-        return self._sum >= self._many
+        return self._sum >= self.many
 
 
 class Amounts:
@@ -71,7 +76,7 @@ class Amounts:
     def __init__(
         self, many: int, amount: Callable[[SeenClaim], int], limit_fen: int
     ) -> None:
-        self._many = many
+        self.many = many
         self._amount = amount
         self._limit_fen = limit_fen
         self._count = 0
@@ -89,7 +94,7 @@ class Amounts:
 
     def is_many(self) -> bool:
         """Whether there are enough of them, and together they reach the limit."""
-        return self._count >= self._many and self._sum_fen >= self._limit_fen
+        return self._count >= self.many and self._sum_fen >= self._limit_fen
 
 
 def day_of(claim: SeenClaim) -> int:
@@ -113,11 +118,14 @@ def patterns(
     `claims` ascend by position; a window holds positions that differ by less than
     `width`.
     """
+    at = [position(claim) for claim in claims]
+    if not _are_close(at, tally.many, width):
+        return []
     found: list[tuple[int, int]] = []
     left = 0
     for right, claim in enumerate(claims):
         tally.add(claim)
-        while position(claim) - position(claims[left]) >= width:
+        while at[right] - at[left] >= width:
             tally.drop(claims[left])
             left += 1
         if tally.is_many():
@@ -126,6 +134,13 @@ def patterns(
                 first = found.pop()[0]
             found.append((first, right))
     return [list(claims[first : last + 1]) for first, last in found]
+
+
+def _are_close(at: Sequence[int], many: int, width: int) -> bool:
+    """Quick, for most subjects: whether any window holds so many at all."""
+    return any(
+        last - first < width for first, last in zip(at, at[many - 1 :], strict=False)
+    )
 
 
 def united(groups: Iterable[Sequence[SeenClaim]]) -> list[list[SeenClaim]]:

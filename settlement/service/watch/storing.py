@@ -77,10 +77,11 @@ async def store(session: Session, found: Iterable[Found], at: datetime) -> int:
     about = [_case_subject(each.subject) for each in digests.values()]
     # Before alerts are read: what staff have judged by then is not judged again.
     gathering = await rows.gathering_cases(session, about)
-    touched = set().union(*map(_touched, digests.values()))
-    stored = await rows.alerts_touched(session, list(digests), touched)
-    if not stored and not any(each.signals for each in digests.values()):
+    known = await rows.subjects_of_alerts(session, list(digests))
+    if not known and not any(each.signals for each in digests.values()):
         return 0
+    touched = set().union(*(_touched(digests[digest]) for digest in known))
+    stored = await rows.alerts_touched(session, list(known), touched)
     held: dict[bytes, list[rows.HeldAlert]] = {}
     for alert in stored:
         held.setdefault(alert.alert.subject, []).append(alert)

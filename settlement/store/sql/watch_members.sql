@@ -16,7 +16,9 @@ CROSS JOIN LATERAL (
       AND s.service_start >= m.since AND s.service_start <= m.until
     ORDER BY s.service_start DESC LIMIT $4
 ) AS s
-LEFT JOIN party p ON p.id = s.facility_id
+LEFT JOIN LATERAL (
+    SELECT p.subdistrict FROM party p WHERE p.id = s.facility_id LIMIT 1
+) AS p ON true
 LEFT JOIN LATERAL (
     SELECT v.reversed_at, v.reason FROM reversal v
     WHERE s.state = 'r' AND v.settlement_id = s.id LIMIT 1

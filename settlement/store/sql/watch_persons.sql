@@ -14,7 +14,9 @@ CROSS JOIN LATERAL (
       AND s.service_start >= wanted.since AND s.service_start <= wanted.until
     ORDER BY s.service_start DESC LIMIT $4
 ) AS s
-LEFT JOIN party p ON p.id = s.facility_id
+LEFT JOIN LATERAL (
+    SELECT p.subdistrict FROM party p WHERE p.id = s.facility_id LIMIT 1
+) AS p ON true
 LEFT JOIN LATERAL (
     SELECT d.codes, d.prescription_days FROM clinical.diagnosis d
     WHERE d.settlement_id = s.id LIMIT 1

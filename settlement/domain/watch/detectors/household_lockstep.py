@@ -59,6 +59,8 @@ class HouseholdLockstep(Detector):
         for visit in history.timed():
             at[visit.facility].append(visit)
         for visits in at.values():
+            if len(visits) < max(self.members, self.days):
+                continue
             together = patterns(
                 visits,
                 second_of,

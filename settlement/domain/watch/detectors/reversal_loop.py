@@ -107,7 +107,7 @@ class _Undone:
     """Counts the undone ones."""
 
     def __init__(self, many: int) -> None:
-        self._many = many
+        self.many = many
         self._undone = 0
 
     def add(self, claim: SeenClaim) -> None:
@@ -117,4 +117,4 @@ class _Undone:
         self._undone -= claim.reversed_at is not None
 
     def is_many(self) -> bool:
-        return self._undone >= self._many
+        return self._undone >= self.many

@@ -105,7 +105,10 @@ class SplitBills(Detector):
         for visit in history.counted:
             if visit.care_type in self.care:
                 at[visit.facility].append(visit)
+        least = min((limit.bills for limit in self.limits), default=0)
         for visits in at.values():
+            if len(visits) < least:
+                continue
             found = []
             for limit in self.limits:
                 amount = AMOUNTS[limit.of]
