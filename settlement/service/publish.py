@@ -111,7 +111,7 @@ class Publisher:
                 f" is {origin}: it is another installation's database. Is --dsn or"
                 " --data-dir right?"
             )
-        if self._seen() is None and head.size:
+        if await self._seen() is None and head.size:
             # A machine's first start; anything else is somebody who removed the mark.
             _log.warning("mark.missing", extra={"entries": head.size})
         try:
@@ -133,7 +133,7 @@ class Publisher:
         the file cannot be read now.
         """
         shown = (self._size, self._root) if self._root else None
-        seen = self._seen()
+        seen = await self._seen()
         # Only now: other workers of the machine move head and mark on meanwhile, and a
         # head read before the mark would look as if the database had gone back.
         head = await read_head()
@@ -143,14 +143,14 @@ class Publisher:
         if head.size >= self._size:
             self._size, self._root = head.size, head.root
 
-    def _seen(self) -> tuple[int, bytes] | None:
+    async def _seen(self) -> tuple[int, bytes] | None:
         """What the file holds.
 
         While running, what the system cannot read may pass, as a full disk does; a
         start without it would have nothing to hold the database against.
         """
         try:
-            seen = self._file.load()
+            seen = await asyncio.to_thread(self._file.load)
         except OSError as error:
             reason = _reason_of(error)
             if not self._is_begun:
