@@ -7,17 +7,13 @@ token of one kind says nothing about a token of another.
 
 from __future__ import annotations
 
+import hmac
 import unicodedata
-from hashlib import sha256
 
 TOKEN_BYTES = 16
 """Half of an HMAC-SHA256: no two of a billion persons meet by chance."""
 
 _KEY_BYTES_MIN = 32
-_BLOCK_BYTES = 64
-#: RFC 2104: the key is mixed with these bytes, one for each of the two hashes.
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _PERSON_KIND = "resident_id"
 
 
@@ -31,22 +27,17 @@ def normalise_number(number: str) -> str:
 class Tokenizer:
     """Makes 16-byte tokens under one secret key; deterministic.
 
-    HMAC-SHA256 (RFC 2104), with what each hash has taken of the key kept: a token then
-    costs two blocks instead of four, and a third of the time of `hmac.digest`.
+    HMAC-SHA256 (RFC 2104), copied each time from one that has taken the key in.
     """
 
-    __slots__ = ("_inner", "_key", "_outer")
+    __slots__ = ("_key", "_keyed")
 
     def __init__(self, key: bytes) -> None:
         """Take the secret token key; `ValueError` below 32 bytes."""
         if len(key) < _KEY_BYTES_MIN:
             raise ValueError("the token key must have at least 32 bytes")
         self._key = key
-        if len(key) > _BLOCK_BYTES:
-            key = sha256(key).digest()
-        block = key.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = sha256(block.translate(_INNER))
-        self._outer = sha256(block.translate(_OUTER))
+        self._keyed = hmac.new(key, digestmod="sha256")
 
     def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
         """Another process makes it anew from the key: hashes cannot be sent."""
@@ -70,11 +61,9 @@ class Tokenizer:
         return self._token(_domain("digest", purpose), text)
 
     def _token(self, domain: bytes, text: str) -> bytes:
-        inner = self._inner.copy()
-        inner.update(domain + text.encode("utf-8"))
-        outer = self._outer.copy()
-        outer.update(inner.digest())
-        return outer.digest()[:TOKEN_BYTES]
+        token = self._keyed.copy()
+        token.update(domain + text.encode("utf-8"))
+        return token.digest()[:TOKEN_BYTES]
 
 
 def _domain(family: str, name: str) -> bytes:

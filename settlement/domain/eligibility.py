@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """One stretch of days in which a person belongs to a category, ends included."""
 
     category: str
@@ -25,8 +25,7 @@ class Window:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RosterPerson:
+class RosterPerson(NamedTuple):
     """One person as the cache or PostgreSQL holds them: tokens, no identifiers."""
 
     token: bytes
