@@ -21,6 +21,9 @@ from tests.acceptance.shapes import KEYS, assert_fits
 
 #: The contract's table: method and path of every call.
 CALLS = {
+    ("POST", "/v1/roster/files"),
+    ("GET", "/v1/roster/files/{version}"),
+    ("GET", "/v1/roster/files/{version}/refused"),
     ("POST", "/v1/sessions"),
     ("POST", "/v1/eligibility"),
     ("POST", "/v1/quotes"),

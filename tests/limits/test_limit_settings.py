@@ -59,7 +59,11 @@ def test_every_default_is_a_setting_and_is_documented() -> None:
         for name, field in LimitSettings.model_fields.items()
         if name != "parties"
     }
-    given |= {"max_body_bytes": ServeSettings().max_body_bytes}
+    settings = ServeSettings()
+    given |= {
+        name: getattr(settings, name)
+        for name in ("max_body_bytes", "roster_stale_after_s", "roster_unconfirmed_s")
+    }
 
     assert {name: int(text.replace(",", "")) for name, text in rows.items()} == given
     assert set(DEFAULTS) < set(LimitSettings.model_fields)
