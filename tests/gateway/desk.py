@@ -158,7 +158,7 @@ class RunningEdge:
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
+        body: bytes | AsyncIterator[bytes] | None = None,
         **headers: str,
     ) -> tuple[int, Any, Mapping[str, str]]:
         """Status, JSON (or text) and headers; `_` in header names stands for `-`."""

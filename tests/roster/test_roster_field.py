@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ async def take(
     )
     with refused_csv(listing) as csv_file:
         return await import_roster(bureau.database, manifest, rules, listing=csv_file)
+
+
+async def take_first(
+    bureau: Bureau, rows: Sequence[Mapping[str, str]], listing: Path
+) -> RosterImported:
+    """Take rows in as the first full file, however many are refused."""
+    bureau.version = 1
+    manifest = bureau.sign(bureau.write(rows), "full", len(rows))
+    return await take(bureau, manifest, listing)
 
 
 def listed(path: Path) -> list[tuple[str, ...]]:
@@ -172,9 +182,7 @@ async def test_refused_rows_come_back_as_csv(bureau: Bureau, tmp_path: Path) -> 
         row(6, valid_to="2025-01-01"),
         row(7),
     ]
-    bureau.version = 1
-    manifest = bureau.sign(bureau.write(rows), "full", len(rows))
-    result = await take(bureau, manifest, tmp_path / "refused.csv")
+    result = await take_first(bureau, rows, tmp_path / "refused.csv")
 
     assert listed(tmp_path / "refused.csv") == [
         ("2", "id_number", "digits:15", "MA-6216", "no"),
@@ -246,9 +254,7 @@ async def test_overlaps_and_second_cards_are_taken_and_remarked(
         row(4),
         row(4),
     ]
-    bureau.version = 1
-    manifest = bureau.sign(bureau.write(rows), "full", len(rows))
-    result = await take(bureau, manifest, tmp_path / "refused.csv")
+    result = await take_first(bureau, rows, tmp_path / "refused.csv")
 
     assert listed(tmp_path / "refused.csv") == [
         ("3", "valid_from", "date", "MA-6231", "yes"),

@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from crypto.manifest import Manifest, sign_manifest
 from eligibility_cache.roster_file import count_rows, sha256_of
 from gateway import upload
 from gateway.cli.main import main
+from gateway.handlers import roster
 from gateway.keyfiles import read_private_key
 from gateway.roster_intake import RosterIntake
 from gateway.wiring import wall_clock
@@ -65,7 +66,11 @@ class Office:
         return sign_manifest(Manifest(**members | changes), key)
 
     async def send(
-        self, content: bytes, manifest: bytes, who: str = "B001", **headers: str
+        self,
+        content: bytes | AsyncIterator[bytes],
+        manifest: bytes,
+        who: str = "B001",
+        **headers: str,
     ) -> tuple[int, Any, Any]:
         """Send a file; status, answer and headers."""
         return await self.edge.ask(
@@ -358,6 +363,30 @@ async def test_disk_full_while_receiving_takes_nothing(
     assert (status, refused["code"]) == (503, "MA-5101")
     assert (await office.get("1"))[0] == 404
     assert (await office.send(content, manifest))[0] == 201
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_larger_file_is_refused_however_it_comes(
+    office: Office, monkeypatch: pytest.MonkeyPatch, is_declared: bool
+) -> None:
+    """413 by the length that is declared, or by what has come; nothing is kept."""
+    content = content_of()
+    manifest = office.manifest(content, 1)
+    small = replace(upload.ROSTER, most_bytes=len(content) - 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(roster, "ROSTER", small)
+        body = content if is_declared else _pieces(content)
+        status, refused, _ = await office.send(body, manifest)
+    assert (status, refused["code"]) == (413, "MA-1105")
+    assert (await office.get("1"))[0] == 404
+    assert (await office.send(_pieces(content), manifest))[0] == 201
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    """A body whose length nobody says beforehand."""
+    for start in range(0, len(content), 1_000):
+        yield content[start : start + 1_000]
 
 
 async def test_nothing_personal_is_kept_of_a_delivery(
