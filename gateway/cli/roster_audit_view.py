@@ -106,8 +106,9 @@ def _row(found: Audit, row: AuditRow) -> tuple[str, ...]:
 
 
 def _bars(found: Audit, *, by_category: bool) -> Sequence[Bar]:
+    """Categories in Chinese alone, which fits: the table below has both languages."""
     return [
-        Bar(_name(found, key) if by_category else key, persons, f"{persons:,}")
+        Bar(found.titles.get(key, (key, ""))[0], persons, f"{persons:,}")
         for key, persons in _sums(found, by_category=by_category).items()
     ]
 

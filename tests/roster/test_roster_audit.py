@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -161,6 +162,10 @@ async def test_page_shows_a_picture_and_names_nobody(desk: Desk) -> None:
     html = page.read_text(encoding="utf-8")
 
     assert html.count("<svg") == 2
+    labels = re.findall(r'text-anchor="end">([^<]+)<', html)
+    assert "最低生活保障对象" in labels
+    # 260 units lie left of the bars, and a Chinese character takes ten.
+    assert max(map(len, labels)) < 26, "a label of the picture is cut off"
     assert "最低生活保障对象" in html
     assert html.index("资格即将到期") < html.index("windows about to end")
     assert desk.token(ENDING) in html
