@@ -2,8 +2,8 @@
 
 import asyncio
 import gzip
-import re
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
