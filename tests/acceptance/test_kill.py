@@ -260,6 +260,7 @@ async def test_postmaster_killed(
     """PostgreSQL dies under the running gateway, which says so and then goes on."""
     async with scene_of(shot_sandbox, all_clients, seed=3) as scene:
         await scene.some_time()
+        await _known_to_every_worker(scene)
         postmaster = shot_sandbox.server.postmaster_pid
         assert postmaster is not None
         os.kill(postmaster, signal.SIGKILL)
@@ -303,6 +304,15 @@ async def test_quota_that_cannot_be_read_has_a_reason(shot_sandbox: Sandbox) -> 
     assert (document["status"], document["quota"]) == ("eligible", None)
     told = {name for name in document if name.startswith("quota")}
     assert told > {"quota", "quota_as_of"}
+
+
+async def _known_to_every_worker(scene: Scene) -> None:
+    """A session that a worker has not met has to be looked up in the database."""
+    desk, person = scene.desk, scene.clients[0].person
+    for _ in range(24):
+        async with aiohttp.ClientSession() as http:
+            fresh = Desk(http, desk.url, desk.key, desk.tokens)
+            assert (await fresh.eligibility(person)).status == 200
 
 
 async def _while_away(scene: Scene) -> dict[str, Answer]:
