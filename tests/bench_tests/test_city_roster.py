@@ -20,6 +20,7 @@ from tests.bench.city_roster import (
     Took,
     _loading,
     _on_paper,
+    _worker,
     cards_of,
     run_measured,
 )
@@ -61,6 +62,21 @@ def test_target_of_a_load_is_of_its_size() -> None:
 
     assert (load.is_met, missed.is_met, city.is_met) == (True, False, True)
     assert memory.ratio == 100.0
+
+
+def test_memory_of_a_worker_is_all_that_it_has_made() -> None:
+    """What it takes before the first question is not left out."""
+
+    class Place:
+        persons, cache = CITY, Path()
+
+        def worker(self, _cache: Path) -> dict[str, list[float] | float]:
+            return {"ready_s": 1.0, "us": [5.0], "private_mb": 151.0, "gained_mb": 1.0}
+
+    _, memory, _ = _worker(Place())  # type: ignore[arg-type]  # what is asked of one
+
+    assert memory.ratio == 151.0
+    assert not memory.is_met
 
 
 def test_each_delta_strikes_others_and_only_the_eligible(tmp_path: Path) -> None:
