@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 860, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 26, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 26, 26, 30
 #: Distinct in grey print too, by their dashes.
 _COLOURS = ("#1f5fa8", "#c2571a", "#2c7a3f", "#8a3ca0", "#7a6a10", "#555555")
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "10 4")

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from loadtests.charts import Series, line_chart
 from loadtests.metrics import Point
 from loadtests.report import RunData, document, html, write_reports
 from loadtests.verdict import BUDGETS, judge, read_budgets
@@ -138,3 +139,13 @@ def test_a_failed_check_shows_its_cases() -> None:
     data = replace(data, outcome=replace(data.outcome, findings=findings))
 
     assert "LT-1: is there 2 times" in html(data)
+
+
+def test_times_below_a_chart_are_whole() -> None:
+    """The last one stands at the edge; a character takes six units of the width."""
+    drawn = line_chart("t", "ms", [Series("a", [(0, 1)])], seconds=36_000)
+
+    width = int(re.findall(r'viewBox="0 0 (\d+)', drawn)[0])
+    times = re.findall(r'<text x="([\d.]+)"[^>]* class="c">([^<]+)<', drawn)
+    assert times[-1][1] == "36000 s"
+    assert all(float(x) + 3 * len(text) <= width for x, text in times)
