@@ -23,6 +23,7 @@ from gateway.handlers import (
     description,
     desk,
     health,
+    his,
     log,
     lookups,
     reconciliation,
@@ -75,6 +76,10 @@ HANDLERS: dict[str, Handler] = {
     "assign_case": alerts.assign,
     "confirm_case": alerts.confirm,
     "dismiss_case": alerts.dismiss,
+    "his": his.his,
+    "his_path": his.his,
+    "his_service": his.his,
+    "his_platform": his.his,
     "checkpoint": log.checkpoint,
     "tile": log.tile,
     "keys": log.keys,
@@ -97,6 +102,11 @@ _READS = frozenset(HANDLERS) - {
     "take_roster_file",
     "alert_stream",
     "healthz",
+    # A numbered transaction may settle.
+    "his",
+    "his_path",
+    "his_service",
+    "his_platform",
 }
 _NO_TURN = Turn()
 

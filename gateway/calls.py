@@ -48,6 +48,10 @@ CALLS = (
     Call("keys", "GET", "/v1/keys"),
     Call("healthz", "GET", "/healthz"),
     Call("readyz", "GET", "/readyz"),
+    Call("his", "POST", "/his"),
+    Call("his_path", "POST", "/his/{path}"),
+    Call("his_service", "POST", "/fsi/api/{path}"),
+    Call("his_platform", "POST", "/mbs/fmi/fsi/api/{path}"),
     Call("openapi", "GET", "/openapi.json"),
     Call("docs", "GET", "/docs"),
 )

@@ -23,6 +23,7 @@ from settlement.service.ports import Answer, When
 if TYPE_CHECKING:
     from gateway.access import Door
     from gateway.connections import Connections
+    from gateway.his.desk import HisDesk
     from gateway.metrics import Metrics
     from gateway.protocol import Protocol
     from gateway.wiring import Gateway
@@ -53,6 +54,8 @@ class Edge:
     """What each caller may ask."""
     connections: Connections | None = None
     """Of the listener, once there is one; for metrics."""
+    his: HisDesk | None = None
+    """The national envelope; `None` where nobody has opened it."""
     streams: Streams = field(default_factory=Streams)
     """Streams of alerts that are open."""
     _settling: set[asyncio.Task[Answer]] = field(default_factory=set)
@@ -133,7 +136,7 @@ async def json_body(request: web.BaseRequest) -> bytes:
     content = request.content
     try:
         if not content.is_eof():
-            return await _arriving(request)
+            return await arriving(request, request.client_max_size)
         # All of it came with the head, as small bodies do: nothing to wait for.
         body = content.read_nowait()
     except web.RequestPayloadError:
@@ -143,18 +146,27 @@ async def json_body(request: web.BaseRequest) -> bytes:
     return body
 
 
-async def _arriving(request: web.BaseRequest) -> bytes:
+async def arriving(request: web.BaseRequest, most: int) -> bytes:
+    """A body of at most so many bytes, once all of it is there.
+
+    Raises MA-1105, MA-1107 and MA-1140 as `json_body` does.
+    """
     declared = request.content_length
-    if declared is not None and declared > request.client_max_size:
+    if declared is not None and declared > most:
         raise refused_at("MA-1105", WHOLE_BODY)
     let_continue(request)
+    body = bytearray()
     try:
         async with asyncio.timeout(cast("Protocol", request.protocol).limits.body_s):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise refused_at("MA-1105", WHOLE_BODY) from None
+            while piece := await request.content.readany():
+                body += piece
+                if len(body) > most:
+                    raise refused_at("MA-1105", WHOLE_BODY)
+    except web.RequestPayloadError:
+        raise RequestRefused("MA-1107") from None
     except (TimeoutError, ConnectionError):
         raise RequestRefused("MA-1140") from None
+    return bytes(body)
 
 
 def let_continue(request: web.BaseRequest) -> None:

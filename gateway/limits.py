@@ -73,6 +73,11 @@ CLASS_OF: Mapping[str, CallClass] = {
     "assign_case": CallClass.LOOKUP,
     "confirm_case": CallClass.LOOKUP,
     "dismiss_case": CallClass.LOOKUP,
+    # Its class is that of the transaction that the body names.
+    "his": CallClass.FREE,
+    "his_path": CallClass.FREE,
+    "his_service": CallClass.FREE,
+    "his_platform": CallClass.FREE,
     "checkpoint": CallClass.PUBLIC,
     "tile": CallClass.PUBLIC,
     "keys": CallClass.PUBLIC,

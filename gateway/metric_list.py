@@ -64,6 +64,12 @@ _REQUESTS = (
         "call",
         "code",
     ),
+    _counter(
+        "medaid_his_transactions_total",
+        "Transactions of the national envelope, by their number and infcode.",
+        "infno",
+        "infcode",
+    ),
     _gauge("medaid_http_connections", "livesum", "Connections open."),
     _gauge("medaid_http_connections_limit", "livesum", "Connections that may be open."),
     _counter(

@@ -97,6 +97,10 @@ class Metrics:
         child.inc(value - self._totals.get((name, labels), 0))
         self._totals[name, labels] = value
 
+    def count(self, name: str, *labels: str) -> None:
+        """Count one more."""
+        self._counters[name].labels(*labels).inc()
+
     def observe(self, name: str, value: float) -> None:
         """Put one value into a histogram without labels."""
         self._histograms[name].observe(value)

@@ -65,6 +65,29 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NationalFacts:
+    """What the national interface says of a bill and version 1 does not ask.
+
+    No rule of money rests on it: it is kept so that a reversal can name the person
+    as the hospital does (2208, 2601) and totals compare as it adds them up (3201).
+    """
+
+    psn_no: str
+    """The hospital's number of the person. Personal data, as the card is."""
+    insutype: str
+    clr_type: str
+    clr_optins: str
+    """Empty where the hospital does not say."""
+    fund_pay_fen: int
+    """`fund_pay_sumamt` before our aid, with whatever the province counts in it."""
+    acct_pay_fen: int
+
+    def __repr__(self) -> str:
+        """Show what is no personal data."""
+        return f"NationalFacts(insutype={self.insutype!r}, psn_no=...)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
     """One bill after basic and serious-illness insurance. Amounts in fen."""
 
@@ -96,6 +119,8 @@ class Bill:
     repeat_reason: RepeatReason | None = None
     expected_aid_fen: int | None = None
     confirm_reason: ConfirmReason | None = None
+    national: NationalFacts | None = None
+    """Of a bill that came in the national envelope."""
 
     @property
     def funds_fen(self) -> int:

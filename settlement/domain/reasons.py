@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from settlement.domain.decision import Text
 from settlement.domain.file_reasons import FILE_REASONS
+from settlement.domain.his_reasons import HIS_REASONS
 from settlement.domain.month_reasons import MONTH_REASONS
 from settlement.domain.reason import Reason
 from settlement.domain.rule_reasons import RULE_REASONS
@@ -340,6 +341,7 @@ REASONS = _reasons(
                 "Retry with the same key; if it persists, have the IT department call"
                 " the gateway's staff on duty."),
            retry_allowed=True, same_key=True),
+    *HIS_REASONS,
     *FILE_REASONS,
     *RULE_REASONS,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from settlement.domain.bill import (
     CardKind,
     CareType,
     ConfirmReason,
+    NationalFacts,
     Place,
     RepeatReason,
 )
@@ -39,6 +40,8 @@ def sealed_bill(values: Mapping[str, Any]) -> Bill:
     occurred, repeat = plain["occurred_at"], plain["repeat_reason"]
     # Records that were sealed before claims could be held do not have it.
     confirm = plain.get("confirm_reason")
+    # Nor those from before the national envelope was spoken.
+    national = plain.get("national")
     return Bill(
         **plain
         | {
@@ -51,6 +54,7 @@ def sealed_bill(values: Mapping[str, Any]) -> Bill:
             "occurred_at": datetime.fromisoformat(occurred) if occurred else None,
             "repeat_reason": RepeatReason(repeat) if repeat else None,
             "confirm_reason": ConfirmReason(confirm) if confirm else None,
+            "national": NationalFacts(**national) if national else None,
         }
     )
 

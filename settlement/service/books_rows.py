@@ -183,7 +183,8 @@ class RowChecker:
             expected["person"] = leaf.original["person"]
         elif not leaf.is_on_roster:
             # A card that no roster knows stands for its person.
-            expected["person"] = bytes.fromhex(request["card"] or "")
+            card = request["card"]
+            expected["person"] = None if card is None else bytes.fromhex(card)
         yield from _differing("reversal", row, expected)
 
     def reversal_record(

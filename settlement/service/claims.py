@@ -69,6 +69,8 @@ class ReversalClaim:
     card_token: bytes | None
     person: bytes | None
     """Token of the person behind the card, where the cache knows one."""
+    psn_digest: bytes | None
+    """Of the hospital's number of the person, where the request names it."""
     request: bytes
     answer: asyncio.Future[Answer] = field(repr=False)
     joined: float = 0.0

@@ -66,6 +66,8 @@ class ReversalRequest:
     settlement_id: str | None = None
     original_key: str | None = None
     card: Card | None = None
+    psn_no: str | None = None
+    """The hospital's number of the person, as the settlement came with it."""
 
 
 class EligibilitySource(Protocol):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from settlement.domain.bill import Bill
+from settlement.domain.bill import Bill, NationalFacts
 from settlement.service.ports import ReversalRequest
 
 
@@ -38,8 +38,9 @@ BILL_FIELDS = (
     "serious_illness_fen", "other_funds_fen", "medical_aid_fen",
     "personal_account_fen", "deductible_fen", "commercial_fen", "charity_fen",
     "prescription_days", "med_type", "place", "repeat_reason", "expected_aid_fen",
-    "confirm_reason",
+    "confirm_reason", "national",
 )  # fmt: skip
+_NATIONAL = BILL_FIELDS.index("national")
 #: The values that tell two bills of one visit apart: dates and amounts.
 _SAME_BILL = slice(BILL_FIELDS.index("total_fen"), BILL_FIELDS.index("charity_fen") + 1)
 _SERVICE_DATES = slice(
@@ -47,7 +48,9 @@ _SERVICE_DATES = slice(
 )
 #: Where, in a visit's identity without bill_no, the personal account would stand.
 _OWN_MONEY = 4 + 2 + BILL_FIELDS.index("personal_account_fen") - _SAME_BILL.start
-REVERSAL_FIELDS = ("reason", "settlement_id", "original_idempotency_key", "card")
+REVERSAL_FIELDS = (
+    "reason", "settlement_id", "original_idempotency_key", "card", "psn_no",
+)  # fmt: skip
 
 
 def bill_values(bill: Bill, card_token: bytes, tokenizer: Tokenizer) -> list[Any]:
@@ -82,16 +85,37 @@ def bill_values(bill: Bill, card_token: bytes, tokenizer: Tokenizer) -> list[Any
         bill.repeat_reason,
         bill.expected_aid_fen,
         bill.confirm_reason,
+        None if bill.national is None else _national(bill.national, tokenizer),
     ]
 
 
-def reversal_values(request: ReversalRequest, card_token: bytes | None) -> list[Any]:
+def _national(facts: NationalFacts, tokenizer: Tokenizer) -> list[Any]:
+    """The order is read by `sql/his_totals.sql` too."""
+    return [
+        person_no_digest(facts.psn_no, tokenizer).hex(),
+        facts.insutype,
+        facts.clr_type,
+        facts.clr_optins,
+        facts.fund_pay_fen,
+        facts.acct_pay_fen,
+    ]
+
+
+def person_no_digest(psn_no: str, tokenizer: Tokenizer) -> bytes:
+    """Keyed digest of a hospital's number of a person."""
+    return tokenizer.digest("psn_no", psn_no)
+
+
+def reversal_values(
+    request: ReversalRequest, card_token: bytes | None, psn_digest: bytes | None
+) -> list[Any]:
     """The parsed values of a reversal."""
     return [
         request.reason,
         request.settlement_id,
         request.original_key,
         None if card_token is None else card_token.hex(),
+        None if psn_digest is None else psn_digest.hex(),
     ]
 
 
@@ -117,6 +141,13 @@ def card_token_of(stored: bytes) -> bytes | None:
     """The token of the card that a stored settle request came with."""
     values = orjson.loads(stored or b"[]")
     return bytes.fromhex(values[0]) if values else None
+
+
+def psn_digest_of(stored: bytes) -> bytes | None:
+    """The digest of the person's number that a stored settle request came with."""
+    values = orjson.loads(stored or b"[]")
+    national = values[_NATIONAL] if len(values) > _NATIONAL else None
+    return bytes.fromhex(national[0]) if national else None
 
 
 def same_bill(stored: bytes, sent: bytes) -> bool:

@@ -15,7 +15,12 @@ from settlement.service.ports import (
     ReversalRequest,
     When,
 )
-from settlement.service.request import Tokenizer, canonical, reversal_values
+from settlement.service.request import (
+    Tokenizer,
+    canonical,
+    person_no_digest,
+    reversal_values,
+)
 from settlement.service.sequencer import Sequencer
 
 
@@ -41,6 +46,11 @@ class Reverse:
     ) -> Answer:
         """Answer 201 with the reversal; raises `RequestRefused` as API.md says."""
         token, person = self._tokens(order.card)
+        psn_digest = (
+            None
+            if order.psn_no is None
+            else person_no_digest(order.psn_no, self._tokenizer)
+        )
         claim = ReversalClaim(
             caller=caller,
             key=key,
@@ -53,7 +63,8 @@ class Reverse:
             ),
             card_token=token,
             person=person,
-            request=canonical(reversal_values(order, token)),
+            psn_digest=psn_digest,
+            request=canonical(reversal_values(order, token, psn_digest)),
             answer=asyncio.get_running_loop().create_future(),
         )
         return await self._sequencer.settle(claim)

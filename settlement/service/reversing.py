@@ -14,7 +14,11 @@ from settlement.service.claims import Claim, ReversalClaim
 from settlement.service.desk import ClaimFailedError, Desk, Leaf
 from settlement.service.outcome import Alert, ReversalOutcome, without_receipt
 from settlement.service.ports import Answer
-from settlement.service.request import REVERSAL_FIELDS, card_token_of
+from settlement.service.request import (
+    REVERSAL_FIELDS,
+    card_token_of,
+    psn_digest_of,
+)
 from settlement.service.settling import known_key
 from settlement.service.totals import AccumulatorId, Totals
 from settlement.store import rows
@@ -159,14 +163,15 @@ class Reversing:
     async def _is_other_person(
         self, claim: ReversalClaim, original: rows.Original
     ) -> bool:
-        """Whether the card that came with the key belongs to somebody else.
+        """Whether the card or number that came with the key is somebody else's.
 
         The card of the settlement itself never does; of another card the roster in
         PostgreSQL tells whose it is, because the cache may lag.
         """
-        if claim.card_token is None or claim.card_token == card_token_of(
-            original.request or b""
-        ):
+        stored = original.request or b""
+        if claim.psn_digest is not None and claim.psn_digest != psn_digest_of(stored):
+            return True
+        if claim.card_token is None or claim.card_token == card_token_of(stored):
             return False
         persons = await self._ledger.persons_by_card([claim.card_token])
         person = persons.get(claim.card_token)

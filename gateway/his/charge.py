@@ -1,0 +1,296 @@
+"""A charge as 2206 and 2207 send it: `data`, and what the platform has answered.
+
+`setlinfo` and `setldetail` are the national platform's own, verbatim. They must agree
+with `data` and with each other, or nothing is settled: what does not add up would
+take from the fund or from the patient.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.his.care import CLR_TYPE, MED_TYPES
+from gateway.his.who import read_card, refuse_personal
+from gateway.wire_faults import shown_name
+from gateway.wire_models import CODE_PATTERN, MAX_PRESCRIPTION_DAYS
+from settlement.domain.bill import (
+    Bill,
+    CareType,
+    ConfirmReason,
+    NationalFacts,
+    Place,
+    RepeatReason,
+)
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from gateway.his.envelope import Envelope
+    from gateway.his.node import Node
+
+#: What other funds have paid: servants, firms, large sums, disability, others, and
+#: what the hospital bears itself.
+_OTHER_FUNDS = (
+    "cvlserv_pay", "hifes_pay", "hifob_pay", "hifdm_pay", "oth_pay", "hosp_part_amt",
+)  # fmt: skip
+#: Stand in `data` of 2207 and in `setlinfo`, and must be the same.
+_STATED_TWICE = (
+    "medfee_sumamt", "fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt",
+    "inscp_scp_amt",
+)  # fmt: skip
+_MOST_ROWS = 100
+_AID = "6101"
+_CODE = re.compile(CODE_PATTERN)
+_YES_NO = {"1": True, "0": False}
+_DISAGREES, _NO_SUM, _HIDDEN_AID = "MA-1204", "MA-1205", "MA-1206"
+#: Municipalities are one pooling area, and two digits name them.
+_MUNICIPALITIES = frozenset({"11", "12", "31", "50"})
+_MEDAID_FIELDS = frozenset({
+    "referred", "place", "repeat_reason", "confirm_reason", "expected_aid",
+    "commercial", "charity", "prescription_days",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The bill that it comes to, and the platform's answer to be given back."""
+
+    bill: Bill
+    data: Node
+    setlinfo: Node
+    setldetail: list[Node]
+
+
+def read_charge(envelope: Envelope, today: date) -> Charge:
+    """Read and compare; raises `RequestRefused` with every fault at once."""
+    data, setlinfo = envelope.node("data"), envelope.node("setlinfo")
+    details = _details(envelope)
+    money = _Money(data, setlinfo, details)
+    card = read_card(data, setlinfo)
+    psn_no = data.text("psn_no", 30)
+    visit_no, bill_no = _number(data, "mdtrt_id"), _number(data, "chrg_bchno")
+    _must_agree(data, setlinfo, "psn_no", psn_no)
+    _must_agree(data, setlinfo, "mdtrt_id", visit_no)
+    insutype = data.text("insutype", 6)
+    med_type = data.text("med_type", 6)
+    care_type = CareType.OUTPATIENT
+    if med_type in MED_TYPES:
+        care_type = MED_TYPES[med_type][0]
+    elif med_type:
+        data.refuse("med_type", "MA-1208")
+    start, end = _service_days(data, setlinfo)
+    known = [card.number, setlinfo.text("certno", 50, required=False)]
+    dise_codg = data.text("dise_codg", 30, required=False)
+    diagnoses = (dise_codg,) if dise_codg else ()
+    opaque = [(data, "mdtrt_id", visit_no), (data, "chrg_bchno", bill_no)]
+    opaque += [(data, "dise_codg", dise_codg)]
+    refuse_personal(opaque, known, today)
+    if any(number and number in envelope.msgid.upper() for number in known):
+        envelope.faults.add("msgid", "MA-1104")
+    more = _More(envelope)
+    bill = None
+    if not envelope.faults and start is not None and end is not None:
+        bill = Bill(
+            card=card,
+            visit_no=visit_no,
+            bill_no=bill_no,
+            care_type=care_type,
+            service_start=start,
+            service_end=end,
+            diagnoses=diagnoses,
+            referred=more.referred,
+            total_fen=money.total,
+            self_funded_fen=money.self_funded,
+            over_limit_fen=money.over_limit,
+            pre_selfpay_fen=money.pre_selfpay,
+            in_policy_fen=money.in_policy,
+            basic_insurance_fen=money.basic,
+            serious_illness_fen=money.serious,
+            other_funds_fen=money.others,
+            medical_aid_fen=money.aid,
+            personal_account_fen=money.account,
+            deductible_fen=money.deductible,
+            commercial_fen=more.commercial,
+            charity_fen=more.charity,
+            prescription_days=more.prescription_days,
+            med_type=med_type,
+            place=more.place or _place(envelope),
+            repeat_reason=more.repeat_reason,
+            expected_aid_fen=more.expected_aid,
+            confirm_reason=more.confirm_reason,
+            national=NationalFacts(
+                psn_no=psn_no,
+                insutype=insutype,
+                clr_type=setlinfo.text("clr_type", 6, required=False)
+                or CLR_TYPE[care_type],
+                clr_optins=setlinfo.text("clr_optins", 6, required=False),
+                fund_pay_fen=money.fund_sum,
+                acct_pay_fen=money.acct_pay,
+            ),
+        )
+    envelope.check()
+    if bill is None:
+        raise AssertionError("a charge without faults has a bill")
+    return Charge(bill, data, setlinfo, details)
+
+
+def _details(envelope: Envelope) -> list[Node]:
+    return envelope.whole().rows("setldetail", _MOST_ROWS)
+
+
+class _Money:
+    """Every amount in fen, compared and added up."""
+
+    def __init__(self, data: Node, setlinfo: Node, details: list[Node]) -> None:
+        self.total = setlinfo.fen("medfee_sumamt", required=True)
+        self.self_funded = setlinfo.fen("fulamt_ownpay_amt", required=True)
+        self.over_limit = setlinfo.fen("overlmt_selfpay", required=True)
+        self.pre_selfpay = setlinfo.fen("preselfpay_amt", required=True)
+        self.in_policy = setlinfo.fen("inscp_scp_amt", required=True)
+        self.basic = setlinfo.fen("hifp_pay", required=True)
+        self.serious = setlinfo.fen("hifmi_pay")
+        self.fund_sum = setlinfo.fen("fund_pay_sumamt", required=True)
+        self.acct_pay = setlinfo.fen("acct_pay", required=True)
+        given = setlinfo.has("act_pay_dedc")
+        self.deductible = setlinfo.fen("act_pay_dedc") if given else None
+        self.aid, inside_others = self._aid(setlinfo, details)
+        self.others = sum(setlinfo.fen(name) for name in _OTHER_FUNDS) - inside_others
+        stated = (self.total, self.self_funded, self.over_limit, self.pre_selfpay)
+        for name, fen in zip(_STATED_TWICE, (*stated, self.in_policy), strict=True):
+            required = name == "medfee_sumamt"
+            if data.fen(name, required=required) != fen and data.has(name):
+                data.refuse(name, _DISAGREES)
+        self.account = self._account(setlinfo)
+
+    def _aid(self, setlinfo: Node, details: list[Node]) -> tuple[int, int]:
+        """Aid that was paid before, and how much of it stands within `oth_pay`.
+
+        Systems report it in three places (his-interface.md, 0.3): whoever looks at
+        one of them pays twice.
+        """
+        named = setlinfo.fen("maf_pay", required=True)
+        listed = 0
+        for row in details:
+            kind = row.text("fund_pay_type", 6, required=False)
+            step = row.text("setl_proc_info", 4000, required=False)
+            if kind.startswith(_AID) or step.startswith(_AID):
+                listed += row.fen("fund_payamt", required=True)
+        if listed <= named:
+            return named, 0
+        if listed - named > setlinfo.fen("oth_pay"):
+            setlinfo.refuse("maf_pay", _HIDDEN_AID)
+        return listed, listed - named
+
+    def _account(self, setlinfo: Node) -> int:
+        """What the patient's account pays: of their part, what is not cash.
+
+        The part itself must be what all funds have left.
+        """
+        part = setlinfo.fen("psn_part_amt", required=True)
+        cash = setlinfo.fen("psn_cash_pay", required=True)
+        funds = self.basic + self.serious + self.others + self.aid
+        if self.total - funds != part:
+            setlinfo.refuse("psn_part_amt", _NO_SUM)
+        shared = setlinfo.fen("acct_mulaid_pay")
+        if part - cash not in (self.acct_pay, self.acct_pay + shared):
+            setlinfo.refuse("psn_cash_pay", _NO_SUM)
+        return max(0, part - cash)
+
+
+class _More:
+    """`input.medaid`: what version 1 asks and the national interface does not."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.referred = True
+        self.place: Place | None = None
+        self.repeat_reason: RepeatReason | None = None
+        self.confirm_reason: ConfirmReason | None = None
+        self.expected_aid: int | None = None
+        self.commercial = self.charity = 0
+        self.prescription_days: int | None = None
+        if not envelope.has("medaid"):
+            return
+        node = envelope.node("medaid")
+        _refuse_unknown(node)
+        if node.has("referred"):
+            self.referred = _YES_NO.get(node.code("referred", _YES_NO, 1), True)
+        self.place = _enum(node, "place", Place)
+        self.repeat_reason = _enum(node, "repeat_reason", RepeatReason)
+        self.confirm_reason = _enum(node, "confirm_reason", ConfirmReason)
+        if node.has("expected_aid"):
+            self.expected_aid = node.fen("expected_aid")
+        self.commercial = node.fen("commercial")
+        self.charity = node.fen("charity")
+        if node.has("prescription_days"):
+            self.prescription_days = _days(node)
+
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
+
+
+def _enum(node: Node, name: str, kind: type[_Kind]) -> _Kind | None:
+    if not node.has(name):
+        return None
+    text = node.code(name, {each.value: each for each in kind}, 32)
+    return kind(text) if text else None
+
+
+def _refuse_unknown(node: Node) -> None:
+    """Ours, so that a slip is told: a reason nobody reads declines a second bill."""
+    for name in node.values():
+        if name not in _MEDAID_FIELDS:
+            node.refuse(shown_name(name), "MA-1121")
+
+
+def _days(node: Node) -> int | None:
+    text = node.text("prescription_days", 3)
+    if text.isascii() and text.isdigit() and int(text) <= MAX_PRESCRIPTION_DAYS:
+        return int(text)
+    if text:
+        node.refuse("prescription_days", "MA-1130")
+    return None
+
+
+def _number(data: Node, name: str) -> str:
+    """A number that is stored in clear and looked up by."""
+    text = data.text(name, 30)
+    if text and _CODE.fullmatch(text) is None:
+        data.refuse(name, "MA-1126")
+    return text
+
+
+def _must_agree(data: Node, setlinfo: Node, name: str, text: str) -> None:
+    if setlinfo.has(name) and setlinfo.text(name, 30) != text:
+        data.refuse(name, _DISAGREES)
+
+
+def _service_days(data: Node, setlinfo: Node) -> tuple[date | None, date | None]:
+    """First and last day of the service.
+
+    Of `data` where it says them, else the platform's, else the day on which the
+    platform has settled, which for a visit to the outpatients is the visit's.
+    """
+    for node, first, last in (
+        (data, "begntime", "endtime"),
+        (setlinfo, "begndate", "enddate"),
+    ):
+        if node.has(first):
+            start = node.day(first)
+            end = node.day(last) if node.has(last) else start
+            return start, end
+    day = setlinfo.day("setl_time")
+    return day, day
+
+
+def _place(envelope: Envelope) -> Place:
+    """Local where both codes are of one pooling area.
+
+    The platform settles patients from elsewhere only where they have filed it.
+    """
+    here, home = envelope.mdtrtarea_admvs, envelope.insuplc_admdvs
+    digits = 2 if here[:2] in _MUNICIPALITIES else 4
+    is_local = not home or here[:digits] == home[:digits]
+    return Place.LOCAL if is_local else Place.FILED_ELSEWHERE

@@ -1,0 +1,66 @@
+"""What is wrong with a message in the national envelope (12xx), in its own words."""
+
+from __future__ import annotations
+
+from settlement.domain.decision import Text
+from settlement.domain.reason import Reason
+
+_FIX_PROGRAM = Text(
+    "本次未处理。请通知本院信息科检查接口程序，更正后重发。",
+    "Nothing was done this time. Have the hospital's IT department correct the sending"
+    " program and send again.",
+)
+_SETTLE_NATIONALLY_FIRST = Text(
+    "本次未处理。请核对医保结算是否完成，按医保返回的结果重发；仍不行请通知本院信息科。",
+    "Nothing was done this time. See that insurance has settled and send its answer as"
+    " it came; if it stays, tell the hospital's IT department.",
+)
+
+
+def _bad(code: str, zh: str, en: str, next_step: Text = _FIX_PROGRAM) -> Reason:
+    return Reason(code, Text(zh, en), next_step, retry_allowed=True, same_key=True)
+
+
+HIS_REASONS = (
+    _bad("MA-1201", "不支持的交易编号。", "There is no such transaction (infno)."),
+    _bad("MA-1202", "报文中的交易编号与接口地址不一致。",
+         "The infno of the body is not that of the address."),
+    _bad("MA-1203", "金额须以元为单位，最多两位小数。",
+         "An amount is in yuan, with at most two decimal places."),
+    _bad("MA-1204", "本次数据与医保结算信息不一致。",
+         "The data are not those of insurance's own answer.", _SETTLE_NATIONALLY_FIRST),
+    _bad("MA-1205", "各项支付与个人负担之和不等于总额。",
+         "What the funds and the patient pay is not the total.",
+         _SETTLE_NATIONALLY_FIRST),
+    _bad("MA-1206", "明细中的医疗救助与结算信息不符。",
+         "The details name medical aid that the settlement does not contain.",
+         _SETTLE_NATIONALLY_FIRST),
+    _bad("MA-1207", "电子凭证无法对应到人。", "The e-voucher says nothing of who it is.",
+         Text("本次未处理。请改用身份证或社会保障卡，或传入医保返回的证件号码。",
+              "Nothing was done this time. Use the identity or social security card, or"
+              " send the certno that insurance has answered.")),
+    _bad("MA-1208", "不支持的医疗类别。", "The med_type is not known here."),
+    _bad("MA-1209", "定点医药机构编号与接入身份不一致。",
+         "The institution is not the one that has signed."),
+    _bad("MA-1210", "日期或时间的写法不对，应如 2026-01-05 或 2026-01-05 10:14:09。",
+         "A date is written yyyy-MM-dd, a time yyyy-MM-dd HH:mm:ss."),
+    _bad("MA-1211", "字段名拼写不同：就医地为 mdtrtarea_admvs，参保地为 insuplc_admdvs。",
+         "The two places are spelt mdtrtarea_admvs and insuplc_admdvs."),
+    Reason("MA-3107", Text("本机构未开通这种接入方式。",
+                           "This way of signing is not open to this institution."),
+           Text("请通知本院信息科，向结算网关值班人员申请开通或改用已开通的方式。",
+                "Have the hospital's IT department ask the gateway's staff on duty.")),
+    Reason("MA-4110", Text("这笔结算已由后来的报文确认，不能按原报文冲正。",
+                           "A later message was answered with this settlement."),
+           Text("未冲正。确需撤销的，请按结算编号撤销（2208），或冲正后来的报文。",
+                "Nothing was reversed. To undo it, cancel by its setl_id (2208) or"
+                " reverse the later message.")),
+    Reason("MA-4111", Text("这笔结算已经撤销。", "This settlement was undone."),
+           Text("不要按原结算收费。如仍需结算，请用新的报文重新结算。",
+                "Do not charge by it. To settle after all, send a new message."),
+           retry_allowed=True),
+    Reason("MA-4112", Text("撤销不能再冲正。", "A cancellation cannot be reversed."),
+           Text("请查询结算状态；如仍需结算，请用新的报文重新结算。",
+                "Look the settlement up; to settle after all, send a new message."),
+           retry_allowed=True),
+)  # fmt: skip
