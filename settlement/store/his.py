@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
-from settlement.service.request import BILL_FIELDS
 from settlement.store.find import id_of_key, reading_faults
 from settlement.store.statements import statement
 
@@ -36,12 +33,6 @@ class StoredCharge:
     def is_in_force(self) -> bool:
         """Whether it was approved and not undone."""
         return self.state == _IN_FORCE
-
-    @property
-    def bill(self) -> dict[str, Any]:
-        """The canonical values by name; fields of later releases are `None`."""
-        values = orjson.loads(self.request)
-        return dict.fromkeys(BILL_FIELDS) | dict(zip(BILL_FIELDS, values, strict=False))
 
 
 async def stored_charge(

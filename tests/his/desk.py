@@ -42,13 +42,17 @@ class BelievingDoor:
     manner: Manner = field(default_factory=Manner)
 
     async def open(
-        self, request: web.BaseRequest, body: Mapping[str, Any], encoding: str
+        self, _request: web.BaseRequest, body: Mapping[str, Any], _encoding: str
     ) -> Opened:
         """Nothing is wrapped."""
         return Opened(body, bytes)
 
     async def admit(
-        self, request: web.BaseRequest, raw: bytes, envelope: Envelope, opened: Opened
+        self,
+        _request: web.BaseRequest,
+        _raw: bytes,
+        envelope: Envelope,
+        _opened: Opened,
     ) -> Admitted:
         """By the institution's number alone."""
         number = HOSPITALS.get(envelope.fixmedins_code)
@@ -64,11 +68,11 @@ class BelievingDoor:
         expires_at = NOW + timedelta(hours=1)
         return Admitted(Admission(who, expires_at, must_sign=False), client)
 
-    async def sign_in(self, admitted: Admitted, envelope: Envelope) -> SignedIn:
+    async def sign_in(self, _admitted: Admitted, _envelope: Envelope) -> SignedIn:
         """A number that nobody looks at."""
         return SignedIn("SIGN", NOW)
 
-    async def sign_out(self, admitted: Admitted, sign_no: str) -> None:
+    async def sign_out(self, _admitted: Admitted, _sign_no: str) -> None:
         """Nothing ends."""
 
 

@@ -18,6 +18,7 @@ from gateway.his.numbers import (
     settlement_id_of,
 )
 from gateway.his.setlinfo import AID_FUND, TILT_FUND, amount, encoded, local_time
+from gateway.his.stored import stored_bill, stored_national
 from settlement.domain.errors import RequestRefused
 from settlement.service.ports import ReversalRequest
 from settlement.store.his import StoredCharge, confirmed_by, stored_charge, stored_under
@@ -104,11 +105,8 @@ def _key(data: Node) -> str | None:
 
 def _undone(asked: Asked, stored: StoredCharge, reversal: Mapping[str, Any]) -> bytes:
     """`setlinfo` and `setldetail` of the reversal: every amount is taken back."""
-    decision, bill = orjson.loads(stored.answer), stored.bill
-    aid = decision["aid_fen"]
-    facts = bill["national"] or [None] * 4 + [0, 0]
-    fund_pay_fen, acct_pay_fen = facts[4], facts[5]
-    others = bill["other_funds_fen"]
+    decision, bill = orjson.loads(stored.answer), stored_bill(stored)
+    facts, aid = stored_national(bill), decision["aid_fen"]
     cash = amount(-decision["cash_fen"])
     setlinfo = {
         "mdtrt_id": stored.visit_no,
@@ -124,17 +122,17 @@ def _undone(asked: Asked, stored: StoredCharge, reversal: Mapping[str, Any]) -> 
         "inscp_scp_amt": amount(-bill["in_policy_fen"]),
         "hifp_pay": amount(-bill["basic_insurance_fen"]),
         "hifmi_pay": amount(-bill["serious_illness_fen"]),
-        "oth_pay": amount(-others),
+        "oth_pay": amount(-bill["other_funds_fen"]),
         "maf_pay": amount(-(bill["medical_aid_fen"] + aid)),
-        "fund_pay_sumamt": amount(-(fund_pay_fen + aid)),
+        "fund_pay_sumamt": amount(-(facts.fund_pay_fen + aid)),
         "psn_part_amt": amount(-decision["patient_pays_fen"]),
-        "acct_pay": amount(-acct_pay_fen),
+        "acct_pay": amount(-facts.acct_pay_fen),
         "psn_cash_pay": cash,
         # A misprint of the national text that every client has copied.
         "pdn_cash_pay": cash,
-        "clr_optins": facts[3] or "",
-        "clr_type": facts[2] or "",
-        "insutype": facts[1] or "",
+        "clr_optins": facts.clr_optins,
+        "clr_type": facts.clr_type,
+        "insutype": facts.insutype,
         "medins_setl_id": msgid_of(stored.key) or "",
     }
     details = [
