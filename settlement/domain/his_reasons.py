@@ -1,4 +1,4 @@
-"""What is wrong with a message in the national envelope (12xx), in its own words."""
+"""What is wrong with a message in the national envelope, in its own words."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def _bad(code: str, zh: str, en: str, next_step: Text = _FIX_PROGRAM) -> Reason:
     return Reason(code, Text(zh, en), next_step, retry_allowed=True, same_key=True)
 
 
+#: Malformed or impossible.
 HIS_REASONS = (
     _bad("MA-1201", "不支持的交易编号。", "There is no such transaction (infno)."),
     _bad("MA-1202", "报文中的交易编号与接口地址不一致。",
@@ -46,10 +47,18 @@ HIS_REASONS = (
          "A date is written yyyy-MM-dd, a time yyyy-MM-dd HH:mm:ss."),
     _bad("MA-1211", "字段名拼写不同：就医地为 mdtrtarea_admvs，参保地为 insuplc_admdvs。",
          "The two places are spelt mdtrtarea_admvs and insuplc_admdvs."),
+)  # fmt: skip
+
+#: Who may ask.
+HIS_ACCESS_REASONS = (
     Reason("MA-3107", Text("本机构未开通这种接入方式。",
                            "This way of signing is not open to this institution."),
            Text("请通知本院信息科，向结算网关值班人员申请开通或改用已开通的方式。",
                 "Have the hospital's IT department ask the gateway's staff on duty.")),
+)  # fmt: skip
+
+#: State.
+HIS_STATE_REASONS = (
     Reason("MA-4110", Text("这笔结算已由后来的报文确认，不能按原报文冲正。",
                            "A later message was answered with this settlement."),
            Text("未冲正。确需撤销的，请按结算编号撤销（2208），或冲正后来的报文。",

@@ -13,7 +13,11 @@ from __future__ import annotations
 
 from settlement.domain.decision import Text
 from settlement.domain.file_reasons import FILE_REASONS
-from settlement.domain.his_reasons import HIS_REASONS
+from settlement.domain.his_reasons import (
+    HIS_ACCESS_REASONS,
+    HIS_REASONS,
+    HIS_STATE_REASONS,
+)
 from settlement.domain.month_reasons import MONTH_REASONS
 from settlement.domain.reason import Reason
 from settlement.domain.rule_reasons import RULE_REASONS
@@ -154,6 +158,7 @@ REASONS = _reasons(
          _OTHER_DAYS),
     _bad("MA-1140", "请求没有在时限内送完，未处理。",
          "The request did not arrive completely in time: not processed.", _AGAIN),
+    *HIS_REASONS,
     # 2xxx: decided by rule
     _decided("MA-2000", "按救助政策给予救助。", "Aid is given under the policy.", _NONE),
     _decided("MA-2001", "本单没有可救助的金额。", "There is nothing that aid may touch.",
@@ -276,6 +281,7 @@ REASONS = _reasons(
     Reason("MA-3106", Text("本机构同时提交的请求过多。",
                            "Too many requests of this party are under way."),
            _AGAIN, retry_allowed=True, same_key=True),
+    *HIS_ACCESS_REASONS,
     # 4xxx: keys, identities, state
     Reason("MA-4101", Text("没有找到。", "Not found."),
            Text("请核对编号；如查的是刚提交的结算，表示尚未结算，请按原单重试。",
@@ -306,6 +312,7 @@ REASONS = _reasons(
     Reason("MA-4109", Text("案件已办结，不能再改。",
                            "The case is closed and changes no more."),
            Text("新的提醒会归入新的案件。", "New alerts gather in a new case.")),
+    *HIS_STATE_REASONS,
     # 42xx: months
     *MONTH_REASONS,
     # 5xxx: not now
@@ -341,7 +348,6 @@ REASONS = _reasons(
                 "Retry with the same key; if it persists, have the IT department call"
                 " the gateway's staff on duty."),
            retry_allowed=True, same_key=True),
-    *HIS_REASONS,
     *FILE_REASONS,
     *RULE_REASONS,
 )  # fmt: skip

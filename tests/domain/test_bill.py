@@ -15,6 +15,7 @@ from settlement.domain.bill import (
     Card,
     CardKind,
     CareType,
+    NationalFacts,
     bill_faults,
 )
 
@@ -106,6 +107,19 @@ def test_card_number_is_in_no_representation() -> None:
     assert "A12345678" not in repr(BILL)
     assert "A12345678" not in f"{BILL.card}"
     assert "A12345678" not in repr(BillFault("card.number", "MA-1110"))
+
+
+def test_person_number_is_in_no_representation() -> None:
+    """The hospital's number of a person is as personal as the card."""
+    facts = NationalFacts(
+        psn_no="P12345678",
+        insutype="390",
+        clr_type="11",
+        clr_optins="",
+        fund_pay_fen=0,
+        acct_pay_fen=0,
+    )
+    assert "P12345678" not in repr(replace(BILL, national=facts))
 
 
 @given(st.lists(st.integers(0, MAX_AMOUNT_FEN), min_size=8, max_size=8))
