@@ -37,6 +37,7 @@ def test_import_contracts_are_kept() -> None:
         ("settlement/store/__init__.py", "import eligibility_cache", "Higher layers"),
         ("settlement/service/__init__.py", "import pydantic", "HTTP, parsing"),
         ("gateway/handlers/__init__.py", "import settlement.store", "Handlers call"),
+        ("gateway/his_simulator/__init__.py", "import gateway.wiring", "The simulator"),
     ],
 )
 def test_contract_breaks_on_a_forbidden_import(
@@ -44,7 +45,9 @@ def test_contract_breaks_on_a_forbidden_import(
 ) -> None:
     """Each contract can fail: one forbidden import in a bare copy breaks it."""
     for package in (
-        *("gateway/handlers", "settlement/domain", "settlement/service"),
+        *("gateway/cli", "gateway/edge", "gateway/handlers", "gateway/wiring"),
+        *("gateway/his/desk", "gateway/his/transactions", "gateway/his_simulator"),
+        *("settlement/domain", "settlement/service"),
         *("settlement/store", "eligibility_cache", "crypto"),
     ):
         (tmp_path / package).mkdir(parents=True)

@@ -1,0 +1,182 @@
+"""The end of a hospital's day: 3201 for each kind, and 3202 where it is not flat.
+
+A difference is mended only where the hospital knows why it is there: a 2207 that its
+log holds under another msgid than was sent. Any other is a finding, and stays.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from gateway.his.money import yuan_of
+from gateway.his_simulator.books import Outcome
+from gateway.his_simulator.desk import Desk
+from gateway.his_simulator.faults import Fault
+from gateway.his_simulator.messages import Answer, NoEnvelope
+from gateway.his_simulator.people import AREA, EMPLOYEES, RESIDENTS
+from gateway.his_simulator.plan import Visit
+from gateway.his_simulator.settling import GAVE_UP, reverse
+from gateway.his_simulator.statement import (
+    FLAT,
+    PLATFORM_MORE,
+    Difference,
+    read_differences,
+    rows_file,
+)
+
+#: Every kind is asked for: one that only the gateway knows of would stay unseen.
+KINDS = tuple((insutype, clr) for insutype in (EMPLOYEES, RESIDENTS)
+              for clr in ("11", "21"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What came of one kind."""
+
+    insutype: str
+    clr_type: str
+    first: str
+    """`stmt_rslt` of the first 3201; empty where it was not answered."""
+    last: str
+    """The same after 3202, where there was need of it."""
+    mended: int
+    """Differences that a 2601 has put right."""
+
+    @property
+    def is_flat(self) -> bool:
+        """At last."""
+        return self.last == FLAT
+
+
+class Evening:
+    """One hospital's."""
+
+    def __init__(
+        self, desk: Desk, visits: Mapping[str, Visit], days: tuple[date, date],
+        at: datetime,
+    ) -> None:  # fmt: skip
+        """`visits` by mdtrt_id; `days` are those on which may have been settled."""
+        self._desk = desk
+        self._visits = visits
+        self._days = days
+        self._at = at
+
+    async def close(self) -> list[Statement]:
+        """Every kind, one after the other."""
+        return [await self._close(*kind) for kind in KINDS]
+
+    async def _close(self, insutype: str, clr_type: str) -> Statement:
+        first = last = await self._total(insutype, clr_type)
+        mended = 0
+        if first != FLAT:
+            for difference in await self._differences(insutype, clr_type):
+                mended += await self._mend(difference)
+            last = await self._total(insutype, clr_type)
+        if last != FLAT:
+            self._desk.found(f"3201 of {insutype}/{clr_type} is not flat: {last}")
+        return Statement(insutype, clr_type, first, last, mended)
+
+    def _stretch(self) -> dict[str, str]:
+        first, last = self._days
+        return {
+            "setl_optins": AREA,
+            "stmt_begndate": first.isoformat(),
+            "stmt_enddate": last.isoformat(),
+        }
+
+    async def _total(self, insutype: str, clr_type: str) -> str:
+        data = {
+            "insutype": insutype,
+            "clr_type": clr_type,
+            **self._stretch(),
+            **self._desk.books.sums(insutype, clr_type).fields(),
+        }
+        answer = await self._ask("3201", {"data": data})
+        return f"{answer.node('stmtinfo').get('stmt_rslt') or ''}" if answer else ""
+
+    async def _differences(self, insutype: str, clr_type: str) -> list[Difference]:
+        """9101 up, 3202, 9102 down; what does not work is a finding."""
+        desk, code = self._desk, self._desk.client.fixmedins_code
+        rows = desk.books.rows(insutype, clr_type)
+        name = f"{code}{self._at:%Y%m%d}{insutype}{clr_type}"
+        upload = {
+            "in": base64.b64encode(rows_file(name, rows)).decode(),
+            "filename": f"{name}.zip",
+            "fixmedins_code": code,
+        }
+        sent = await self._ask("9101", {"fsUploadIn": upload})
+        if sent is None:
+            return []
+        sums = desk.books.sums(insutype, clr_type)
+        data = {
+            **self._stretch(),
+            **sums.fields(),
+            "file_qury_no": _number(sent),
+            "cash_payamt": yuan_of(desk.books.cash_fen(insutype, clr_type)),
+            "insutype": insutype,
+            "clr_type": clr_type,
+        }
+        made = await self._ask("3202", {"data": data})
+        if made is None:
+            return []
+        info = made.node("fileinfo")
+        download = {
+            "file_qury_no": f"{info.get('file_qury_no') or ''}",
+            "filename": f"{info.get('filename') or ''}",
+            "fixmedins_code": code,
+        }
+        got = await self._ask("9102", {"fsDownloadIn": download})
+        try:
+            return [] if got is None else read_differences(_packed(got))
+        except NoEnvelope as fault:
+            desk.found(f"9102: {fault}")
+            return []
+
+    async def _mend(self, difference: Difference) -> int:
+        """Reverse what this hospital has given up under another number."""
+        desk = self._desk
+        visit = self._visits.get(difference.mdtrt_id)
+        is_reversed = desk.books.outcomes.get(difference.mdtrt_id) is Outcome.REVERSED
+        is_known = (
+            visit is not None
+            and visit.strike is not None
+            and visit.strike.fault is Fault.MSGID_CHANGED
+        )
+        is_ours = difference.stmt_rslt == PLATFORM_MORE and is_reversed and is_known
+        if visit is None or not is_ours or not difference.msgid:
+            desk.found(f"3202 names a difference, {difference.stmt_rslt}",
+                       difference.mdtrt_id)  # fmt: skip
+            return 0
+        return int(await reverse(desk, visit, difference.msgid) is GAVE_UP)
+
+    async def _ask(self, infno: str, given: Mapping[str, Any]) -> Answer | None:
+        answer = await self._desk.read(infno, given, self._at)
+        if answer is None:
+            self._desk.found(f"{infno} was never answered")
+            return None
+        if not answer.is_done:
+            self._desk.found(f"{infno} was refused: {answer.err_msg}")
+            return None
+        return answer
+
+
+def _number(sent: Answer) -> str:
+    """Stands at the root of `output`; some platforms have a node around it."""
+    return f"{sent.output.get('file_qury_no') or ''}"
+
+
+def _packed(got: Answer) -> bytes:
+    """The zip's bytes in base64, under whichever name carries them."""
+    for name in ("out", "in", "file", "data"):
+        value = got.output.get(name)
+        if isinstance(value, str) and value:
+            try:
+                return base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError) as fault:
+                raise NoEnvelope("the file is not in base64") from fault
+    raise NoEnvelope("there is no file in the answer")
