@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 
 from gateway.answers import public, refusal
-from gateway.calls import CALLS, METRICS_CALL
+from gateway.calls import CALLS, HIS_CALLS, METRICS_CALL
 from gateway.connections import ConnectionLimits
 from gateway.direct import name_request
 from gateway.edge import ANSWERED_AT, Edge
@@ -123,7 +123,9 @@ def build_server(
 
     Exceptions never leave it: what no handler expected is answered as MA-5107.
     """
-    calls = (*CALLS, METRICS_CALL) if edge.gateway.sandbox else CALLS
+    calls = (*CALLS, *HIS_CALLS)
+    if edge.gateway.sandbox:
+        calls += (METRICS_CALL,)
     server = HttpServer(
         guarded(edge, Router(calls)),
         loop=asyncio.get_running_loop(),

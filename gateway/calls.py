@@ -48,12 +48,15 @@ CALLS = (
     Call("keys", "GET", "/v1/keys"),
     Call("healthz", "GET", "/healthz"),
     Call("readyz", "GET", "/readyz"),
+    Call("openapi", "GET", "/openapi.json"),
+    Call("docs", "GET", "/docs"),
+)
+#: Where the national envelope is spoken (docs/his/): no calls of version 1.
+HIS_CALLS = (
     Call("his", "POST", "/his"),
     Call("his_path", "POST", "/his/{path}"),
     Call("his_service", "POST", "/fsi/api/{path}"),
     Call("his_platform", "POST", "/mbs/fmi/fsi/api/{path}"),
-    Call("openapi", "GET", "/openapi.json"),
-    Call("docs", "GET", "/docs"),
 )
 #: On the main listener in a sandbox alone, else on the loopback listener.
 METRICS_CALL = Call("metrics", "GET", "/metrics")

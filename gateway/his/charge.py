@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.his.care import CLR_TYPE, MED_TYPES
 from gateway.his.who import read_card, refuse_personal
@@ -26,8 +27,6 @@ from settlement.domain.bill import (
 )
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from gateway.his.envelope import Envelope
     from gateway.his.node import Node
 
@@ -67,78 +66,76 @@ class Charge:
 def read_charge(envelope: Envelope, today: date) -> Charge:
     """Read and compare; raises `RequestRefused` with every fault at once."""
     data, setlinfo = envelope.node("data"), envelope.node("setlinfo")
-    details = _details(envelope)
+    details = envelope.whole().rows("setldetail", _MOST_ROWS)
     money = _Money(data, setlinfo, details)
-    card = read_card(data, setlinfo)
-    psn_no = data.text("psn_no", 30)
-    visit_no, bill_no = _number(data, "mdtrt_id"), _number(data, "chrg_bchno")
-    _must_agree(data, setlinfo, "psn_no", psn_no)
-    _must_agree(data, setlinfo, "mdtrt_id", visit_no)
-    insutype = data.text("insutype", 6)
-    med_type = data.text("med_type", 6)
-    care_type = CareType.OUTPATIENT
-    if med_type in MED_TYPES:
-        care_type = MED_TYPES[med_type][0]
-    elif med_type:
-        data.refuse("med_type", "MA-1208")
-    start, end = _service_days(data, setlinfo)
-    known = [card.number, setlinfo.text("certno", 50, required=False)]
-    dise_codg = data.text("dise_codg", 30, required=False)
-    diagnoses = (dise_codg,) if dise_codg else ()
-    opaque = [(data, "mdtrt_id", visit_no), (data, "chrg_bchno", bill_no)]
-    opaque += [(data, "dise_codg", dise_codg)]
-    refuse_personal(opaque, known, today)
-    if any(number and number in envelope.msgid.upper() for number in known):
-        envelope.faults.add("msgid", "MA-1104")
+    visit = _Visit(data, setlinfo)
     more = _More(envelope)
-    bill = None
-    if not envelope.faults and start is not None and end is not None:
-        bill = Bill(
-            card=card,
-            visit_no=visit_no,
-            bill_no=bill_no,
-            care_type=care_type,
-            service_start=start,
-            service_end=end,
-            diagnoses=diagnoses,
-            referred=more.referred,
-            total_fen=money.total,
-            self_funded_fen=money.self_funded,
-            over_limit_fen=money.over_limit,
-            pre_selfpay_fen=money.pre_selfpay,
-            in_policy_fen=money.in_policy,
-            basic_insurance_fen=money.basic,
-            serious_illness_fen=money.serious,
-            other_funds_fen=money.others,
-            medical_aid_fen=money.aid,
-            personal_account_fen=money.account,
-            deductible_fen=money.deductible,
-            commercial_fen=more.commercial,
-            charity_fen=more.charity,
-            prescription_days=more.prescription_days,
-            med_type=med_type,
-            place=more.place or _place(envelope),
-            repeat_reason=more.repeat_reason,
-            expected_aid_fen=more.expected_aid,
-            confirm_reason=more.confirm_reason,
-            national=NationalFacts(
-                psn_no=psn_no,
-                insutype=insutype,
-                clr_type=setlinfo.text("clr_type", 6, required=False)
-                or CLR_TYPE[care_type],
-                clr_optins=setlinfo.text("clr_optins", 6, required=False),
-                fund_pay_fen=money.fund_sum,
-                acct_pay_fen=money.acct_pay,
-            ),
-        )
+    _refuse_numbers_of_the_person(envelope, visit, data, setlinfo, today)
     envelope.check()
-    if bill is None:
-        raise AssertionError("a charge without faults has a bill")
+    bill = Bill(
+        card=visit.card,
+        visit_no=visit.visit_no,
+        bill_no=visit.bill_no,
+        care_type=visit.care_type,
+        service_start=visit.start,
+        service_end=visit.end,
+        diagnoses=visit.diagnoses,
+        med_type=visit.med_type,
+        place=more.place or _place(envelope),
+        national=visit.national(money),
+        **money.of_bill(),
+        **more.of_bill(),
+    )
     return Charge(bill, data, setlinfo, details)
 
 
-def _details(envelope: Envelope) -> list[Node]:
-    return envelope.whole().rows("setldetail", _MOST_ROWS)
+def _refuse_numbers_of_the_person(
+    envelope: Envelope, visit: _Visit, data: Node, setlinfo: Node, today: date
+) -> None:
+    """What is stored in clear holds neither the card's number nor the identity's."""
+    known = [visit.card.number, setlinfo.text("certno", 50, required=False)]
+    opaque = [
+        (data, "mdtrt_id", visit.visit_no),
+        (data, "chrg_bchno", visit.bill_no),
+        (data, "dise_codg", "".join(visit.diagnoses)),
+    ]
+    refuse_personal(opaque, known, today)
+    if any(number and number.upper() in envelope.msgid.upper() for number in known):
+        envelope.faults.add("msgid", "MA-1104")
+
+
+class _Visit:
+    """Who was treated, when and how, as the hospital and the platform number it."""
+
+    def __init__(self, data: Node, setlinfo: Node) -> None:
+        self.card = read_card(data, setlinfo)
+        self.psn_no = data.text("psn_no", 30)
+        self.visit_no = _number(data, "mdtrt_id")
+        self.bill_no = _number(data, "chrg_bchno")
+        _must_agree(data, setlinfo, "psn_no", self.psn_no)
+        _must_agree(data, setlinfo, "mdtrt_id", self.visit_no)
+        self.insutype = data.text("insutype", 6)
+        self.med_type = data.text("med_type", 6)
+        if self.med_type and self.med_type not in MED_TYPES:
+            data.refuse("med_type", "MA-1208")
+        known = MED_TYPES.get(self.med_type)
+        self.care_type = known[0] if known else CareType.OUTPATIENT
+        self.start, self.end = _service_days(data, setlinfo)
+        dise_codg = data.text("dise_codg", 30, required=False)
+        self.diagnoses = (dise_codg,) if dise_codg else ()
+        self._clr_type = setlinfo.text("clr_type", 6, required=False)
+        self._clr_optins = setlinfo.text("clr_optins", 6, required=False)
+
+    def national(self, money: _Money) -> NationalFacts:
+        """What version 1 does not ask."""
+        return NationalFacts(
+            psn_no=self.psn_no,
+            insutype=self.insutype,
+            clr_type=self._clr_type or CLR_TYPE[self.care_type],
+            clr_optins=self._clr_optins,
+            fund_pay_fen=money.fund_sum,
+            acct_pay_fen=money.acct_pay,
+        )
 
 
 class _Money:
@@ -164,6 +161,22 @@ class _Money:
             if data.fen(name, required=required) != fen and data.has(name):
                 data.refuse(name, _DISAGREES)
         self.account = self._account(setlinfo)
+
+    def of_bill(self) -> dict[str, Any]:
+        """The bill's amounts."""
+        return {
+            "total_fen": self.total,
+            "self_funded_fen": self.self_funded,
+            "over_limit_fen": self.over_limit,
+            "pre_selfpay_fen": self.pre_selfpay,
+            "in_policy_fen": self.in_policy,
+            "basic_insurance_fen": self.basic,
+            "serious_illness_fen": self.serious,
+            "other_funds_fen": self.others,
+            "medical_aid_fen": self.aid,
+            "personal_account_fen": self.account,
+            "deductible_fen": self.deductible,
+        }
 
     def _aid(self, setlinfo: Node, details: list[Node]) -> tuple[int, int]:
         """Aid that was paid before, and how much of it stands within `oth_pay`.
@@ -227,6 +240,18 @@ class _More:
         if node.has("prescription_days"):
             self.prescription_days = _days(node)
 
+    def of_bill(self) -> dict[str, Any]:
+        """What the bill says of it."""
+        return {
+            "referred": self.referred,
+            "repeat_reason": self.repeat_reason,
+            "confirm_reason": self.confirm_reason,
+            "expected_aid_fen": self.expected_aid,
+            "commercial_fen": self.commercial,
+            "charity_fen": self.charity,
+            "prescription_days": self.prescription_days,
+        }
+
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
@@ -267,8 +292,8 @@ def _must_agree(data: Node, setlinfo: Node, name: str, text: str) -> None:
         data.refuse(name, _DISAGREES)
 
 
-def _service_days(data: Node, setlinfo: Node) -> tuple[date | None, date | None]:
-    """First and last day of the service.
+def _service_days(data: Node, setlinfo: Node) -> tuple[date, date]:
+    """First and last day of the service; any day where a fault was noted.
 
     Of `data` where it says them, else the platform's, else the day on which the
     platform has settled, which for a visit to the outpatients is the visit's.
@@ -278,10 +303,10 @@ def _service_days(data: Node, setlinfo: Node) -> tuple[date | None, date | None]
         (setlinfo, "begndate", "enddate"),
     ):
         if node.has(first):
-            start = node.day(first)
-            end = node.day(last) if node.has(last) else start
+            start = node.day(first) or date.min
+            end = (node.day(last) or date.min) if node.has(last) else start
             return start, end
-    day = setlinfo.day("setl_time")
+    day = setlinfo.day("setl_time") or date.min
     return day, day
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.his.charge import Charge
 
 AID_FUND, TILT_FUND = "610100", "610102"
-_AID_STEP, _TILT_STEP = "610101", "610102"
+AID_STEP, TILT_STEP = "610101", "610102"
 _FUND_NAMES = {AID_FUND: "医疗救助基金", TILT_FUND: "倾斜救助"}
 _INPATIENT_POTS = frozenset({CareType.INPATIENT, CareType.OUTPATIENT_SPECIAL})
 
@@ -108,7 +108,7 @@ def setldetail_of(charge: Charge, decision: Mapping[str, Any]) -> list[dict[str,
                 "crt_payb_lmt_amt": amount(_remaining(charge.bill.care_type, decision)),
                 "fund_payamt": amount(part["amount_fen"]),
                 "fund_pay_type_name": _FUND_NAMES[fund],
-                "setl_proc_info": _TILT_STEP if is_tilt else _AID_STEP,
+                "setl_proc_info": TILT_STEP if is_tilt else AID_STEP,
             }
         )
     return rows

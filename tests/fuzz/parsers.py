@@ -146,6 +146,8 @@ def _bill(raw: bytes) -> Bill:
 
 def _bill_text(bill: Bill) -> bytes:
     members = dataclasses.asdict(bill)
+    # Of the national envelope alone.
+    assert members.pop("national") is None
     if bill.occurred_at is not None:
         members["occurred_at"] = bill.occurred_at.isoformat().replace("+00:00", "Z")
         rfc3339(bill.occurred_at)

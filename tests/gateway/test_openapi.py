@@ -9,13 +9,18 @@ from openapi_spec_validator import validate
 from pydantic import BaseModel
 
 from gateway.app import HANDLERS
-from gateway.calls import CALLS, METRICS_CALL
+from gateway.calls import CALLS, HIS_CALLS, METRICS_CALL
 from gateway.openapi import document
 from gateway.openapi_calls import TEXTS
 from gateway.openapi_examples import EXAMPLES
 from gateway.problems import STATUS
 from gateway.wire_models import BillIn
 from settlement.domain.bill import Bill
+from settlement.domain.his_reasons import (
+    HIS_ACCESS_REASONS,
+    HIS_REASONS,
+    HIS_STATE_REASONS,
+)
 
 DOCUMENT = document()
 EVERY = (*CALLS, METRICS_CALL)
@@ -37,7 +42,9 @@ def test_routes_and_documented_operations_are_the_same() -> None:
     }
 
     assert described == {(call.method, call.path) for call in EVERY}
-    assert set(HANDLERS) == set(TEXTS) == {call.name for call in EVERY}
+    assert set(TEXTS) == {call.name for call in EVERY}
+    # The national envelope is no part of version 1: docs/his/ describes it.
+    assert set(HANDLERS) == set(TEXTS) | {call.name for call in HIS_CALLS}
 
 
 def objects(value: object) -> Iterator[dict[str, Any]]:
@@ -82,13 +89,20 @@ def test_every_problem_is_possible_somewhere() -> None:
     at_calls = {code for text in TEXTS.values() for code in text.codes}
     of_fields = {code for code in STATUS if re.fullmatch(r"MA-(11[23]|64\d)\d", code)}
 
-    assert set(STATUS) == at_calls | of_fields
+    of_envelope = {
+        reason.code
+        for reason in (*HIS_REASONS, *HIS_ACCESS_REASONS, *HIS_STATE_REASONS)
+    }
+
+    assert set(STATUS) == at_calls | of_fields | of_envelope
     assert at_calls <= set(STATUS)
 
 
 def test_model_and_domain_have_the_same_bill() -> None:
     """No field of the bill is lost between the wire and the domain."""
-    assert list(BillIn.model_fields) == list(Bill.__dataclass_fields__)
+    of_envelope = ["national"]
+
+    assert [*BillIn.model_fields, *of_envelope] == list(Bill.__dataclass_fields__)
 
 
 def test_parameters_of_paths_are_described() -> None:

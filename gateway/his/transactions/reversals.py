@@ -17,7 +17,15 @@ from gateway.his.numbers import (
     setl_id_of,
     settlement_id_of,
 )
-from gateway.his.setlinfo import AID_FUND, TILT_FUND, amount, encoded, local_time
+from gateway.his.setlinfo import (
+    AID_FUND,
+    AID_STEP,
+    TILT_FUND,
+    TILT_STEP,
+    amount,
+    encoded,
+    local_time,
+)
 from gateway.his.stored import stored_bill, stored_national
 from settlement.domain.errors import RequestRefused
 from settlement.service.ports import ReversalRequest
@@ -135,14 +143,18 @@ def _undone(asked: Asked, stored: StoredCharge, reversal: Mapping[str, Any]) -> 
         "insutype": facts.insutype,
         "medins_setl_id": msgid_of(stored.key) or "",
     }
-    details = [
+    return encoded({"setlinfo": setlinfo, "setldetail": _rows(decision)})
+
+
+def _rows(decision: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The aid that is taken back."""
+    return [
         {
             "fund_pay_type": TILT_FUND if part["kind"] == "tilt" else AID_FUND,
             "inscp_scp_amt": amount(-decision["aidable_base_fen"]),
             "crt_payb_lmt_amt": amount(0),
             "fund_payamt": amount(-part["amount_fen"]),
-            "setl_proc_info": "610102" if part["kind"] == "tilt" else "610101",
+            "setl_proc_info": TILT_STEP if part["kind"] == "tilt" else AID_STEP,
         }
         for part in decision["aid"]
     ]
-    return encoded({"setlinfo": setlinfo, "setldetail": details})
