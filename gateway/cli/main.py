@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "gateway.cli.serve:serve",
     "party": "gateway.cli.party:party",
     "facility": "gateway.cli.party:facility",
+    "his": "gateway.cli.his:his",
     "roster": "gateway.cli.roster:roster",
     "policy": "gateway.cli.policy:policy",
     "quote": "gateway.cli.quote:quote",
