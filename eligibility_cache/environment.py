@@ -99,6 +99,10 @@ class Generation:
             readahead=False,
             # A build is worth nothing until it is whole; one sync at its end.
             sync=not building,
+            # Of two flushes the second would make the newest state durable; without
+            # it a machine that loses power comes up with the state before, whole, and
+            # the follower catches up from there as after any break.
+            metasync=False,
         )
         try:
             self.persons = self.environment.open_db(b"persons", create=building)

@@ -97,6 +97,10 @@ class EligibilityCache:
         token = self._tokenizer.card(kind, card.number)
         return self._find(token, is_person=kind is CardKind.RESIDENT_ID)
 
+    def person(self, token: bytes) -> tuple[RosterPerson | None, bool]:
+        """The person with this token, and whether the cache can tell at all."""
+        return self._find(token, is_person=True)
+
     def roster_version(self) -> RosterVersion | None:
         """The version that the last look-up or `refresh` saw.
 
@@ -215,7 +219,11 @@ class EligibilityCache:
                 else:
                     transaction.put(token, pack_person(person), db=generation.persons)
             for card, owner in cards:
-                transaction.put(card, pack_card(card, owner), db=generation.cards)
+                packed = pack_card(card, owner)
+                # A review changes windows, not cards: a page that is not written
+                # need not be copied, and of a city's map each card has its own.
+                if transaction.get(card, None, generation.cards) != packed:
+                    transaction.put(card, packed, db=generation.cards)
             generation.write_meta(transaction, meta)
 
     @contextmanager

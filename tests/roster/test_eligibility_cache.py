@@ -189,3 +189,26 @@ def test_files_are_readable_by_their_owner_alone(cache: EligibilityCache) -> Non
     files = [cache.folder.path, *cache.folder.path.rglob("data.mdb")]
     assert len(files) == 2
     assert [path.stat().st_mode & 0o077 for path in files] == [0, 0]
+
+
+def test_cards_that_did_not_change_are_not_written(tmp_path: Path) -> None:
+    """A review touches the pages of persons alone; of a city's map each has its own."""
+    cache = EligibilityCache(tmp_path, TOKENIZER)
+    build(cache, PERSON)
+    card = TOKENIZER.card("social_security_card", card_number(1))
+
+    def table(name: bytes) -> bytes:
+        generation = cache._generation
+        assert generation is not None
+        with generation.environment.begin() as reader:
+            # Where LMDB keeps a table's root page: another one after any write to it.
+            return reader.get(name) or b""
+
+    persons, cards = table(b"persons"), table(b"cards")
+    ended = PERSON._replace(windows=PERSON.windows[:1])
+    cache.apply(replace(META, cursor=2), {PERSON.token: ended}, [(card, PERSON.token)])
+    assert table(b"persons") != persons
+    assert table(b"cards") == cards
+    cache.apply(replace(META, cursor=3), {}, [(card, person_token(2))])
+    assert table(b"cards") != cards
+    cache.close()
