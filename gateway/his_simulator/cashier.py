@@ -10,10 +10,7 @@ from gateway.his_simulator.books import Outcome, entry_of
 from gateway.his_simulator.desk import Desk
 from gateway.his_simulator.messages import Answer, NoEnvelope, fen
 from gateway.his_simulator.plan import Visit
-from gateway.his_simulator.settling import GAVE_UP, OPEN, Settling, undo
-
-#: Codes of decisions; what else is -2 is a fault of somebody's program.
-_DECISION = "MA-2"
+from gateway.his_simulator.settling import DECISION, GAVE_UP, OPEN, Settling, undo
 
 
 async def serve(desk: Desk, visit: Visit, window: str) -> None:
@@ -101,7 +98,7 @@ def _enter(
 ) -> None:
     if not answer.is_done:
         desk.books.end(visit.mdtrt_id, Outcome.DECLINED)
-        if not answer.code.startswith(_DECISION):
+        if not answer.code.startswith(DECISION):
             desk.found(f"2207 was refused: {answer.err_msg}", visit.mdtrt_id)
         return
     try:
@@ -117,7 +114,8 @@ def _enter(
         if f"{row.get('fund_pay_type')}".startswith("6101")
     )
     own = fen(given["setlinfo"]["maf_pay"])
-    if listed != entry.aid_fen + own:
+    # 5203 lists our own aid alone.
+    if listed not in (entry.aid_fen, entry.aid_fen + own):
         desk.found("2207: setldetail lists other aid than maf_pay", visit.mdtrt_id)
     if quoted is not None and quoted.is_done:
         told = fen(quoted.node("setlinfo").get("maf_pay"))

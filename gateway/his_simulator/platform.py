@@ -151,7 +151,7 @@ class NationalPlatform:
     ) -> _Output:
         data = stated(given, "data")
         found = self.books.find(
-            f"{data.get('setl_id') or ''}", f"{data.get('msgid') or ''}"
+            f"{data.get('setl_id') or ''}", f"{data.get('medins_setl_id') or ''}"
         )
         balance = self.books.balance_fen(found.person)
         return {

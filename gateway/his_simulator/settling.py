@@ -31,6 +31,8 @@ class End(Enum):
 
 GAVE_UP: Final = End.GAVE_UP
 OPEN: Final = End.OPEN
+#: Codes of decisions; what else is -2 is a fault of somebody's program.
+DECISION = "MA-2"
 _RESENDS = 2
 _MOST_TRIES = 6
 _A_LITTLE_S, _A_LOT_S = 40, 900
@@ -120,12 +122,12 @@ class Settling:
 
 
 async def look_up(desk: Desk, visit: Visit, msgid: str) -> Answer | None:
-    """5203 by msgid: the settlement where one is in force and told in full."""
+    """5203 by msgid: a settlement in force that is told in full, or a decision."""
     data = {
         "psn_no": visit.person.psn_no,
         "setl_id": "",
         "mdtrt_id": visit.mdtrt_id,
-        "msgid": msgid,
+        "medins_setl_id": msgid,
     }
     message = Message(
         "5203", {"data": data}, desk.msgid(visit.at), visit.at, visit.mdtrt_id
@@ -134,6 +136,8 @@ async def look_up(desk: Desk, visit: Visit, msgid: str) -> Answer | None:
         answer = await desk.tell(message)
     except OutcomeUnknown:
         return None
+    if answer.code.startswith(DECISION):
+        return answer
     info = answer.node("setlinfo")
     is_told = all(info.get(name) is not None for name in REQUIRED)
     is_undone = info.get("refd_setl_flag") == REFUNDED
