@@ -90,6 +90,12 @@ STATUS = {
     "MA-1209": 422,
     "MA-1210": 422,
     "MA-1211": 422,
+    "MA-1230": 422,
+    "MA-1231": 422,
+    "MA-1232": 422,
+    "MA-1233": 422,
+    "MA-1234": 422,
+    "MA-1235": 422,
     # The rules that stop a settlement without deciding it: not stored.
     "MA-2104": 503,
     "MA-2106": 503,

@@ -33,6 +33,7 @@ from settlement.service.desk import Desk
 from settlement.service.eligibility import CheckEligibility, QuotaReader
 from settlement.service.freshness import Freshness, FreshnessLimits
 from settlement.service.health import Health
+from settlement.service.identities import Identities
 from settlement.service.log import LogReader
 from settlement.service.logbook import Logbook
 from settlement.service.lookups import Lookups
@@ -105,6 +106,7 @@ class Gateway:
     reverse_use_case: Reverse
     quote_use_case: Quote
     eligibility_use_case: CheckEligibility
+    identities: Identities
     lookups: Lookups
     statistics_use_case: AskStatistics
     reconciliation: Reconciliation
@@ -295,6 +297,7 @@ async def open_gateway(
             renderer=renderer,
             freshness=freshness,
         ),
+        identities=Identities(cache, shelf, tokenizer, freshness, database),
         lookups=Lookups(database, tokenizer),
         statistics_use_case=AskStatistics(database, renderer),
         reconciliation=Reconciliation(database, data_dir),

@@ -97,15 +97,20 @@ def setlinfo_of(
 def setldetail_of(charge: Charge, decision: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The platform's rows, then aid, and tilt aid as a row of its own."""
     rows = [dict(row.values()) for row in charge.setldetail]
-    base = decision["aidable_base_fen"]
+    return rows + aid_rows(charge.bill.care_type, decision)
+
+
+def aid_rows(care_type: CareType, decision: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of aid alone."""
+    rows = []
     for part in decision["aid"]:
         is_tilt = part["kind"] == "tilt"
         fund = TILT_FUND if is_tilt else AID_FUND
         rows.append(
             {
                 "fund_pay_type": fund,
-                "inscp_scp_amt": amount(base),
-                "crt_payb_lmt_amt": amount(_remaining(charge.bill.care_type, decision)),
+                "inscp_scp_amt": amount(decision["aidable_base_fen"]),
+                "crt_payb_lmt_amt": amount(_remaining(care_type, decision)),
                 "fund_payamt": amount(part["amount_fen"]),
                 "fund_pay_type_name": _FUND_NAMES[fund],
                 "setl_proc_info": TILT_STEP if is_tilt else AID_STEP,

@@ -47,6 +47,23 @@ HIS_REASONS = (
          "A date is written yyyy-MM-dd, a time yyyy-MM-dd HH:mm:ss."),
     _bad("MA-1211", "字段名拼写不同：就医地为 mdtrtarea_admvs，参保地为 insuplc_admdvs。",
          "The two places are spelt mdtrtarea_admvs and insuplc_admdvs."),
+    _bad("MA-1230", "人员编号不是本网关发给本机构的。",
+         "This psn_no is none that the gateway has given this hospital.",
+         Text("未查询。请改传就诊凭证类型和编号（mdtrt_cert_type、mdtrt_cert_no）。",
+              "Nothing was looked up. Send mdtrt_cert_type and mdtrt_cert_no instead.")),
+    _bad("MA-1231", "证件号码与社会保障卡不是同一人。",
+         "Identity number and social security card are of different persons.",
+         Text("请核对患者本人的卡和证件后重新读取；未核对清楚前不要结算。",
+              "Check card and identity card with the patient and read them again; do not"
+              " settle before.")),
+    _bad("MA-1232", "没有这种字典。现有：", "There is no such dictionary.",
+         Text("请改用所列的一种。", "Ask for one of those that are named.")),
+    _bad("MA-1233", "不是该结算的人员编号。",
+         "Not the psn_no that the settlement came with."),
+    _bad("MA-1234", "没有结算编号、报文编号或就诊编号。",
+         "Neither setl_id nor medins_setl_id nor mdtrt_id is given."),
+    _bad("MA-1235", "年月应如 202601，且不晚于本月。",
+         "A month is written 202601, and is none to come."),
 )  # fmt: skip
 
 #: Who may ask.

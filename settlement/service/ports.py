@@ -19,6 +19,7 @@ from settlement.domain.decision import (
     PotQuota,
 )
 from settlement.domain.eligibility import RosterPerson, RosterVersion, Window
+from settlement.domain.policy.document import PackDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ class Pack(Protocol):
     """A compiled policy pack: pure, deterministic, integers only."""
 
     ref: PolicyRef
+    document: PackDocument
 
     def covers(self, day: date) -> bool:
         """Whether the pack is in force on the day."""
@@ -93,6 +95,10 @@ class Pack(Protocol):
 
     def policy_day(self, bill: Bill) -> date:
         """The date that picks pack version and cap year for this bill."""
+        ...
+
+    def year_of(self, day: date) -> int:
+        """The year of caps that a day belongs to."""
         ...
 
     def fields_needed(self, bill: Bill) -> tuple[str, ...]:
