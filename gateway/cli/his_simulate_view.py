@@ -96,6 +96,14 @@ def checks_of(result: DayResult, found: Audit | None) -> list[Check]:
             f"3201: {flat} of {count} hospitals flat",
         ),
     ]
+    own, told = yuan_of(result.aid_fen), yuan_of(result.gateway_aid_fen)
+    checks.append(
+        (
+            own == told,
+            f"逐笔查询 5203：医院账救助 {own} 元，网关答 {told} 元",
+            f"5203 of each: aid by hospitals' books {own} CNY, by the gateway {told}",
+        )
+    )
     if found is not None:
         own, stored = yuan_of(result.aid_fen), yuan_of(found.aid_fen)
         faults = [*found.violations, *found.findings]

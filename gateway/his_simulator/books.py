@@ -42,6 +42,8 @@ class Entry:
     cash_fen: int
     aid_fen: int
     """Without what the national platform had paid itself."""
+    other_aid_fen: int
+    """What that was."""
 
     def row(self, flag: str) -> Row:
         """As the file of 3202 lists it; what is given back is negative."""
@@ -82,6 +84,7 @@ def entry_of(
         acct_fen=acct,
         cash_fen=cash,
         aid_fen=more,
+        other_aid_fen=was_aid,
     )
 
 
@@ -118,11 +121,9 @@ class Books:
         """The settlement in force."""
         return self._entries.get(mdtrt_id)
 
-    @property
-    def kinds(self) -> list[tuple[str, str]]:
-        """(insutype, clr_type) of everything that was ever entered."""
-        every = [*self._entries.values(), *self._refunded.values()]
-        return sorted({(entry.insutype, entry.clr_type) for entry in every})
+    def entries(self) -> list[Entry]:
+        """Everything in force."""
+        return list(self._entries.values())
 
     def sums(self, insutype: str, clr_type: str) -> Sums:
         """What 3201 is asked with: what is in force."""

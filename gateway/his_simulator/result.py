@@ -27,6 +27,8 @@ class HospitalDay:
     statements: Sequence[Statement]
     aid_fen: int
     """Of what is in force, by the HIS's own books."""
+    gateway_aid_fen: int
+    """The same, as the gateway tells it of each settlement."""
 
     @property
     def is_flat(self) -> bool:
@@ -57,6 +59,11 @@ class DayResult:
         return sum(hospital.aid_fen for hospital in self.hospitals)
 
     @property
+    def gateway_aid_fen(self) -> int:
+        """The same, as the gateway tells it."""
+        return sum(hospital.gateway_aid_fen for hospital in self.hospitals)
+
+    @property
     def outcomes(self) -> Counter[Outcome]:
         """Of all visits."""
         total: Counter[Outcome] = Counter()
@@ -69,6 +76,7 @@ class DayResult:
         """Nothing was found, every statement is flat, and no visit stays open."""
         return (
             not self.findings
+            and self.aid_fen == self.gateway_aid_fen
             and all(hospital.is_flat for hospital in self.hospitals)
             and not self.outcomes[Outcome.OPEN]
         )
@@ -87,6 +95,7 @@ class DayResult:
                     "name": each.name,
                     "outcomes": _named(each.outcomes),
                     "aid_fen": each.aid_fen,
+                    "gateway_aid_fen": each.gateway_aid_fen,
                     "flat": each.is_flat,
                     "statements": [
                         {
@@ -106,6 +115,7 @@ class DayResult:
             "log": dict(self.log),
             "late": self.late,
             "aid_fen": self.aid_fen,
+            "gateway_aid_fen": self.gateway_aid_fen,
             "findings": [
                 {
                     "fixmedins_code": each.fixmedins_code,

@@ -17,6 +17,7 @@ from gateway.his_simulator.bad_line import BadLine
 from gateway.his_simulator.books import Outcome
 from gateway.his_simulator.cashier import serve
 from gateway.his_simulator.clients import Client
+from gateway.his_simulator.comparing import aid_at_gateway
 from gateway.his_simulator.desk import Desk, Finding
 from gateway.his_simulator.evening import Evening, Statement
 from gateway.his_simulator.faults import Fault, Weather
@@ -95,11 +96,13 @@ async def play(order: Order, show: Callable[[int, str], None]) -> DayResult:
                 group.create_task(_morning_to_evening(desk, visits, done))
         await line.settle_down()
         _check_late(line, findings)
-        statements = [
-            await _evening(order, desk, visits)
-            for desk, visits in zip(desks, day.visits, strict=True)
-        ]
-        return _result(order, day, desks, statements, line, log, findings)
+        evenings = await asyncio.gather(
+            *(
+                _evening(order, desk, visits)
+                for desk, visits in zip(desks, day.visits, strict=True)
+            )
+        )
+        return _result(order, day, desks, evenings, line, log, findings)
 
 
 def _platform(order: Order) -> NationalPlatform:
@@ -185,11 +188,12 @@ async def _sign_in(desk: Desk, at: datetime) -> None:
 
 async def _evening(
     order: Order, desk: Desk, visits: Sequence[Visit]
-) -> list[Statement]:
+) -> tuple[list[Statement], int]:
     last = order.on + timedelta(days=1)
     at = datetime.combine(order.on, datetime.min.time()) + timedelta(hours=18)
     by_id = {visit.mdtrt_id: visit for visit in visits}
-    return await Evening(desk, by_id, (order.on, last), at).close()
+    statements = await Evening(desk, by_id, (order.on, last), at).close()
+    return statements, await aid_at_gateway(desk, at)
 
 
 def _check_late(line: BadLine, findings: list[Finding]) -> None:
@@ -203,7 +207,7 @@ def _result(
     order: Order,
     day: Day,
     desks: Sequence[Desk],
-    statements: Sequence[list[Statement]],
+    evenings: Sequence[tuple[list[Statement], int]],
     line: BadLine,
     log: Log,
     findings: list[Finding],
@@ -222,10 +226,13 @@ def _result(
                 desk.books.outcomes.get(visit.mdtrt_id, Outcome.OPEN)
                 for visit in visits
             ),
-            statements=own,
+            statements=statements,
             aid_fen=desk.books.aid_fen,
+            gateway_aid_fen=told,
         )
-        for desk, visits, own in zip(desks, day.visits, statements, strict=True)
+        for desk, visits, (statements, told) in zip(
+            desks, day.visits, evenings, strict=True
+        )
     ]
     order_of = [FAIR, *(fault.value for fault in Fault)]
     return DayResult(
