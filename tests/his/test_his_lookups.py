@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.his.desk import HisRoom, Told, charge, new_msgid
+from tests.his.desk import HisRoom, Told, charge, envelope, new_msgid
 from tests.settlement.house import bill, new_key
 
 CARD = "C00000001"
@@ -115,11 +115,17 @@ async def test_a_message_that_repeated_another_shows_what_it_was_told(
     await room.house.enrol(CARD)
     given, second = charge(CARD), new_msgid()
     first = await room.ask("2207", given)
-    assert (await room.ask("2207", given, msgid=second)).infcode == 0
-    told = await ask(room, medins_setl_id=second)
-    assert told.infcode == 0, told.message
-    assert told.setlinfo["setl_id"] == first.setlinfo["setl_id"]
-    assert told.setlinfo["medins_setl_id"] == first.setlinfo["medins_setl_id"]
+    again = envelope("2207", given, msgid=second)
+    later = await room.send(again, Medaid_Sandbox_Time="2026-01-05T03:00:00Z")
+    assert later.infcode == 0, later.message
+    for named in (
+        {"medins_setl_id": second},
+        {"mdtrt_id": given["data"]["mdtrt_id"]},
+    ):
+        told = await ask(room, **named)
+        assert told.infcode == 0, told.message
+        assert told.setlinfo["setl_id"] == first.setlinfo["setl_id"]
+        assert told.setlinfo["medins_setl_id"] == first.setlinfo["medins_setl_id"]
 
 
 async def test_of_a_visit_the_newest_is_told(room: HisRoom) -> None:

@@ -59,7 +59,9 @@ async def dictionary(asked: Asked) -> Reply:
     day = data.day("date", required=False) or asked.today
     asked.envelope.check()
     if wanted not in TYPES:
-        return Reply(infcode=FINAL, err_msg=message(_NO_SUCH, "、".join(TYPES)))
+        return Reply(
+            infcode=FINAL, err_msg=message(_NO_SUCH, "现有：" + "、".join(TYPES) + "。")
+        )
     warning = ""
     if wanted == _IDENTITIES:
         rows, version = _identities(asked, day)
