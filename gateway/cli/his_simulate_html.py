@@ -19,8 +19,8 @@ _COLOURS = {
     Outcome.REVERSED: "#d9a441",
     Outcome.OPEN: "#b5251b",
 }
-_WIDTH, _LABEL, _ROOM, _BAR, _STEP = 820, 215, 60, 13, 19
-Row = tuple[str, Mapping[Outcome, int]]
+_WIDTH, _LABEL, _ROOM, _BAR, _STEP = 820, 190, 270, 13, 18
+Row = tuple[str, Mapping[Outcome, int], str]
 
 
 def day_page(result: DayResult, checks: Sequence[Check]) -> str:
@@ -55,15 +55,11 @@ def _parts(result: DayResult, checks: Sequence[Check]) -> Iterator[str]:
     yield heading("各类故障下的就诊结果", "outcomes by fault")
     yield stacked(
         "各类故障下的就诊结果 outcomes by fault",
-        [(" ".join(FAULTS[name]), row) for name, row in result.by_fault.items()],
+        _by_fault(result),
     )
-    yield heading("各医院的就诊结果", "outcomes by hospital")
+    yield heading("各医院：就诊、救助金额、对总账", "visits, aid, 3201")
     yield stacked(
-        "各医院的就诊结果 outcomes by hospital",
-        [(each.fixmedins_code, each.outcomes) for each in result.hospitals],
-    )
-    yield table(
-        ("医院 hospital", "救助金额 aid, CNY", "对总账 3201", "冲正修复 mended"),
+        "各医院 hospitals",
         [_hospital(each) for each in result.hospitals],
     )
     if result.findings:
@@ -77,14 +73,25 @@ def _parts(result: DayResult, checks: Sequence[Check]) -> Iterator[str]:
         )
 
 
-def _hospital(each: HospitalDay) -> tuple[str, ...]:
+def _by_fault(result: DayResult) -> list[Row]:
+    struck = {fault.value: count for fault, count in result.struck.items()}
+    return [
+        (
+            " ".join(FAULTS[name]),
+            row,
+            f"报文受扰 messages struck {struck[name]}" if name in struck else "",
+        )
+        for name, row in result.by_fault.items()
+    ]
+
+
+def _hospital(each: HospitalDay) -> Row:
     mended = sum(statement.mended for statement in each.statements)
-    return (
-        f"{each.fixmedins_code} {each.name}",
-        Cell(yuan_of(each.aid_fen), "n"),
-        Cell("平 flat", "more") if each.is_flat else Cell("不平 not flat", "mark"),
-        Cell(f"{mended}", "n"),
-    )
+    flat = "平 flat" if each.is_flat else "✘ 不平 not flat"
+    told = [f"{yuan_of(each.aid_fen)} 元", flat]
+    if mended:
+        told.append(f"冲正修复 mended {mended}")
+    return each.fixmedins_code, each.outcomes, " · ".join(told)
 
 
 def _legend() -> str:
@@ -100,10 +107,10 @@ def _legend() -> str:
 
 
 def stacked(title: str, rows: Sequence[Row]) -> str:
-    """A bar for each row, divided by outcome, with its number of visits."""
-    most = max((sum(row.values()) for _, row in rows), default=0)
+    """A bar for each row, divided by outcome; then its visits, and what is told."""
+    most = max((sum(row.values()) for _, row, _ in rows), default=0)
     parts = []
-    for number, (label, row) in enumerate(rows):
+    for number, (label, row, told) in enumerate(rows):
         top, left = number * _STEP, _LABEL
         parts.append(
             f'<text x="{_LABEL - 6}" y="{top + _BAR - 2}" text-anchor="end">'
@@ -120,9 +127,10 @@ def stacked(title: str, rows: Sequence[Row]) -> str:
                     f"<title>{name}</title></rect>"
                 )
             left += long
-        parts.append(
-            f'<text x="{left + 5}" y="{top + _BAR - 2}">{sum(row.values())}</text>'
+        text = escape(
+            " · ".join(each for each in (f"{sum(row.values())}", told) if each)
         )
+        parts.append(f'<text x="{left + 5}" y="{top + _BAR - 2}">{text}</text>')
     return _svg(title, len(rows) * _STEP, parts)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -51,7 +52,7 @@ def hospital_table(result: DayResult) -> Table:
             each.fixmedins_code,
             *_counts(each.outcomes),
             yuan_of(each.aid_fen),
-            f"{flat}, {mended} mended" if mended else flat,
+            f"{flat} +{mended}" if mended else flat,
         )
     table.add_section()
     table.add_row("all", *_counts(result.outcomes), yuan_of(result.aid_fen), "")
@@ -61,14 +62,15 @@ def hospital_table(result: DayResult) -> Table:
 def fault_table(result: DayResult) -> Table:
     """A line for each fault: what became of the visits that were to meet it."""
     struck = {fault.value: count for fault, count in result.struck.items()}
-    table = _table("fault", ("struck by the line",))
+    table = _table("fault", ("struck",))
     for name, outcomes in result.by_fault.items():
         table.add_row(name, *_counts(outcomes), f"{struck.get(name, 0)}")
     return table
 
 
 def _table(first: str, last: Sequence[str]) -> Table:
-    table = Table(first)
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column(first, no_wrap=True)
     for _, name in OUTCOMES.values():
         table.add_column(name, justify="right")
     for name in last:
