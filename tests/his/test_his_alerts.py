@@ -58,6 +58,7 @@ async def test_a_charge_is_judged_before_it_is_settled(alerting: HisRoom) -> Non
     """What settling would tell stands in the HIS' own shape; nothing is stored."""
     _, second = await repeated(alerting)
     before = await alerting.house.database.pool.fetchrow(_COUNTS)
+    rows: dict[str, dict[str, Any]] = {}
     for infno in ("3101", "3102"):
         visit = second["data"]["mdtrt_id"]
         told = await alerting.ask(

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from gateway.his.person_numbers import token_of_number
 from settlement.domain.eligibility import RosterPerson, RosterVersion, Window
 from settlement.service.freshness import FreshnessLimits
-from settlement.store.errors import StoreUnavailableError
 from tests.his.desk import HisRoom, charge
 from tests.settlement.house import NOW
 
@@ -190,23 +189,19 @@ async def test_a_stale_roster_gives_no_answer_where_the_operator_says_so(
     assert (told.infcode, told.code) == (-1, "MA-2106")
 
 
+@pytest.mark.parametrize("table", ["accumulator", "posting"])
 async def test_without_database_the_totals_are_left_out_and_said(
-    room: HisRoom, monkeypatch: pytest.MonkeyPatch
+    room: HisRoom, table: str
 ) -> None:
     """The identity stands in the cache; 5206, which is its totals, is asked again."""
     await room.house.enrol(CARD)
-
-    monkeypatch.setattr("settlement.service.identities.read_used", _unavailable)
+    await room.house.database.pool.execute(f"ALTER TABLE {table} RENAME TO away")
     told = await room.ask("1101", by_card())
     assert (told.infcode, len(told.output["idetinfo"])) == (0, 1)
     assert told.body["warn_msg"].startswith("[MA-2105]")
     assert "quota" not in json.loads(told.output["baseinfo"]["exp_content"])
     told = await room.ask("5206", by_card())
     assert (told.infcode, told.code) == (-1, "MA-5105")
-
-
-async def _unavailable(*_: object) -> dict[Any, int]:
-    raise StoreUnavailableError("away")
 
 
 async def test_year_to_date_by_certificate_and_by_our_number(room: HisRoom) -> None:
