@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gateway.his.asked import Asked
 
 _NOT_FOUND, _ANOTHERS, _STOPPED = "MA-4101", "MA-4104", "MA-2205"
-_NOT_THE_NUMBER, _NOTHING_NAMED = "MA-1233", "MA-1234"
+_DISAGREES, _NOTHING_NAMED = "MA-1233", "MA-1234"
 _SETTLED_BEFORE = "MA-2202"
 _UNDONE = "reversed"
 _STANDS, _REVERSAL = "1", "2"
@@ -140,7 +140,7 @@ def _must_be_of(asked: Asked, stored: StoredCharge, psn_no: str) -> None:
 
 
 def _refused_at(path: str) -> RequestRefused:
-    return RequestRefused(_ANOTHERS, faults=(BillFault(path, _NOT_THE_NUMBER),))
+    return RequestRefused(_ANOTHERS, faults=(BillFault(path, _DISAGREES),))
 
 
 def _output(

@@ -21,7 +21,7 @@ from gateway.his.person_numbers import person_number, token_of_number
 from gateway.his.setlinfo import amount, encoded
 from gateway.his.who import read_card
 from gateway.identity import check_digit_holds
-from settlement.domain.bill import BillFault, Card, CardKind
+from settlement.domain.bill import Card, CardKind
 from settlement.domain.calendar import SHANGHAI
 from settlement.domain.errors import RequestRefused
 from settlement.domain.reasons import REASONS
@@ -53,8 +53,7 @@ async def person(asked: Asked) -> Reply:
     if certno and standing.token and not identities.is_person_of(
         certno, standing.token
     ):  # fmt: skip
-        fault = BillFault("input.data.certno", _TWO_PERSONS)
-        raise RequestRefused(_TWO_PERSONS, faults=(fault,))
+        raise RequestRefused(_TWO_PERSONS)
     known = card.number if card.kind is CardKind.RESIDENT_ID else ""
     if certno and standing.token:
         known = certno
@@ -253,9 +252,7 @@ def _whose(asked: Asked, data: Node) -> _Whose:
     tokenizer = asked.gateway.identities.tokenizer
     token = token_of_number(tokenizer, asked.caller.party_code, number)
     if number and token is None:
-        raise RequestRefused(
-            _NOT_OURS, faults=(BillFault("input.data.psn_no", _NOT_OURS),)
-        )
+        raise RequestRefused(_NOT_OURS)
     return _Whose(None, token or b"")
 
 
