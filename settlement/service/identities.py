@@ -23,10 +23,10 @@ from settlement.domain.eligibility import (
     windows_on,
 )
 from settlement.domain.errors import RequestRefused
+from settlement.service.eligibility import QuotaReader
 from settlement.service.freshness import Freshness
 from settlement.service.ports import EligibilitySource, Pack, PolicyBook, When
 from settlement.service.request import Tokenizer, person_no_digest
-from settlement.store.accumulators import read_used
 from settlement.store.database import Database
 from settlement.store.errors import StoreUnavailableError
 from settlement.store.his_lookups import aid_of_year
@@ -105,6 +105,7 @@ class Identities:
         self._book = book
         self._freshness = freshness
         self._database = database
+        self._quotas = QuotaReader(database)
 
     def of_card(self, card: Card, day: date, when: When) -> Standing:
         """Who the card says it is.
@@ -166,9 +167,8 @@ class Identities:
         year, token = pack.year_of(standing.day), standing.token
         try:
             async with asyncio.timeout(_TOTALS_WITHIN_S):
-                found = await read_used(
-                    self._database, [(token, key.year, key.pot) for key in keys]
-                )
+                wanted = [(token, key.year, key.pot) for key in keys]
+                found = await self._quotas.used(wanted) if wanted else {}
                 aid_fen = await aid_of_year(self._database, token, year)
         except (StoreUnavailableError, TimeoutError) as error:
             raise RequestRefused("MA-5105", retry_after_s=2) from error
