@@ -36,7 +36,7 @@ async def serve(desk: Desk, visit: Visit, window: str) -> None:
         ends = {GAVE_UP: Outcome.REVERSED, OPEN: Outcome.OPEN}
         desk.books.end(visit.mdtrt_id, ends[answer])
     if visit.cancels and desk.books.entry(visit.mdtrt_id) is not None:
-        await cancel(desk, visit)
+        await cancel(desk, visit, f"{national.node('setlinfo').get('setl_id')}")
 
 
 def charge_data(visit: Visit) -> dict[str, Any]:
@@ -123,8 +123,8 @@ def _enter(
             desk.found("2206 has quoted another aid than 2207", visit.mdtrt_id)
 
 
-async def cancel(desk: Desk, visit: Visit) -> None:
-    """2208 here and then at the national platform, the same until it is known."""
+async def cancel(desk: Desk, visit: Visit, national_setl_id: str) -> None:
+    """2208 at the gateway until it is known, then at the national platform."""
     entry = desk.books.entry(visit.mdtrt_id)
     if entry is None:
         return
@@ -135,3 +135,8 @@ async def cancel(desk: Desk, visit: Visit) -> None:
     if taken != -entry.medfee_fen:
         desk.found("2208 does not take back the whole amount", visit.mdtrt_id)
     desk.books.cancel(visit.mdtrt_id)
+    data = {
+        "setl_id": national_setl_id, "mdtrt_id": visit.mdtrt_id,
+        "psn_no": visit.person.psn_no,
+    }  # fmt: skip
+    await desk.ask_platform("2208", {"data": data}, visit.at)

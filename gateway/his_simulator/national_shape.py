@@ -16,6 +16,10 @@ _FUND = {"310": ("310100", "职工基本医疗保险统筹基金"), "": ("390100
 _SERIOUS = ("390200", "居民大病保险基金", "390201")
 _AID = ("610100", "医疗救助基金", "610101")
 _NO_LIMIT = 0
+_NEVER_PAID = (
+    "cvlserv_pay", "hifes_pay", "hifob_pay", "oth_pay", "hosp_part_amt",
+    "acct_mulaid_pay",
+)  # fmt: skip
 #: Shares have four places.
 _WHOLE = 10_000
 
@@ -58,49 +62,47 @@ def insuinfo(person: Person, balance_fen: int) -> dict[str, Any]:
 
 def setlinfo(charged: Charged, balance_fen: int, sign: int = 1) -> dict[str, Any]:
     """Output of 2206, 2207 and, with `sign` -1, of 2208."""
-    person, cost, shares, data = (
-        charged.person, charged.cost, charged.shares, charged.data,
-    )  # fmt: skip
-
-    def yuan(fen: int) -> object:
-        return amount(sign * fen)
-
-    own = {} if not charged.setl_id else {"setl_id": charged.setl_id}
-    share = shares.basic_fen * _WHOLE // max(1, cost.in_policy_fen)
+    data = charged.data
+    own = {"setl_id": charged.setl_id} if charged.setl_id else {}
     return own | {
         "mdtrt_id": data["mdtrt_id"],
-        **baseinfo(person, charged.at.date()),
+        **baseinfo(charged.person, charged.at.date()),
         "insutype": charged.insutype,
         "psn_type": "1101" if charged.insutype == EMPLOYEES else "1560",
         "cvlserv_flag": "0",
         "setl_time": f"{charged.at:%Y-%m-%d %H:%M:%S}",
         "mdtrt_cert_type": data.get("mdtrt_cert_type"),
         "med_type": data["med_type"],
-        "medfee_sumamt": yuan(cost.total_fen),
-        "fulamt_ownpay_amt": yuan(cost.self_funded_fen),
-        "overlmt_selfpay": yuan(cost.over_limit_fen),
-        "preselfpay_amt": yuan(cost.pre_selfpay_fen),
-        "inscp_scp_amt": yuan(cost.in_policy_fen),
-        "act_pay_dedc": yuan(shares.deductible_fen),
-        "hifp_pay": yuan(shares.basic_fen),
-        "pool_prop_selfpay": f"{share // _WHOLE}.{share % _WHOLE:04d}",
-        "cvlserv_pay": amount(0),
-        "hifes_pay": amount(0),
-        "hifmi_pay": yuan(shares.serious_fen),
-        "hifob_pay": amount(0),
-        "maf_pay": yuan(shares.aid_fen),
-        "oth_pay": amount(0),
-        "fund_pay_sumamt": yuan(shares.funds_fen),
-        "psn_part_amt": yuan(shares.account_fen + shares.cash_fen),
-        "acct_pay": yuan(shares.account_fen),
-        "psn_cash_pay": yuan(shares.cash_fen),
-        "hosp_part_amt": amount(0),
+        **_amounts(charged, sign),
         "balc": amount(balance_fen),
-        "acct_mulaid_pay": amount(0),
         "medins_setl_id": charged.msgid,
         "clr_optins": AREA,
         "clr_way": "01",
         "clr_type": charged.clr_type,
+    }
+
+
+def _amounts(charged: Charged, sign: int) -> dict[str, Any]:
+    """What the charge comes to and who pays; all that this platform never pays is 0."""
+    cost, shares = charged.cost, charged.shares
+    share = shares.basic_fen * _WHOLE // max(1, cost.in_policy_fen)
+    paid = {
+        "medfee_sumamt": cost.total_fen,
+        "fulamt_ownpay_amt": cost.self_funded_fen,
+        "overlmt_selfpay": cost.over_limit_fen,
+        "preselfpay_amt": cost.pre_selfpay_fen,
+        "inscp_scp_amt": cost.in_policy_fen,
+        "act_pay_dedc": shares.deductible_fen,
+        "hifp_pay": shares.basic_fen,
+        "hifmi_pay": shares.serious_fen,
+        "maf_pay": shares.aid_fen,
+        "fund_pay_sumamt": shares.funds_fen,
+        "psn_part_amt": shares.account_fen + shares.cash_fen,
+        "acct_pay": shares.account_fen,
+        "psn_cash_pay": shares.cash_fen,
+    } | dict.fromkeys(_NEVER_PAID, 0)
+    return {name: amount(sign * fen) for name, fen in paid.items()} | {
+        "pool_prop_selfpay": f"{share // _WHOLE}.{share % _WHOLE:04d}"
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -34,6 +34,18 @@ class HospitalDay:
     def is_flat(self) -> bool:
         """Every kind, at last."""
         return all(statement.is_flat for statement in self.statements)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "fixmedins_code": self.fixmedins_code,
+            "name": self.name,
+            "outcomes": _named(self.outcomes),
+            "aid_fen": self.aid_fen,
+            "gateway_aid_fen": self.gateway_aid_fen,
+            "flat": self.is_flat,
+            "statements": [asdict(statement) for statement in self.statements],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,41 +101,14 @@ class DayResult:
             "seed": self.seed,
             "faults": [fault.value for fault in self.faults],
             "outcomes": _named(self.outcomes),
-            "hospitals": [
-                {
-                    "fixmedins_code": each.fixmedins_code,
-                    "name": each.name,
-                    "outcomes": _named(each.outcomes),
-                    "aid_fen": each.aid_fen,
-                    "gateway_aid_fen": each.gateway_aid_fen,
-                    "flat": each.is_flat,
-                    "statements": [
-                        {
-                            "insutype": statement.insutype,
-                            "clr_type": statement.clr_type,
-                            "first": statement.first,
-                            "last": statement.last,
-                            "mended": statement.mended,
-                        }
-                        for statement in each.statements
-                    ],
-                }
-                for each in self.hospitals
-            ],
+            "hospitals": [each.document() for each in self.hospitals],
             "by_fault": {name: _named(row) for name, row in self.by_fault.items()},
             "struck": {fault.value: count for fault, count in self.struck.items()},
             "log": dict(self.log),
             "late": self.late,
             "aid_fen": self.aid_fen,
             "gateway_aid_fen": self.gateway_aid_fen,
-            "findings": [
-                {
-                    "fixmedins_code": each.fixmedins_code,
-                    "mdtrt_id": each.mdtrt_id,
-                    "what": each.what,
-                }
-                for each in self.findings
-            ],
+            "findings": [asdict(each) for each in self.findings],
         }
 
 
