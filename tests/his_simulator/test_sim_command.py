@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from gateway.cli.his import his
 from gateway.demo.sandbox import ROSTER_COLUMNS
 from gateway.his_simulator.clients import Client, ClientsFault, read_clients
+from gateway.his_simulator.line import tif_headers
 from gateway.his_simulator.messages import NoEnvelope
 from gateway.his_simulator.people import make_people
 from gateway.his_simulator.statement import (
@@ -106,6 +107,19 @@ def test_other_files_are_refused_in_a_sentence(tmp_path: Path, text: str) -> Non
     told = CliRunner().invoke(his, ["simulate", *arguments])
     assert told.exit_code == 1
     assert "Traceback" not in told.output
+
+
+def test_headers_are_signed_by_the_rule() -> None:
+    """The vector of the interface's description (his-interface.md, 2.1)."""
+    client = Client("H1", "", "account", "demo-secret-not-real")
+    assert tif_headers(client, 1_700_000_000, "123456789012") == {
+        "x-tif-paasid": "account",
+        "x-tif-timestamp": "1700000000",
+        "x-tif-nonce": "123456789012",
+        "x-tif-signature": (
+            "9b0f71bab282c2a356fe66915312517c3ef26d16a967f294651a1ec5fd2cfe69"
+        ),
+    }
 
 
 def test_file_of_rows_has_its_exact_layout() -> None:
