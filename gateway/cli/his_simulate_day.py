@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,8 @@ async def run_day(
         if sandbox is None:
             return result, None
         with console.status("Verifying every record, checking the books"):
-            days = (order.on, order.on + timedelta(days=1))
-            today = shanghai_day(wall_clock())
-            return result, await audit(
-                sandbox, [day for day in days if day <= max(today, order.on)]
-            )
+            last = order.on if order.today is None else order.today()
+            return result, await audit(sandbox, (order.on, last))
 
 
 def _order(
@@ -100,6 +97,7 @@ def _order(
         on=wanted.day or shanghai_day(wall_clock()),
         clock=lambda: wall_clock().timestamp(),
         nonce=lambda: os.urandom(_NONCE_BYTES).hex(),
+        today=None if wanted.day else lambda: shanghai_day(wall_clock()),
         platform_url=wanted.platform,
         patience_s=wanted.patience_s,
         headers=headers,

@@ -33,6 +33,9 @@ from gateway.his_simulator.statement import (
 KINDS = tuple((insutype, clr) for insutype in (EMPLOYEES, RESIDENTS)
               for clr in ("11", "21"))  # fmt: skip
 
+#: Every zip that holds a file begins so: PK, 3, 4.
+_ZIP_IN_BASE64 = "UEsDB"
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -165,18 +168,26 @@ class Evening:
         return answer
 
 
+def _levels(answer: Answer) -> list[Mapping[str, Any]]:
+    """`output` and the nodes in it: platforms differ in whether they put one around."""
+    nodes = [each for each in answer.output.values() if isinstance(each, Mapping)]
+    return [answer.output, *nodes]
+
+
 def _number(sent: Answer) -> str:
-    """Stands at the root of `output`; some platforms have a node around it."""
-    return f"{sent.output.get('file_qury_no') or ''}"
+    """What 9101 calls the file."""
+    found = [f"{node['file_qury_no']}" for node in _levels(sent)
+             if node.get("file_qury_no")]  # fmt: skip
+    return found[0] if found else ""
 
 
 def _packed(got: Answer) -> bytes:
-    """The zip's bytes in base64, under whichever name carries them."""
-    for name in ("out", "in", "file", "data"):
-        value = got.output.get(name)
-        if isinstance(value, str) and value:
-            try:
-                return base64.b64decode(value, validate=True)
-            except (binascii.Error, ValueError) as fault:
-                raise NoEnvelope("the file is not in base64") from fault
+    """The zip of 9102 in base64, under whichever name it stands."""
+    for node in _levels(got):
+        for value in node.values():
+            if isinstance(value, str) and value.startswith(_ZIP_IN_BASE64):
+                try:
+                    return base64.b64decode(value, validate=True)
+                except (binascii.Error, ValueError) as fault:
+                    raise NoEnvelope("the file is not in base64") from fault
     raise NoEnvelope("there is no file in the answer")

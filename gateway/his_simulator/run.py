@@ -49,6 +49,8 @@ class Order:
     clock: Callable[[], float]
     """Unix time."""
     nonce: Callable[[], str]
+    today: Callable[[], date] | None = None
+    """The day at which the gateway settles now; `None` where `on` stays."""
     platform_url: str | None = None
     """`None`: a national platform of its own."""
     patience_s: float = 3.0
@@ -189,7 +191,8 @@ async def _sign_in(desk: Desk, at: datetime) -> None:
 async def _evening(
     order: Order, desk: Desk, visits: Sequence[Visit]
 ) -> tuple[list[Statement], int]:
-    last = order.on + timedelta(days=1)
+    # Who began before midnight may have settled after it.
+    last = order.on if order.today is None else max(order.on, order.today())
     at = datetime.combine(order.on, datetime.min.time()) + timedelta(hours=18)
     by_id = {visit.mdtrt_id: visit for visit in visits}
     statements = await Evening(desk, by_id, (order.on, last), at).close()
