@@ -125,32 +125,25 @@ class Books:
         """Everything in force."""
         return list(self._entries.values())
 
-    def sums(self, insutype: str, clr_type: str) -> Sums:
-        """What 3201 is asked with: what is in force."""
+    def sums(self, kind: tuple[str, str] | None = None) -> Sums:
+        """What is in force, of one (insutype, clr_type) or of all."""
         sums = Sums()
         for entry in self._entries.values():
-            if (entry.insutype, entry.clr_type) == (insutype, clr_type):
+            if kind in (None, (entry.insutype, entry.clr_type)):
                 sums = sums.plus(entry.medfee_fen, entry.fund_fen, entry.acct_fen)
         return sums
 
-    def rows(self, insutype: str, clr_type: str) -> list[Row]:
-        """What 3202 is asked with."""
-        rows = [
-            (entry, flag)
-            for entries, flag in ((self._entries, SETTLED), (self._refunded, SETTLED),
-                                  (self._refunded, REFUNDED))
-            for entry in entries.values()
-            if (entry.insutype, entry.clr_type) == (insutype, clr_type)
-        ]  # fmt: skip
-        return [entry.row(flag) for entry, flag in rows]
+    def rows(self) -> list[Row]:
+        """What 3202 is asked with: what was given back has a row for each way."""
+        settled = [*self._entries.values(), *self._refunded.values()]
+        return [entry.row(SETTLED) for entry in settled] + [
+            entry.row(REFUNDED) for entry in self._refunded.values()
+        ]
 
-    def cash_fen(self, insutype: str, clr_type: str) -> int:
+    @property
+    def cash_fen(self) -> int:
         """Cash of what is in force."""
-        return sum(
-            entry.cash_fen
-            for entry in self._entries.values()
-            if (entry.insutype, entry.clr_type) == (insutype, clr_type)
-        )
+        return sum(entry.cash_fen for entry in self._entries.values())
 
     @property
     def aid_fen(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -70,19 +71,21 @@ class Evening:
         self._at = at
 
     async def close(self) -> list[Statement]:
-        """Every kind, one after the other."""
-        return [await self._close(*kind) for kind in KINDS]
-
-    async def _close(self, insutype: str, clr_type: str) -> Statement:
-        first = last = await self._total(insutype, clr_type)
-        mended = 0
-        if first != FLAT:
-            for difference in await self._differences(insutype, clr_type):
+        """3201 of every kind; of what is not flat once more after 3202."""
+        first = {kind: await self._total(*kind) for kind in KINDS}
+        last, mended = dict(first), Counter[tuple[str, str]]()
+        if any(result != FLAT for result in first.values()):
+            for difference in await self._differences():
                 mended += await self._mend(difference)
-            last = await self._total(insutype, clr_type)
-        if last != FLAT:
-            self._desk.found(f"3201 of {insutype}/{clr_type} is not flat: {last}")
-        return Statement(insutype, clr_type, first, last, mended)
+            for kind, result in first.items():
+                if result != FLAT:
+                    last[kind] = await self._total(*kind)
+        for (insutype, clr_type), result in last.items():
+            if result != FLAT:
+                self._desk.found(f"3201 of {insutype}/{clr_type} is not flat: {result}")
+        return [
+            Statement(*kind, first[kind], last[kind], mended[kind]) for kind in KINDS
+        ]
 
     def _stretch(self) -> dict[str, str]:
         first, last = self._days
@@ -97,32 +100,31 @@ class Evening:
             "insutype": insutype,
             "clr_type": clr_type,
             **self._stretch(),
-            **self._desk.books.sums(insutype, clr_type).fields(),
+            **self._desk.books.sums((insutype, clr_type)).fields(),
         }
         answer = await self._ask("3201", {"data": data})
         return f"{answer.node('stmtinfo').get('stmt_rslt') or ''}" if answer else ""
 
-    async def _differences(self, insutype: str, clr_type: str) -> list[Difference]:
-        """9101 up, 3202, 9102 down; what does not work is a finding."""
+    async def _differences(self) -> list[Difference]:
+        """9101 up, 3202, 9102 down; what does not work is a finding.
+
+        All kinds at once: 3202 has no field that says which insurance is meant.
+        """
         desk, code = self._desk, self._desk.client.fixmedins_code
-        rows = desk.books.rows(insutype, clr_type)
-        name = f"{code}{self._at:%Y%m%d}{insutype}{clr_type}"
+        name = f"{code}{self._at:%Y%m%d}"
         upload = {
-            "in": base64.b64encode(rows_file(name, rows)).decode(),
+            "in": base64.b64encode(rows_file(name, desk.books.rows())).decode(),
             "filename": f"{name}.zip",
             "fixmedins_code": code,
         }
         sent = await self._ask("9101", {"fsUploadIn": upload})
         if sent is None:
             return []
-        sums = desk.books.sums(insutype, clr_type)
         data = {
             **self._stretch(),
-            **sums.fields(),
+            **desk.books.sums().fields(),
             "file_qury_no": _number(sent),
-            "cash_payamt": yuan_of(desk.books.cash_fen(insutype, clr_type)),
-            "insutype": insutype,
-            "clr_type": clr_type,
+            "cash_payamt": yuan_of(desk.books.cash_fen),
         }
         made = await self._ask("3202", {"data": data})
         if made is None:
@@ -140,7 +142,7 @@ class Evening:
             desk.found(f"9102: {fault}")
             return []
 
-    async def _mend(self, difference: Difference) -> int:
+    async def _mend(self, difference: Difference) -> Counter[tuple[str, str]]:
         """Reverse what this hospital has given up under another number."""
         desk = self._desk
         visit = self._visits.get(difference.mdtrt_id)
@@ -152,10 +154,12 @@ class Evening:
         )
         is_ours = difference.stmt_rslt == PLATFORM_MORE and is_reversed and is_known
         if visit is None or not is_ours or not difference.msgid:
-            desk.found(f"3202 names a difference, {difference.stmt_rslt}",
-                       difference.mdtrt_id)  # fmt: skip
-            return 0
-        return int(await reverse(desk, visit, difference.msgid) is GAVE_UP)
+            what = f"3202 names a difference, {difference.stmt_rslt}"
+            desk.found(what, difference.mdtrt_id)
+            return Counter()
+        if await reverse(desk, visit, difference.msgid) is not GAVE_UP:
+            return Counter()
+        return Counter({(visit.person.insutype, visit.clr_type): 1})
 
     async def _ask(self, infno: str, given: Mapping[str, Any]) -> Answer | None:
         answer = await self._desk.read(infno, given, self._at)

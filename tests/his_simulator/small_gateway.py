@@ -249,10 +249,10 @@ class SmallGateway:
         flag = {"refd_setl_flag": "0" if found.is_in_force else "1"}
         return {**found.answer, "setlinfo": found.answer["setlinfo"] | flag}
 
-    def _of(self, code: str, kind: tuple[str, str]) -> list[Stored]:
+    def _of(self, code: str, kind: tuple[str, str] | None = None) -> list[Stored]:
         return [
             each for each in self.stored
-            if each.code == code and each.kind == kind and each.is_in_force
+            if each.code == code and kind in (None, each.kind) and each.is_in_force
         ]  # fmt: skip
 
     def _totals(self, code: str, given: dict[str, Any], _msgid: str) -> dict[str, Any]:
@@ -279,7 +279,7 @@ class SmallGateway:
         undone = {row[0] for row in rows if row[6] == "1"}
         own = {row[0]: row for row in rows if row[0] not in undone}
         differences = []
-        for each in self._of(code, (data["insutype"], data["clr_type"])):
+        for each in self._of(code):
             row = own.pop(each.setl_id, None)
             head = [each.psn_no, each.mdtrt_id, each.setl_id, each.msgid]
             if row is None:
