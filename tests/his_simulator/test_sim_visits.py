@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -161,6 +163,47 @@ async def test_platform_that_is_away_is_said() -> None:
         result = await play(order, lambda *_: None)
     assert not result.is_sound
     assert "the national platform does not answer" in whats(result)
+
+
+class Watching(SmallGateway):
+    """Notes messages that came before their row stood in the log."""
+
+    def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.came = [*getattr(self, "came", []), body["msgid"]]
+        pending = {row["msgid"] for row in self.rows if row["state"] == "PENDING"}
+        self.early = getattr(self, "early", 0) + (body["msgid"] not in pending)
+        return super()._answer(body)
+
+    rows: list[Mapping[str, Any]]
+    came: list[str]
+    early: int
+
+
+async def test_row_stands_before_the_message_leaves() -> None:
+    """PENDING first, then one of three; no row stays PENDING, and nobody is named."""
+    gateway, rows = Watching(PEOPLE, NOW), list[Mapping[str, Any]]()
+    gateway.rows = rows
+    quick = set(Fault) - {Fault.SLOW, Fault.MSGID_CHANGED}
+    async with listening(gateway.server()) as url:
+        order = Order(
+            gateway_url=url, clients=CLIENTS, people=PEOPLE, visits=30,
+            weather=weather(SEED, quick), on=date(2026, 1, 5), clock=lambda: NOW,
+            nonce=lambda: f"{next(_nonces)}", write_log=rows.append,
+        )  # fmt: skip
+        result = await play(order, lambda *_: None)
+    assert len(gateway.came) > 100
+    assert gateway.early == 0
+    states: dict[int, list[str]] = {}
+    for row in rows:
+        states.setdefault(row["number"], []).append(row["state"])
+    assert all(len(each) == 2 and each[0] == "PENDING" for each in states.values())
+    assert {each[1] for each in states.values()} == {"SUCCESS", "FAIL", "UNKNOWN"}
+    assert result.log["PENDING"] == 0
+    text = json.dumps([*rows, result.document()])
+    named = [
+        p for p in PEOPLE if p.card in text or p.id_number in text or p.name in text
+    ]
+    assert named == []
 
 
 def run_command(folder: Path, url: str, *more: str) -> Result:
