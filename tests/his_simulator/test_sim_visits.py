@@ -206,6 +206,24 @@ async def test_row_stands_before_the_message_leaves() -> None:
     assert named == []
 
 
+async def test_unknown_reversal_is_no_reversal() -> None:
+    """What a 2601 did whose answer was lost is not known: it is sent until it is."""
+    gateway, rows = SmallGateway(PEOPLE, NOW), list[Mapping[str, Any]]()
+    async with listening(gateway.server()) as url:
+        order = Order(
+            gateway_url=url, clients=CLIENTS, people=PEOPLE, visits=60,
+            weather=weather(SEED, [Fault.ANSWER_LOST]), on=date(2026, 1, 5),
+            clock=lambda: NOW, nonce=lambda: f"{next(_nonces)}", write_log=rows.append,
+        )  # fmt: skip
+        await play(order, lambda *_: None)
+    ends: dict[str, list[str]] = {}
+    for row in rows:
+        if row["infno"] == "2601" and row["state"] != "PENDING":
+            ends.setdefault(row["mdtrt_id"], []).append(row["state"])
+    assert ["UNKNOWN", "SUCCESS"] in ends.values()
+    assert all(each[-1] == "SUCCESS" for each in ends.values())
+
+
 def run_command(folder: Path, url: str, *more: str) -> Result:
     """`medaid his simulate` against a gateway."""
     clients = folder / "clients.json"
