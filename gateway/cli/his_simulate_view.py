@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 import click
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -69,12 +68,13 @@ def fault_table(result: DayResult) -> Table:
 
 
 def _table(first: str, last: Sequence[str]) -> Table:
-    table = Table(box=SIMPLE, pad_edge=False)
+    # Eighty columns hold all of it.
+    table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column(first, no_wrap=True)
     for _, name in OUTCOMES.values():
         table.add_column(name, justify="right")
     for name in last:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
@@ -144,6 +144,7 @@ def show_day(
         return
     console = Console(soft_wrap=True)
     console.print(hospital_table(result))
+    console.print()
     console.print(fault_table(result))
     log = ", ".join(f"{count:,} {state}" for state, count in result.log.items())
     click.echo(f"transaction log: {log}")
