@@ -123,7 +123,7 @@ def build_server(
 
     Exceptions never leave it: what no handler expected is answered as MA-5107.
     """
-    calls = (*CALLS, *HIS_CALLS)
+    calls: tuple[Call, ...] = (*CALLS, *HIS_CALLS)
     if edge.gateway.sandbox:
         calls += (METRICS_CALL,)
     server = HttpServer(
