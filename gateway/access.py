@@ -57,7 +57,7 @@ class Door:
         now = self._now()
         with self._attempts.by(request):
             signer, signature = await self._signatures.verify(
-                _as_signed(request, body), now=now, covers_idempotency_key=False
+                as_signed(request, body), now=now, covers_idempotency_key=False
             )
             self._attempts.opens_session(signer.key_id)
             return await self._sessions.open(
@@ -105,7 +105,7 @@ class Door:
         now = self._now()
         signer, signature = await in_time(
             self._signatures.verify(
-                _as_signed(request, body), now=now, covers_idempotency_key=True
+                as_signed(request, body), now=now, covers_idempotency_key=True
             )
         )
         if signer.key_id != caller.key_id:
@@ -127,7 +127,7 @@ def token_of(request: web.BaseRequest) -> bytes:
     return token_hash(value[len(_SCHEME) :])
 
 
-def _as_signed(request: web.BaseRequest, body: bytes) -> HttpRequest:
+def as_signed(request: web.BaseRequest, body: bytes) -> HttpRequest:
     """The parts that a signature can cover, as they stood on the wire."""
     names = {name.lower() for name in request.headers}
     return HttpRequest(

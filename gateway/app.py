@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 
 from gateway.answers import public, refusal
-from gateway.calls import CALLS, HIS_CALLS, METRICS_CALL
+from gateway.calls import CALLS, HIS_CALLS, METRICS_CALL, Call
 from gateway.connections import ConnectionLimits
 from gateway.direct import name_request
 from gateway.edge import ANSWERED_AT, Edge

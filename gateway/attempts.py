@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from gateway.limits import NO_RATE, Buckets, Rate
-from gateway.peer import address_of
+from gateway.peer import address_of, caller_address
 from settlement.domain.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ class Attempts:
             self.failed.give_back(address)
             raise
         self.failed.give_back(address)
+
+    def failed_by(self, request: web.BaseRequest) -> None:
+        """Count a failure that cost nothing to find; raises MA-3105 after too many.
+
+        Who signs well is never held up by others at the same address.
+        """
+        address = address_of(request, behind_proxy=self._behind_proxy)
+        self.failed.take(address, self._clock())
+
+    def caller_address(self, request: web.BaseRequest) -> str:
+        """Where a request comes from, as far as that can be believed."""
+        return caller_address(request, behind_proxy=self._behind_proxy)
 
     def opens_session(self, key_id: str) -> None:
         """A key has signed well and wants a session; raises MA-3105."""

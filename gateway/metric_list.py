@@ -70,6 +70,13 @@ _REQUESTS = (
         "infno",
         "infcode",
     ),
+    _gauge(
+        "medaid_his_clients",
+        "max",
+        "Hospitals that may speak the national envelope, by profile and whether weak.",
+        "profile",
+        "weak",
+    ),
     _gauge("medaid_http_connections", "livesum", "Connections open."),
     _gauge("medaid_http_connections_limit", "livesum", "Connections that may be open."),
     _counter(

@@ -15,7 +15,12 @@ _UNKNOWN = ""
 
 
 def address_of(request: web.BaseRequest, *, behind_proxy: bool) -> str:
-    """The address that limits are counted for.
+    """The address that limits are counted for; see `caller_address`."""
+    return network_of(caller_address(request, behind_proxy=behind_proxy))
+
+
+def caller_address(request: web.BaseRequest, *, behind_proxy: bool) -> str:
+    """The caller's address in full; empty where it is none.
 
     Behind a proxy it is the last hop of `X-Forwarded-For`, the one that our proxy
     itself has added; earlier hops are what the caller says. Without one it is the
@@ -24,10 +29,10 @@ def address_of(request: web.BaseRequest, *, behind_proxy: bool) -> str:
     if behind_proxy:
         hops = request.headers.getall(_FORWARDED, ())
         if hops:
-            forwarded = network_of(hops[-1].rpartition(",")[2].strip())
-            if forwarded != _UNKNOWN:
-                return forwarded
-    return network_of(request.remote or _UNKNOWN)
+            last = hops[-1].rpartition(",")[2].strip()
+            if network_of(last) != _UNKNOWN:
+                return last
+    return request.remote or _UNKNOWN
 
 
 def network_of(text: str) -> str:

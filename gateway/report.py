@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.edge import Edge
+    from gateway.his.access import EnvelopeAccess
     from gateway.metrics import Metrics
     from gateway.wiring import Gateway
     from settlement.service.access import Sessions
@@ -65,6 +66,7 @@ class Report:
     edge: Edge
     sessions: Sessions
     signatures: Signatures
+    envelope: EnvelopeAccess
     data_dir: Path
     certificate: Path | None
 
@@ -105,6 +107,7 @@ class Report:
                 self._seen(await self._gateway.health.look())
                 await asyncio.to_thread(self._read_files)
                 await self._webhooks()
+                await self.envelope.look()
             except (OSError, TlsFault) as error:
                 # Our own sentence, or the system's: neither quotes a request.
                 _log.warning("report.failed", extra={"reason": str(error)})
@@ -182,7 +185,10 @@ class Report:
     def _access(self) -> None:
         """Who was let in, and who was not."""
         self.metrics.say("medaid_access_sessions", self.sessions.count)
-        self.metrics.total("medaid_access_nonces_replayed_total", self.sessions.replays)
+        replays = self.sessions.replays + self.envelope.nonces.replays
+        self.metrics.total("medaid_access_nonces_replayed_total", replays)
+        for (profile, weak), count in self.envelope.counts().items():
+            self.metrics.say("medaid_his_clients", count, profile, weak)
         for reason in REFUSALS:
             count = self.signatures.refused[reason]
             self.metrics.total("medaid_access_signatures_refused_total", count, reason)

@@ -23,6 +23,8 @@ from gateway.collector import spare_the_collector
 from gateway.config import ServeSettings
 from gateway.edge import Edge
 from gateway.endings import WorkEndedFault
+from gateway.his.access import EnvelopeAccess
+from gateway.his.desk import HisDesk
 from gateway.installation import Installation, check_trust, load_trust
 from gateway.keyfiles import GatewayKeys, load_keys
 from gateway.limit_settings import Allowed
@@ -175,9 +177,14 @@ async def _open_door(
     await _warn_of_unknown_parties(settings, store)
     signatures = Signatures(store, keys.party_secret_key)
     allowed = Allowed(settings, sandbox=gateway.sandbox)
+    attempts = allowed.attempts()
+    envelope = EnvelopeAccess.of(
+        gateway, keys, sessions=sessions, signatures=signatures, attempts=attempts
+    )
     edge = Edge(
         gateway=gateway,
-        door=Door(sessions, signatures, gateway.now, allowed.attempts()),
+        his=HisDesk(envelope.door),
+        door=Door(sessions, signatures, gateway.now, attempts),
         metrics=metrics,
         access_log=settings.access_log,
         limits=allowed.limits(),
@@ -186,12 +193,14 @@ async def _open_door(
         edge=edge,
         sessions=sessions,
         signatures=signatures,
+        envelope=envelope,
         data_dir=place.data_dir,
         certificate=settings.tls_cert,
     )
-    watch = sessions.watch(gateway.now)
+    watch = sessions.watch(gateway.now, on_change=envelope.clients.forget)
     async with (
         running_beside(watch, name="access", on_fault=on_fault),
+        running_beside(envelope.nonces.run(), name="nonces", on_fault=on_fault),
         report.running(),
     ):
         yield edge

@@ -8,6 +8,9 @@ import click
 
 #: Command name to `module:attribute`; importing lazily keeps `--help` quick.
 HIS_COMMANDS = {
+    "allow": "gateway.cli.his_clients:allow_command",
+    "list": "gateway.cli.his_clients:list_command",
+    "revoke": "gateway.cli.his_clients:revoke_command",
     "simulate": "gateway.cli.his_simulate:simulate",
 }
 

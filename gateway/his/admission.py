@@ -44,6 +44,8 @@ class Admitted:
 
     admission: Admission
     client: HisClient
+    signer: object = None
+    """Of a 9001: what the door needs to open its session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,12 @@ class Door(Protocol):
         """Open a session (9001)."""
         ...
 
-    async def sign_out(self, admitted: Admitted, sign_no: str) -> None:
+    async def require_signature(
+        self, request: web.BaseRequest, raw: bytes, admitted: Admitted
+    ) -> None:
+        """Check the signature over the body of what settles or undoes."""
+        ...
+
+    async def sign_out(self, admitted: Admitted, sign_no: str) -> datetime:
         """End it (9002); a session that is none, or another's, ends nothing."""
         ...

@@ -12,7 +12,7 @@ from gateway.his.asked import Asked
 from gateway.his.envelope import Envelope, read_envelope, read_json
 from gateway.his.paths import infno_of_path
 from gateway.his.transactions import TRANSACTIONS
-from gateway.limits import TURN
+from gateway.limits import TURN, CallClass
 from gateway.logs import REQUEST_ID
 from gateway.problems import INTERNAL
 from settlement.domain.calendar import shanghai_day
@@ -117,6 +117,8 @@ class _Exchange:
         turn = self._request[TURN]
         turn.call_class = transaction.call_class
         self._edge.limits.admit(turn, admitted.admission.caller)
+        if admitted.admission.must_sign and transaction.call_class is CallClass.MONEY:
+            await door.require_signature(self._request, raw, admitted)
         when = self._edge.when(self._request)
         asked = Asked(
             edge=self._edge,

@@ -71,6 +71,10 @@ HIS_ACCESS_REASONS = (
                            "This way of signing is not open to this institution."),
            Text("请通知本院信息科，向结算网关值班人员申请开通或改用已开通的方式。",
                 "Have the hospital's IT department ask the gateway's staff on duty.")),
+    Reason("MA-3108", Text("请求来自未登记的网络地址。",
+                           "The request comes from an address that is not registered."),
+           Text("请通知本院信息科，向结算网关值班人员核对登记的网络地址。",
+                "Have the hospital's IT department ask the gateway's staff on duty.")),
 )  # fmt: skip
 
 #: State.

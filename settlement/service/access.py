@@ -86,15 +86,24 @@ class Sessions:
         return len(self._known)
 
     async def open(
-        self, *, key_id: str, nonce: str, party: str, operator: str, now: datetime
+        self,
+        *,
+        key_id: str,
+        nonce: str,
+        party: str,
+        operator: str,
+        now: datetime,
+        token_bytes: int = TOKEN_BYTES,
     ) -> OpenedSession:
         """Open a session for a request whose signature has been verified.
+
+        `token_bytes` is less only where a token has to fit a field of others.
 
         Raises `RequestRefused`: MA-3103 when the nonce was used before or the key
         was revoked meanwhile, MA-5105 when the database does not answer.
         """
         token = (
-            base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).rstrip(b"=").decode()
+            base64.urlsafe_b64encode(self._random(token_bytes)).rstrip(b"=").decode()
         )
         expires_at = now + self._lifetime
         session = NewSession(
@@ -160,27 +169,39 @@ class Sessions:
         self._generation += 1
         self._known.clear()
 
-    async def watch(self, now: Callable[[], datetime]) -> None:
-        """Follow changes of parties and keys until cancelled.
+    async def watch(
+        self,
+        now: Callable[[], datetime],
+        *,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Follow changes of parties and keys until cancelled; `on_change` hears of all.
 
         While the database is away nothing can be revoked in it either, and what is
         remembered stays; its return is noticed at the next poll.
         """
+
+        def changed() -> None:
+            self.forget()
+            on_change()
+
         while True:
             try:
-                async with self._store.listening(self.forget):
-                    await self._poll(now)
+                async with self._store.listening(changed):
+                    await self._poll(now, changed)
             except StoreUnavailableError:
                 _log.warning("access.not_followed")
             await asyncio.sleep(POLL_S)
 
-    async def _poll(self, now: Callable[[], datetime]) -> None:
+    async def _poll(
+        self, now: Callable[[], datetime], changed: Callable[[], None]
+    ) -> None:
         polls = 0
         while True:
             version = await self._store.version()
             if version != self._version:
                 self._version = version
-                self.forget()
+                changed()
             if polls % _PRUNE_EVERY_POLLS == 0:
                 at = now()
                 await self._store.prune(

@@ -101,7 +101,8 @@ class NewSession:
 
 
 @contextlib.contextmanager
-def _our_errors() -> Iterator[None]:
+def reaching() -> Iterator[None]:
+    """Raise `StoreUnavailableError` where the database cannot be reached."""
     try:
         yield
     except StoreBusyError:
@@ -118,11 +119,11 @@ class AccessStore:
         self._database = database
 
     async def _row(self, name: str, *values: Any) -> asyncpg.Record | None:
-        with _our_errors():
+        with reaching():
             return await self._database.pool.fetchrow(statement(name), *values)
 
     async def _rows(self, name: str, *values: Any) -> list[asyncpg.Record]:
-        with _our_errors():
+        with reaching():
             return await self._database.pool.fetch(statement(name), *values)
 
     async def signer(self, key_id: str) -> Signer | None:
@@ -214,10 +215,10 @@ class AccessStore:
     @contextlib.asynccontextmanager
     async def listening(self, on_change: Callable[[], None]) -> AsyncIterator[None]:
         """Call `on_change` at every announced change while the block runs."""
-        with _our_errors():
+        with reaching():
             connection = await self._database.connect()
         try:
-            with _our_errors():
+            with reaching():
                 await connection.add_listener(CHANNEL, lambda *_: on_change())
             yield
         finally:

@@ -43,6 +43,7 @@ def _report() -> Report:
         edge=Edge(gateway=nobody, door=nobody, metrics=Metrics()),
         sessions=Sessions(nobody, random=os.urandom),
         signatures=Signatures(nobody, b""),
+        envelope=nobody,
         data_dir=Path(),
         certificate=None,
     )

@@ -41,6 +41,7 @@ def _report(house: House, folder: Path, certificate: Path | None = None) -> Repo
         edge=edge,
         sessions=Sessions(cast("Any", None), random=os.urandom),
         signatures=Signatures(cast("Any", None), b""),
+        envelope=cast("Any", None),
         data_dir=folder,
         certificate=certificate,
     )

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from settlement.domain.errors import RequestRefused
-from settlement.store.access import _our_errors
+from settlement.store.access import reaching
 from settlement.store.errors import StoreUnavailableError
 from settlement.store.find import reading_faults
 
@@ -17,5 +17,5 @@ def test_look_up_is_told_as_503() -> None:
 
 def test_access_is_told_as_503() -> None:
     """As above, where sessions and nonces are looked up."""
-    with pytest.raises(StoreUnavailableError), _our_errors():
+    with pytest.raises(StoreUnavailableError), reaching():
         raise asyncpg.InternalClientError("another operation is in progress")

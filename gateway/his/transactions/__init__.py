@@ -9,6 +9,7 @@ from gateway.his.transactions import (
     lookups,
     persons,
     reversals,
+    sessions,
     settlements,
 )
 from gateway.limits import CallClass
@@ -26,5 +27,7 @@ TRANSACTIONS: dict[str, Transaction] = {
         Transaction("3102", "明细审核事中", CallClass.DESK, alerts.alerts),
         Transaction("5203", "结算信息查询", CallClass.LOOKUP, lookups.settlement),
         Transaction("5206", "年度累计查询", CallClass.LOOKUP, persons.year_to_date),
+        Transaction("9001", "签到", CallClass.DESK, sessions.sign_in),
+        Transaction("9002", "签退", CallClass.DESK, sessions.sign_out),
     )
 }

@@ -1,0 +1,133 @@
+"""Which hospitals may speak the envelope, as this worker knows them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from crypto.errors import NotAuthenticError
+from gateway.his.admission import HisClient
+from gateway.his.answers import Manner
+from gateway.in_time import in_time
+from settlement.domain.errors import RequestRefused
+from settlement.service.access import not_now
+from settlement.service.party_secrets import open_secret
+from settlement.service.ports import Caller
+from settlement.store.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from settlement.store.his_clients import HisClientRow, HisClientStore
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A client in force, its secrets opened."""
+
+    row: HisClientRow
+    client: HisClient
+    secrets: Mapping[str, Any]
+
+    def caller(self, operator: str) -> Caller:
+        """The hospital, and who works there."""
+        row = self.row
+        return Caller(
+            party_id=row.party_id,
+            party_code=row.code,
+            role=row.role,
+            operator=operator,
+            key_id=row.key_id,
+            facility_level=row.level,
+            subdistrict=row.subdistrict,
+        )
+
+
+class Clients:
+    """Read when first asked for, and again after every change of access."""
+
+    def __init__(self, store: HisClientStore, secret_key: bytes) -> None:
+        """`secret_key` opens the sealed secrets."""
+        self._store = store
+        self._secret_key = secret_key
+        self._known: dict[str, Known] | None = None
+        self._generation = 0
+        self._said: set[str] = set()
+        #: How many are in force by profile and weakness, for metrics.
+        self.counts: Counter[tuple[str, bool]] = Counter()
+
+    def forget(self) -> None:
+        """Read them again, because parties or clients have changed."""
+        self._generation += 1
+        self._known = None
+
+    async def by_key(self, key_id: str) -> Known | None:
+        """The client with this account; raises MA-5101 and MA-5105."""
+        return (await self._all()).get(key_id)
+
+    async def of_institution(self, fixmedins_code: str, profile: str) -> list[Known]:
+        """Those of an institution's clients that show who they are in one way."""
+        return [
+            known
+            for known in (await self._all()).values()
+            if known.client.fixmedins_code == fixmedins_code
+            and known.client.profile == profile
+        ]
+
+    async def _all(self) -> Mapping[str, Known]:
+        if self._known is not None:
+            return self._known
+        return await in_time(self.read())
+
+    async def read(self) -> Mapping[str, Known]:
+        """All clients from the database; raises MA-5101, MA-5104 and MA-5105."""
+        generation = self._generation
+        try:
+            rows = await self._store.clients()
+        except StoreUnavailableError as gone:
+            raise not_now(gone) from None
+        known = {row.key_id: self._opened(row) for row in rows}
+        # What changed during the query may have ended one of these.
+        if generation == self._generation:
+            self._known = known
+        self.counts = Counter((row.profile, row.is_weak) for row in rows)
+        self._warn_of_weak(rows)
+        return known
+
+    def _opened(self, row: HisClientRow) -> Known:
+        client = HisClient(
+            party_code=row.code,
+            fixmedins_code=row.fixmedins_code,
+            profile=row.profile,
+            manner=Manner(
+                output_as_text=row.output_as_text, infcode_as_text=row.infcode_as_text
+            ),
+        )
+        if row.sealed_secret is None:
+            return Known(row, client, {})
+        try:
+            secrets = open_secret(
+                self._secret_key, key_id=row.key_id, sealed=row.sealed_secret
+            )
+        except NotAuthenticError:
+            # Keys and database are not of one installation.
+            _log.error("access.secret_not_opened", extra={"key": row.key_id})
+            raise RequestRefused("MA-5104") from None
+        return Known(row, client, orjson.loads(secrets))
+
+    def _warn_of_weak(self, rows: Iterable[HisClientRow]) -> None:
+        """Once for each, as long as this worker lives."""
+        for row in rows:
+            if row.is_weak and row.key_id not in self._said:
+                self._said.add(row.key_id)
+                _log.warning(
+                    "his.weak_profile",
+                    extra={"party": row.code, "profile": row.profile},
+                )

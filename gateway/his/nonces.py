@@ -1,0 +1,77 @@
+"""Each signature is good once: nonces of a worker's requests, kept by the batch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from gateway.in_time import in_time
+from settlement.domain.errors import RequestRefused
+from settlement.service.access import not_now
+from settlement.store.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from settlement.store.his_clients import HisClientStore
+
+_MOST_AT_ONCE = 500
+_USED_BEFORE = "MA-3103"
+
+_log = logging.getLogger(__name__)
+_Nonce = tuple[str, str]
+
+
+class Nonces:
+    """One worker's. What waits while a batch is written goes with the next."""
+
+    def __init__(self, store: HisClientStore, now: Callable[[], datetime]) -> None:
+        """`now` is the wall clock."""
+        self._store = store
+        self._now = now
+        self._waiting: list[tuple[_Nonce, asyncio.Future[bool]]] = []
+        self._come = asyncio.Event()
+        #: Requests that came a second time, for metrics.
+        self.replays = 0
+
+    async def take(self, key_id: str, nonce: str) -> None:
+        """Use the nonce; raises MA-3103 when it was used, MA-5101 or MA-5105."""
+        if not await in_time(self._taken((key_id, nonce))):
+            self.replays += 1
+            _log.warning("access.nonce_replayed", extra={"key": key_id})
+            raise RequestRefused(_USED_BEFORE)
+
+    async def _taken(self, nonce: _Nonce) -> bool:
+        is_first = asyncio.get_running_loop().create_future()
+        self._waiting.append((nonce, is_first))
+        self._come.set()
+        return bool(await is_first)
+
+    async def run(self) -> None:
+        """Write what waits, batch after batch, until cancelled."""
+        while True:
+            await self._come.wait()
+            batch = self._waiting[:_MOST_AT_ONCE]
+            del self._waiting[:_MOST_AT_ONCE]
+            if not self._waiting:
+                self._come.clear()
+            await self._write(batch)
+
+    async def _write(self, batch: list[tuple[_Nonce, asyncio.Future[bool]]]) -> None:
+        asked = [(nonce, future) for nonce, future in batch if not future.done()]
+        try:
+            fresh = await self._store.take_nonces(
+                {nonce for nonce, _ in asked}, self._now()
+            )
+        except StoreUnavailableError as gone:
+            for _, future in asked:
+                if not future.done():
+                    future.set_exception(not_now(gone))
+            return
+        for nonce, future in asked:
+            if not future.done():
+                future.set_result(nonce in fresh)
+            # Who comes second in the batch comes second.
+            fresh.discard(nonce)
