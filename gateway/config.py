@@ -43,6 +43,8 @@ class ServeSettings(LimitSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """Authorities whose certificates hospitals may show (docs/his/access.md)."""
     behind_proxy: bool = False
     metrics_port: Port | None = None
     """Loopback only; 0 lets the system choose."""
@@ -84,7 +86,9 @@ class ServeSettings(LimitSettings):
         if self.tls_cert is None:
             return None
         try:
-            return server_context(self.tls_cert, self.tls_key or self.tls_cert)
+            return server_context(
+                self.tls_cert, self.tls_key or self.tls_cert, self.tls_client_ca
+            )
         except TlsFault as fault:
             raise SettingsFault(str(fault)) from None
 
@@ -144,6 +148,11 @@ def _sentence(invalid: ValidationError) -> str:
 def _check_together(settings: ServeSettings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsFault("--tls-cert and --tls-key go together: give both or none")
+    if settings.tls_client_ca is not None and settings.tls_cert is None:
+        raise SettingsFault(
+            "--tls-client-ca needs --tls-cert: a proxy that terminates TLS keeps the"
+            " certificates of clients to itself"
+        )
     settings.tls_context()
     if 0 < settings.roster_unconfirmed_s < _LEAST_UNCONFIRMED_S:
         raise SettingsFault(

@@ -23,8 +23,13 @@ class TlsFault(Exception):
     """Certificate or key cannot be used; the text is one sentence."""
 
 
-def server_context(cert: Path, key: Path) -> ssl.SSLContext:
+def server_context(
+    cert: Path, key: Path, client_ca: Path | None = None
+) -> ssl.SSLContext:
     """What the listener needs; raises `TlsFault`.
+
+    With `client_ca`, clients that have a certificate of these authorities may show it;
+    one of others ends the handshake, and none is as good as before.
 
     An expired certificate is no fault: a gateway that was restarted must not stay away
     while the one beside it goes on serving. Clients refuse it, and
@@ -46,7 +51,19 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
         ) from None
     except OSError as error:
         raise _unreadable(cert, error) from None
+    if client_ca is not None:
+        _ask_for_certificates(context, client_ca)
     return context
+
+
+def _ask_for_certificates(context: ssl.SSLContext, client_ca: Path) -> None:
+    try:
+        context.load_verify_locations(client_ca)
+    except ssl.SSLError:
+        raise TlsFault(f"the authorities in {client_ca} are no PEM") from None
+    except OSError as error:
+        raise _unreadable(client_ca, error) from None
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 def certificate_ends(cert: Path) -> datetime:

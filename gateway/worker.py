@@ -179,7 +179,11 @@ async def _open_door(
     allowed = Allowed(settings, sandbox=gateway.sandbox)
     attempts = allowed.attempts()
     envelope = EnvelopeAccess.of(
-        gateway, keys, sessions=sessions, signatures=signatures, attempts=attempts
+        gateway,
+        keys.party_secret_key,
+        sessions=sessions,
+        signatures=signatures,
+        attempts=attempts,
     )
     edge = Edge(
         gateway=gateway,

@@ -29,6 +29,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--tls-cert", type=_FILE, help="Certificate chain, PEM.")
 @click.option("--tls-key", type=_FILE, help="Its private key, PEM.")
 @click.option(
+    "--tls-client-ca", type=_FILE, help="Authorities of hospitals' certificates, PEM."
+)
+@click.option(
     "--behind-proxy",
     is_flag=True,
     default=None,

@@ -18,7 +18,6 @@ from settlement.store.his_clients import HisClientStore
 
 if TYPE_CHECKING:
     from gateway.attempts import Attempts
-    from gateway.keyfiles import GatewayKeys
     from gateway.wiring import Gateway
     from settlement.service.access import Sessions
     from settlement.service.signatures import Signatures
@@ -39,15 +38,18 @@ class EnvelopeAccess:
     def of(
         cls,
         gateway: Gateway,
-        keys: GatewayKeys,
+        secret_key: bytes,
         *,
         sessions: Sessions,
         signatures: Signatures,
         attempts: Attempts,
     ) -> EnvelopeAccess:
-        """Built on the gateway's database; `nonces.run` must run beside it."""
+        """Built on the gateway's database; `nonces.run` must run beside it.
+
+        `secret_key` opens the sealed secrets.
+        """
         store = HisClientStore(gateway.database)
-        clients = Clients(store, keys.party_secret_key)
+        clients = Clients(store, secret_key)
         nonces = Nonces(store, gateway.now)
         recognition = Recognition(
             clients=clients,

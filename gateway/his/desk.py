@@ -74,9 +74,7 @@ class HisDesk:
             edge.metrics.refused("his", refusal.reason)
             reply = refused(refusal)
         except Exception as bug:  # noqa: BLE001  # the outcome may be any
-            _log.error("request.failed", extra={"call": "his"}, exc_info=bug)
-            edge.metrics.refused("his", INTERNAL)
-            reply = refused(RequestRefused(INTERNAL))
+            reply = _internal(edge, bug)
         return exchange.answered(reply)
 
 
@@ -140,11 +138,29 @@ class _Exchange:
             received_at=self._received_at,
             answered_at=self._edge.gateway.now(),
         )
+        reply, body = self._wrapped(reply, stamp)
         self._edge.metrics.count(
             "medaid_his_transactions_total", self._infno, f"{reply.infcode}"
         )
-        body = self._close(rendered(reply, stamp, self._manner))
         return direct(_HEADS[self._manner.encoding], body)
+
+    def _wrapped(self, reply: Reply, stamp: Stamp) -> tuple[Reply, bytes]:
+        """The reply's bytes; of one that cannot be written, unwrapped, that it cannot.
+
+        What was done stays done, so the outcome is one to be asked for again.
+        """
+        try:
+            return reply, self._close(rendered(reply, stamp, self._manner))
+        except Exception as bug:  # noqa: BLE001  # a HIS must be told something
+            reply = _internal(self._edge, bug)
+            return reply, rendered(reply, stamp, self._manner)
+
+
+def _internal(edge: Edge, bug: Exception) -> Reply:
+    """MA-5107, and what happened in the log."""
+    _log.error("request.failed", extra={"call": "his"}, exc_info=bug)
+    edge.metrics.refused("his", INTERNAL)
+    return refused(RequestRefused(INTERNAL))
 
 
 def _transaction(envelope: Envelope, path_infno: str) -> Transaction:

@@ -216,5 +216,6 @@ def refusal_of(faults: Faults) -> RequestRefused:
 
 
 _TELLING = frozenset({
-    "MA-1201", "MA-1204", "MA-1205", "MA-1206", "MA-1207", "MA-1208", "MA-1211",
+    "MA-1201", "MA-1204", "MA-1205", "MA-1206", "MA-1207", "MA-1208", "MA-1209",
+    "MA-1211",
 })  # fmt: skip

@@ -42,6 +42,10 @@ class Node:
         """Note a fault of one field."""
         self.faults.add(f"{self.path}.{name}", reason)
 
+    def is_sound(self, *names: str) -> bool:
+        """Whether no fault of these fields is known: one says nothing of another."""
+        return not any(self.faults.has(f"{self.path}.{name}") for name in names)
+
     def has(self, name: str) -> bool:
         """Whether the field says something: null and blanks are as good as left out."""
         value = self._values.get(name)

@@ -9,6 +9,7 @@ import pytest
 
 from settlement.store.database import Database
 from tests.his.desk import HisRoom, open_room
+from tests.his.doors import GuardedRoom, open_guarded_room
 from tests.settlement.house import open_house
 
 
@@ -18,5 +19,15 @@ async def room(database: Database, tmp_path: Path) -> AsyncIterator[HisRoom]:
     async with (
         open_house(database, tmp_path / "var") as house,
         open_room(house) as room,
+    ):
+        yield room
+
+
+@pytest.fixture
+async def guarded(database: Database, tmp_path: Path) -> AsyncIterator[GuardedRoom]:
+    """One registered hospital behind the real door; nothing is allowed yet."""
+    async with (
+        open_house(database, tmp_path / "var") as house,
+        open_guarded_room(house) as room,
     ):
         yield room
