@@ -187,7 +187,7 @@ async def _open_door(
     )
     edge = Edge(
         gateway=gateway,
-        his=HisDesk(envelope.door),
+        his=HisDesk(envelope.door, envelope.files),
         door=Door(sessions, signatures, gateway.now, attempts),
         metrics=metrics,
         access_log=settings.access_log,

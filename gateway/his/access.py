@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.his.clients import Clients
 from gateway.his.door import HisDoor
+from gateway.his.file_shelf import FileShelf
 from gateway.his.nonces import Nonces
 from gateway.his.recognition import WINDOW_S, Recognition
 from gateway.his.wrapping import Wrapping
@@ -33,6 +34,7 @@ class EnvelopeAccess:
     clients: Clients
     nonces: Nonces
     door: HisDoor
+    files: FileShelf
 
     @classmethod
     def of(
@@ -69,7 +71,10 @@ class EnvelopeAccess:
             now=gateway.now,
             random=os.urandom,
         )
-        return cls(clients, nonces, door)
+        files = FileShelf(
+            gateway.database, secret_key, now=gateway.now, random=os.urandom
+        )
+        return cls(clients, nonces, door, files)
 
     async def look(self) -> None:
         """Read the clients where they have changed, for the log and the metrics."""

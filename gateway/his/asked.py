@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.his.admission import Admitted, Door, HisClient
     from gateway.his.answers import Reply
     from gateway.his.envelope import Envelope
+    from gateway.his.file_shelf import FileShelf
     from gateway.wiring import Gateway
     from settlement.service.ports import Caller, When
 
@@ -27,6 +28,7 @@ class Asked:
 
     edge: Edge
     door: Door
+    files: FileShelf
     request: web.BaseRequest
     envelope: Envelope
     admitted: Admitted

@@ -40,6 +40,11 @@ _STATED_TWICE = (
     "medfee_sumamt", "fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt",
     "inscp_scp_amt",
 )  # fmt: skip
+#: Where one of these cannot be read, the sum that it is of says nothing.
+_PARTS_OF_TOTAL = (
+    "medfee_sumamt", "hifp_pay", "hifmi_pay", "maf_pay", "psn_part_amt", *_OTHER_FUNDS,
+)  # fmt: skip
+_PARTS_OF_PATIENT = ("psn_part_amt", "psn_cash_pay", "acct_pay", "acct_mulaid_pay")
 _MOST_ROWS = 100
 _AID = "6101"
 _CODE = re.compile(CODE_PATTERN)
@@ -155,10 +160,12 @@ class _Money:
         self.deductible = setlinfo.fen("act_pay_dedc") if given else None
         self.aid, inside_others = self._aid(setlinfo, details)
         self.others = sum(setlinfo.fen(name) for name in _OTHER_FUNDS) - inside_others
-        stated = (self.total, self.self_funded, self.over_limit, self.pre_selfpay)
-        for name, fen in zip(_STATED_TWICE, (*stated, self.in_policy), strict=True):
+        platforms = (self.total, self.self_funded, self.over_limit, self.pre_selfpay)
+        for name, fen in zip(_STATED_TWICE, (*platforms, self.in_policy), strict=True):
             required = name == "medfee_sumamt"
-            if data.fen(name, required=required) != fen and data.has(name):
+            stated = data.fen(name, required=required)
+            is_read = data.is_sound(name) and setlinfo.is_sound(name)
+            if stated != fen and data.has(name) and is_read:
                 data.refuse(name, _DISAGREES)
         self.account = self._account(setlinfo)
 
@@ -193,7 +200,8 @@ class _Money:
                 listed += row.fen("fund_payamt", required=True)
         if listed <= named:
             return named, 0
-        if listed - named > setlinfo.fen("oth_pay"):
+        is_read = setlinfo.is_sound("maf_pay", "oth_pay")
+        if listed - named > setlinfo.fen("oth_pay") and is_read:
             setlinfo.refuse("maf_pay", _HIDDEN_AID)
         return listed, listed - named
 
@@ -205,10 +213,11 @@ class _Money:
         part = setlinfo.fen("psn_part_amt", required=True)
         cash = setlinfo.fen("psn_cash_pay", required=True)
         funds = self.basic + self.serious + self.others + self.aid
-        if self.total - funds != part:
+        if self.total - funds != part and setlinfo.is_sound(*_PARTS_OF_TOTAL):
             setlinfo.refuse("psn_part_amt", _NO_SUM)
         shared = setlinfo.fen("acct_mulaid_pay")
-        if part - cash not in (self.acct_pay, self.acct_pay + shared):
+        is_read = setlinfo.is_sound(*_PARTS_OF_PATIENT)
+        if part - cash not in (self.acct_pay, self.acct_pay + shared) and is_read:
             setlinfo.refuse("psn_cash_pay", _NO_SUM)
         return max(0, part - cash)
 

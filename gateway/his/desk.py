@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.direct import Head, direct
 from gateway.edge import arriving, is_plain, refused_at
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.edge import Edge
     from gateway.his.admission import Door
     from gateway.his.asked import Transaction
+    from gateway.his.file_shelf import FileShelf
 
 _UTF8, _GB = "utf-8", "gb18030"
 #: What senders call the two encodings that are read.
@@ -50,6 +52,7 @@ _SERIALS = 10**10
 _NO_PLACE = "000000"
 #: Of a body that carries a file (9101), in base64.
 MOST_FILE_BODY = 4 << 20
+_AT_ONCE_BYTES = 64 << 10
 _UPLOADS = frozenset({"9101"})
 _UNKNOWN = "unknown"
 
@@ -59,9 +62,10 @@ _log = logging.getLogger(__name__)
 class HisDesk:
     """One worker's; the same object serves every request."""
 
-    def __init__(self, door: Door) -> None:
-        """The door knows who calls."""
+    def __init__(self, door: Door, files: FileShelf) -> None:
+        """The door knows who calls; the shelf has the files of reconciliation."""
         self._door = door
+        self._files = files
 
     async def answer(
         self, edge: Edge, request: web.BaseRequest, path: str
@@ -69,7 +73,7 @@ class HisDesk:
         """Always HTTP 200 with an envelope: a HIS shows nothing of other answers."""
         exchange = _Exchange(edge, request, path)
         try:
-            reply = await exchange.run(self._door)
+            reply = await exchange.run(self._door, self._files)
         except RequestRefused as refusal:
             edge.metrics.refused("his", refusal.reason)
             reply = refused(refusal)
@@ -91,7 +95,7 @@ class _Exchange:
         self._envelope: Envelope | None = None
         self._infno = _UNKNOWN
 
-    async def run(self, door: Door) -> Reply:
+    async def run(self, door: Door, files: FileShelf) -> Reply:
         encoding = _encoding_of(self._request)
         self._manner = Manner(encoding=encoding)
         infno = infno_of_path(self._path)
@@ -100,7 +104,7 @@ class _Exchange:
             self._request,
             MOST_FILE_BODY if is_upload else self._request.client_max_size,
         )
-        opened = await door.open(self._request, read_json(raw, encoding), encoding)
+        opened = await door.open(self._request, await _read(raw, encoding), encoding)
         self._close = opened.close
         envelope = self._envelope = read_envelope(opened.body)
         transaction = _transaction(envelope, infno)
@@ -121,6 +125,7 @@ class _Exchange:
         asked = Asked(
             edge=self._edge,
             door=door,
+            files=files,
             request=self._request,
             envelope=envelope,
             admitted=admitted,
@@ -161,6 +166,13 @@ def _internal(edge: Edge, bug: Exception) -> Reply:
     _log.error("request.failed", extra={"call": "his"}, exc_info=bug)
     edge.metrics.refused("his", INTERNAL)
     return refused(RequestRefused(INTERNAL))
+
+
+async def _read(raw: bytes, encoding: str) -> dict[str, Any]:
+    """A body; one that carries a file is read beside the others' requests."""
+    if len(raw) <= _AT_ONCE_BYTES:
+        return read_json(raw, encoding)
+    return await asyncio.to_thread(read_json, raw, encoding)
 
 
 def _transaction(envelope: Envelope, path_infno: str) -> Transaction:

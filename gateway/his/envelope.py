@@ -28,6 +28,9 @@ _SPELLINGS = {
     "insuplc_admdvs": "insuplc_admvs",
 }
 _MISSPELT = "MA-1211"
+#: Half of a pair is no character, and no UTF-8.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_MOST_DEPTH = 32
 #: What no reader of JSON should spend: an exponent that makes a number of megabytes.
 _MOST_DIGITS = 40
 #: Integers of 64 bits have them at least.
@@ -85,6 +88,7 @@ def read_json(raw: bytes, encoding: str) -> dict[str, Any]:
             parse_constant=_no_constant,
             object_pairs_hook=_object,
         )
+        _require_writable(text, body)
     except _RepeatedError as repeated:
         fault = BillFault(repeated.name, "MA-1127")
         raise RequestRefused("MA-1102", faults=(fault,)) from None
@@ -95,6 +99,28 @@ def read_json(raw: bytes, encoding: str) -> dict[str, Any]:
         fault = BillFault(WHOLE_BODY, "MA-1128")
         raise RequestRefused("MA-1102", faults=(fault,))
     return body
+
+
+def _require_writable(text: str, body: object) -> None:
+    """Raise `ValueError` for what an answer could not give back.
+
+    The platform's nodes are given back verbatim, after the money has moved: what
+    cannot be written would leave a settlement whose answer nobody ever gets.
+    """
+    if _SURROGATE.search(text):
+        json.dumps(body, ensure_ascii=False, default=str).encode()
+    # Nothing nests deeper than all that is opened.
+    if text.count("[") + text.count("{") > _MOST_DEPTH:
+        _require_flat(body, _MOST_DEPTH)
+
+
+def _require_flat(value: object, depth: int) -> None:
+    if not isinstance(value, dict | list):
+        return
+    if depth == 0:
+        raise ValueError(_MOST_DEPTH)
+    for inner in value.values() if isinstance(value, dict) else value:
+        _require_flat(inner, depth - 1)
 
 
 class _RepeatedError(Exception):
@@ -217,5 +243,5 @@ def refusal_of(faults: Faults) -> RequestRefused:
 
 _TELLING = frozenset({
     "MA-1201", "MA-1204", "MA-1205", "MA-1206", "MA-1207", "MA-1208", "MA-1209",
-    "MA-1211",
+    "MA-1211", "MA-1220", "MA-1221",
 })  # fmt: skip

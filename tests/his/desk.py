@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from gateway.his.admission import Admitted, HisClient, Opened, SignedIn
 from gateway.his.answers import Manner
 from gateway.his.desk import HisDesk
 from gateway.his.envelope import Envelope
+from gateway.his.file_shelf import FileShelf
 from gateway.his.money import yuan_of
 from gateway.metrics import Metrics
 from settlement.domain.errors import RequestRefused
@@ -273,7 +275,12 @@ async def open_room(house: House) -> AsyncIterator[HisRoom]:
             house.gateway.now,
         ),
         metrics=Metrics(),
-        his=HisDesk(door),
+        his=HisDesk(
+            door,
+            FileShelf(
+                house.database, bytes(32), now=house.gateway.now, random=os.urandom
+            ),
+        ),
     )
     runner = web.ServerRunner(build_server(edge))
     await runner.setup()

@@ -160,7 +160,7 @@ async def open_guarded_room(
         gateway=house.gateway,
         door=Door(sessions, signatures, house.gateway.now, limit),
         metrics=metrics,
-        his=HisDesk(access.door),
+        his=HisDesk(access.door, access.files),
     )
     runner = web.ServerRunner(build_server(edge))
     await runner.setup()

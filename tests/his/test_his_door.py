@@ -273,7 +273,7 @@ async def test_guessing_ends_and_who_signs_well_is_not_held_up(
     database: Database, tmp_path: Path
 ) -> None:
     """The limit is for failures alone."""
-    attempts = Attempts(failed=Rate(0.000_1, 3), sessions=Rate(1, 9), clock=lambda: 0)
+    attempts = Attempts(failed=Rate(1, 3), sessions=Rate(1, 9), clock=lambda: 0)
     async with (
         open_house(database, tmp_path / "var") as house,
         open_guarded_room(house, attempts) as room,
