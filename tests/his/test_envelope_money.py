@@ -168,3 +168,45 @@ async def test_nobody_on_the_roster_is_told_what_to_do(room: HisRoom) -> None:
     told = await room.ask("2207", charge("C99999999"))
     assert (told.infcode, told.code) == (-2, "MA-2101")
     assert "受理中心" in told.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "medfee_sumamt", "fulamt_ownpay_amt", "inscp_scp_amt", "hifp_pay", "maf_pay",
+        "oth_pay", "psn_part_amt", "psn_cash_pay", "acct_pay",
+    ],
+)  # fmt: skip
+async def test_amount_that_cannot_be_read_is_its_own_fault_alone(
+    room: HisRoom, name: str
+) -> None:
+    """Half a fen is compared with nothing: no other field is called wrong for it."""
+    given = charge(CARD)
+    given["setlinfo"][name] = "250.005"
+    told = await room.ask("2206", given)
+    assert told.infcode == -2
+    assert f"input.setlinfo.{name}：金额须以元为单位" in told.message
+    assert told.message.count("input.") == 1, told.message
+
+
+@pytest.mark.parametrize("name", ["medfee_sumamt", "fulamt_ownpay_amt"])
+async def test_amount_of_data_that_cannot_be_read_is_its_own_fault_alone(
+    room: HisRoom, name: str
+) -> None:
+    """The same of what the hospital says itself."""
+    given = charge(CARD)
+    given["data"][name] = "250.005"
+    told = await room.ask("2206", given)
+    assert f"input.data.{name}：金额须以元为单位" in told.message
+    assert told.message.count("input.") == 1, told.message
+
+
+async def test_aid_of_a_row_that_cannot_be_read_is_its_own_fault_alone(
+    room: HisRoom,
+) -> None:
+    """Aid in half a fen does not make the totals wrong as well."""
+    given = charge(CARD)
+    given["setldetail"] = [{"fund_pay_type": "610100", "fund_payamt": "1.005"}]
+    told = await room.ask("2206", given)
+    assert "input.setldetail[0].fund_payamt" in told.message
+    assert told.message.count("input.") == 1, told.message
