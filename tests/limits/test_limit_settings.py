@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.calls import CALLS, METRICS_CALL
+from gateway.calls import CALLS, HIS_CALLS, METRICS_CALL
 from gateway.config import ServeSettings, SettingsFault, read_settings
 from gateway.limit_settings import DEFAULTS, Allowed, LimitSettings, PartyLimits
 from gateway.limits import CLASS_OF, PARTY_CLASSES, CallClass, Limits, Turn
@@ -47,7 +47,7 @@ def at_once(limits: Limits, code: str, call_class: CallClass, tries: int) -> int
 
 def test_every_call_is_of_a_class() -> None:
     """A call that is added later cannot be forgotten here."""
-    assert set(CLASS_OF) == {call.name for call in (*CALLS, METRICS_CALL)}
+    assert set(CLASS_OF) == {call.name for call in (*CALLS, *HIS_CALLS, METRICS_CALL)}
 
 
 def test_every_default_is_a_setting_and_is_documented() -> None:
