@@ -25,6 +25,7 @@ from gateway.his.envelope import Envelope
 from gateway.his.file_shelf import FileShelf
 from gateway.his.money import yuan_of
 from gateway.metrics import Metrics
+from gateway.wiring import Gateway
 from settlement.domain.errors import RequestRefused
 from settlement.service.access import Admission, Sessions
 from settlement.service.signatures import Signatures
@@ -262,6 +263,11 @@ def yuan(fen: int) -> Decimal:
     return Decimal(yuan_of(fen))
 
 
+def shelf_of(gateway: Gateway) -> FileShelf:
+    """Files on the gateway's database, under a key that is no secret."""
+    return FileShelf(gateway.database, bytes(32), now=gateway.now, random=os.urandom)
+
+
 @asynccontextmanager
 async def open_room(house: House) -> AsyncIterator[HisRoom]:
     """Serve the house's gateway on a port of its own."""
@@ -275,12 +281,7 @@ async def open_room(house: House) -> AsyncIterator[HisRoom]:
             house.gateway.now,
         ),
         metrics=Metrics(),
-        his=HisDesk(
-            door,
-            FileShelf(
-                house.database, bytes(32), now=house.gateway.now, random=os.urandom
-            ),
-        ),
+        his=HisDesk(door, shelf_of(house.gateway)),
     )
     runner = web.ServerRunner(build_server(edge))
     await runner.setup()

@@ -3,7 +3,7 @@
 -- under a key that the database never sees, and pruned when their time is over.
 CREATE TABLE his_file (
     file_qury_no text COLLATE "C" PRIMARY KEY CHECK (length(file_qury_no) <= 30),
-    facility_id integer NOT NULL REFERENCES party (id),
+    facility_id integer NOT NULL,
     -- The message that made it: repeated, it makes no second one.
     made_by text COLLATE "C" NOT NULL,
     kind text NOT NULL CHECK (kind IN ('uploaded', 'differences')),
