@@ -49,7 +49,7 @@ HIS_REASONS = (
          "The two places are spelt mdtrtarea_admvs and insuplc_admdvs."),
     _bad("MA-1220", "明细文件的列数不足。",
          "A line of the file has fewer columns than the layout."),
-    _bad("MA-1221", "文件数据不是 Base64。", "The file is not in base64."),
+    _bad("MA-1221", "文件数据的编码不对，无法读取。", "The file is not in base64."),
     _bad("MA-1222", "本机构在网关暂存的文件过多。",
          "The hospital holds too many files at the gateway.",
          Text("未保存。文件两日后自动清除，请届时再传；已传的无需重传。",
