@@ -112,6 +112,7 @@ async def _work(gateway: GatewayProcess, sandbox: Sandbox) -> list[str]:
         refused = await desk.send(forged, signature="sig1=:AAAA:")
         unknown = await desk.raw("GET", "/A12345678?card=A12345678")
         not_http = await desk.raw("GET", "/v1/settlements/none")
+        await desk.raw("POST", "/his")
     assert (refused.status, unknown.status, not_http.status) == (401, 404, 401)
     return ids + [a.headers["Medaid-Request-Id"] for a in (refused, unknown, not_http)]
 
