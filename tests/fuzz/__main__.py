@@ -164,6 +164,7 @@ def _over_http(times: int) -> tuple[dict[str, int], bool]:
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider",
          "--timeout", "1800", "tests/fuzz/test_hostile_answers.py",
+         "tests/fuzz/test_hostile_envelopes.py",
          "tests/fuzz/test_openapi_holds.py"],
         cwd=_PROJECT,
         env=os.environ | {inputs.TIMES: str(times)},

@@ -7,6 +7,7 @@ from collections import Counter
 CI = {
     "values over HTTP": 4_500,
     "bodies over HTTP": 1_000,
+    "envelopes over HTTP": 600,
     "headers over HTTP": 500,
     "addresses over HTTP": 500,
     "signatures over HTTP": 200,

@@ -55,6 +55,8 @@ from crypto.tiles import (
 from crypto.trust import parse_trust_file, trust_file
 from eligibility_cache.roster_file import RosterFile
 from gateway.calls import CALLS
+from gateway.his.charge import read_charge
+from gateway.his.envelope import read_envelope, read_json
 from gateway.offline_verify import verify_path
 from gateway.problems import prefers_english
 from gateway.replay.visits import REQUIRED_COLUMNS, VisitFileError, read_visits
@@ -102,6 +104,8 @@ from tests.fuzz.hostile_bodies import (
     members_of,
     rendered,
 )
+from tests.his.desk import charge, dumped
+from tests.his.desk import envelope as his_envelope
 from tests.policy.small_pack import SMALL
 from tests.roster.bureau import CATEGORIES, TOKENIZER, row
 
@@ -161,6 +165,20 @@ def _bodies(shape: Shape) -> list[bytes]:
     ]
     small = [raw for raw in hostile if len(raw) < _SMALL_BYTES]
     return [rendered(members_of(shape.sound())), *small]
+
+
+def _charge(raw: bytes) -> object:
+    """2206 and 2207, as far as nobody is asked."""
+    envelope = read_envelope(read_json(raw, "utf-8"))
+    return read_charge(envelope, TODAY).bill
+
+
+def _charges() -> list[bytes]:
+    medaid = {"place": "local", "expected_aid": "57.60", "prescription_days": 7}
+    return [
+        dumped(his_envelope("2207", charge())).encode(),
+        dumped(his_envelope("2207", charge(medaid=medaid))).encode(),
+    ]
 
 
 def _vectors(*names: str) -> list[bytes]:
@@ -324,6 +342,7 @@ PARSERS = (
     _wire("assign", partial(parse_assign, today=date.max), ASSIGN),
     _wire("confirm", partial(parse_confirm, today=date.max), CONFIRM),
     _wire("dismiss", partial(parse_dismiss, today=date.max), DISMISS),
+    Parser("charge", _charge, (RequestRefused,), _charges, weight=2),
     Parser("alert queries", _alert_queries, (RequestRefused,),
            lambda: [b"state=all&after=7&limit=10", b"detector=too-soon&case_id=" +
                     b"0f" * 16, b"after=12", b"17"]),

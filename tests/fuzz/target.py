@@ -34,7 +34,7 @@ SELECT (SELECT count(*) FROM settle_key) + (SELECT count(*) FROM reversal_key)
      + (SELECT count(*) FROM answer) + (SELECT count(*) FROM log_leaf)
      + (SELECT count(*) FROM posting) + (SELECT count(*) FROM accumulator)
      + (SELECT count(*) FROM session) + (SELECT count(*) FROM nonce)
-     + (SELECT count(*) FROM clinical.diagnosis)
+     + (SELECT count(*) FROM clinical.diagnosis) + (SELECT count(*) FROM his_file)
 """
 #: After the service dates of sound bodies.
 INSTANT = b"2026-01-06T02:00:00Z"
