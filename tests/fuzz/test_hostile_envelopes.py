@@ -107,9 +107,7 @@ async def _send(target: Target, address: str, raw: bytes) -> None:
 @pytest.fixture(scope="module")
 def his(target: Target) -> Target:
     """The target, with the envelope's desk open to everybody."""
-    target.edge.edge.his = HisDesk(
-        BelievingDoor(), shelf_of(target.edge.edge.gateway)
-    )
+    target.edge.edge.his = HisDesk(BelievingDoor(), shelf_of(target.edge.edge.gateway))
     return target
 
 
