@@ -24,7 +24,7 @@ _FAILING = textwrap.dedent("""
     from gateway.cli.main import main
     from settlement.service.access import Sessions
 
-    async def fail(*_):
+    async def fail(*_, **__):
         while not Path({go!r}).exists():
             await asyncio.sleep(0.05)
         raise RuntimeError("a bug")
