@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from gateway.his.answers import Reply, decided
 from gateway.his.charge import Charge, read_charge
 from gateway.his.numbers import msgid_of
 from gateway.his.setlinfo import output_of, warning_of
+from gateway.his.stored import stored_bill, stored_national
 from settlement.domain.errors import RequestRefused
 from settlement.store.his import StoredCharge, stored_charge
 
@@ -56,12 +58,27 @@ async def _first(asked: Asked, charge: Charge, decision: Mapping[str, Any]) -> R
     stored = await _still_stands(asked, decision["duplicate_of"]["settlement_id"])
     first = orjson.loads(stored.answer)
     return _told(
-        charge,
+        _with_sums_of(charge, stored),
         first,
         stored.answer,
         msgid=msgid_of(stored.key) or "",
         settled_at=datetime.fromisoformat(first["settled_at"]),
     )
+
+
+def _with_sums_of(charge: Charge, stored: StoredCharge) -> Charge:
+    """The charge with the platform's sums as they were settled.
+
+    They are no part of what makes two bills the same, and the hospital adds up what it
+    is answered: 3201 counts the settlement that stands.
+    """
+    settled, facts = stored_national(stored_bill(stored)), charge.bill.national
+    if facts is None or not settled.insutype:
+        return charge
+    facts = replace(
+        facts, fund_pay_fen=settled.fund_pay_fen, acct_pay_fen=settled.acct_pay_fen
+    )
+    return replace(charge, bill=replace(charge.bill, national=facts))
 
 
 async def _still_stands(asked: Asked, settlement_id: str) -> StoredCharge:
