@@ -28,6 +28,8 @@ _NOT_GIVEN_BACK = "医药机构已退费，网关未撤销"
 _UNDONE_HERE = "网关已撤销，医药机构未退费"
 _UNKNOWN_HERE = "所对日期内网关无此结算"
 _NOT_LISTED = "医药机构明细中无此结算"
+_LISTED_TWICE = "医药机构明细重复"
+_SETTLED_BEFORE, _UNDONE_AFTER = "结算不在所对日期内", "撤销不在所对日期内"
 _OTHER_PERSON, _OTHER_VISIT, _OTHER_AMOUNTS = "人员编号不同", "就诊编号不同", "金额不同"
 
 
@@ -44,6 +46,21 @@ class Figures:
         return Figures(
             sign * self.medfee_fen, sign * self.fund_fen, sign * self.acct_fen
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of which settlements the file means to be all; empty is any."""
+
+    office: str
+    clr_type: str
+
+    def has(self, facts: StoredNational) -> bool:
+        """Settlements that named no office are everybody's."""
+        return facts.clr_optins in {self.office, ""} and self.clr_type in {
+            facts.clr_type,
+            "",
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +90,21 @@ class Difference:
 class _Listed:
     """What a hospital's lines say of one settlement."""
 
-    net: int = 0
+    settled: int = 0
+    undone: int = 0
     figures: Figures = field(default_factory=Figures)
     row: SentRow | None = None
 
+    @property
+    def net(self) -> int:
+        """As a charge's."""
+        return self.settled - self.undone
+
     def add(self, row: SentRow) -> None:
-        self.net += -1 if row.is_refund else 1
+        if row.is_refund:
+            self.undone += 1
+        else:
+            self.settled += 1
         had = self.figures
         self.figures = Figures(
             had.medfee_fen + row.medfee_fen,
@@ -91,27 +117,40 @@ class _Listed:
 def differences(
     ours: Sequence[DaysCharge],
     rows: Iterable[SentRow],
+    wanted: Wanted,
     digest: Callable[[str], str],
 ) -> list[Difference]:
-    """What does not agree, ours first; `digest` is how a psn_no is kept here."""
+    """What does not agree, ours first; `digest` is how a psn_no is kept here.
+
+    A settlement that is not wanted is no difference where the file leaves it out,
+    and is compared where the file has it.
+    """
     same = {each.undone_by: each.id for each in ours if each.undone_by is not None}
     listed: dict[str, _Listed] = {}
     for row in rows:
-        listed.setdefault(_of(row.setl_id, same), _Listed()).add(row)
+        listed.setdefault(_of(row, same), _Listed()).add(row)
     found = []
     for charge in ours:
-        difference = _compared(charge, listed.pop(charge.id.hex(), _Listed()), digest)
+        facts = StoredNational(*orjson.loads(charge.facts))
+        lines = listed.pop(charge.id.hex(), None)
+        if lines is None and not wanted.has(facts):
+            continue
+        difference = _compared(charge, facts, lines or _Listed(), digest)
         if difference is not None:
             found.append(difference)
     found.extend(_unknown(each) for each in listed.values() if each.net or _money(each))
     return found
 
 
-def _of(setl_id: str, same: dict[bytes, bytes]) -> str:
-    """The settlement that a line is of: a cancellation's own number leads to it too."""
-    identity = settlement_id_of(setl_id)
+def _of(row: SentRow, same: dict[bytes, bytes]) -> str:
+    """The settlement that a line is of: a cancellation's own number leads to it too.
+
+    Lines without a number of ours are of one settlement only where visit and person
+    are the same too: else one visit's refund would hide another visit's settlement.
+    """
+    identity = settlement_id_of(row.setl_id)
     if identity is None:
-        return f"unknown {setl_id}"
+        return f"{row.setl_id}\t{row.mdtrt_id}\t{row.psn_no}"
     return same.get(bytes.fromhex(identity), bytes.fromhex(identity)).hex()
 
 
@@ -120,9 +159,11 @@ def _money(listed: _Listed) -> bool:
 
 
 def _compared(
-    charge: DaysCharge, listed: _Listed, digest: Callable[[str], str]
+    charge: DaysCharge,
+    facts: StoredNational,
+    listed: _Listed,
+    digest: Callable[[str], str],
 ) -> Difference | None:
-    facts = StoredNational(*orjson.loads(charge.facts))
     one = Figures(
         charge.total_fen, facts.fund_pay_fen + charge.aid_fen, facts.acct_pay_fen
     )
@@ -134,10 +175,10 @@ def _compared(
         result = DIFFERS
     elif listed.net < charge.net:
         result = GATEWAY_MORE
-        memo = _NOT_LISTED if listed.row is None else _NOT_GIVEN_BACK
+        memo = _why_less(charge, listed)
     else:
         result = HOSPITAL_MORE
-        memo = _UNDONE_HERE
+        memo = _why_more(charge, listed)
     row = listed.row
     return Difference(
         psn_no="" if row is None else row.psn_no,
@@ -149,6 +190,29 @@ def _compared(
         memo=memo,
         figures=own,
     )
+
+
+def _why_less(charge: DaysCharge, listed: _Listed) -> str:
+    """The hospital has less: its line of the settlement is missing, or it gave back."""
+    was_settled, was_undone = charge.net >= 0, charge.net <= 0
+    gave_back_more = listed.undone > was_undone
+    if gave_back_more and charge.is_in_force:
+        return _NOT_GIVEN_BACK
+    if listed.settled < was_settled:
+        return _NOT_LISTED
+    return _LISTED_TWICE if was_undone else _UNDONE_AFTER
+
+
+def _why_more(charge: DaysCharge, listed: _Listed) -> str:
+    """The hospital has more.
+
+    Only where its line of the undoing is missing is aid said to be taken back: a
+    patient would be charged for what a line too many means.
+    """
+    was_settled, was_undone = charge.net >= 0, charge.net <= 0
+    if listed.undone < was_undone:
+        return _UNDONE_HERE
+    return _LISTED_TWICE if was_settled else _SETTLED_BEFORE
 
 
 def _what_differs(

@@ -12,6 +12,7 @@ ID_BYTES = 16
 _DAY_BYTES = 2
 #: Ids count days from here; two bytes reach the year 2179.
 _EPOCH = date(2000, 1, 1).toordinal()
+_LAST = (1 << 8 * _DAY_BYTES) - 1
 
 
 def new_id(settled_at: datetime, random: Callable[[int], bytes]) -> bytes:
@@ -24,9 +25,12 @@ def new_id(settled_at: datetime, random: Callable[[int], bytes]) -> bytes:
 
 
 def ids_of_days(first: date, last: date) -> tuple[bytes, bytes]:
-    """Bounds of the ids that these days can have: from the one, below the other."""
-    lowest = max(0, first.toordinal() - _EPOCH)
-    beyond = max(1, last.toordinal() - _EPOCH + 1)
+    """Bounds of the ids that these days can have: from the one, below the other.
+
+    Days outside of those that ids can count have none.
+    """
+    lowest = min(max(0, first.toordinal() - _EPOCH), _LAST)
+    beyond = min(max(1, last.toordinal() - _EPOCH + 1), _LAST)
     return lowest.to_bytes(_DAY_BYTES, "big"), beyond.to_bytes(_DAY_BYTES, "big")
 
 

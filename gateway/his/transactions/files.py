@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NAME_CHARS, _INSTITUTION_CHARS, _NUMBER_CHARS = 200, 30, 30
 _MISSING, _ANOTHER, _NO_FILE = "MA-1120", "MA-1209", "MA-1221"
-_BYTE = 255
+_BYTE, _LOWEST = 255, -128
 
 
 async def upload(asked: Asked) -> Reply:
@@ -79,9 +79,11 @@ def _content(node: Node) -> bytes:
     try:
         if isinstance(value, str):
             return base64.b64decode("".join(value.split()), validate=True)
-        if isinstance(value, list) and all(type(each) is int for each in value):
-            # Java's bytes are signed.
-            return bytes(each & _BYTE for each in value if -129 < each <= _BYTE)  # noqa: PLR2004
+        # Java's bytes are signed.
+        if isinstance(value, list) and all(
+            type(each) is int and _LOWEST <= each <= _BYTE for each in value
+        ):
+            return bytes(each & _BYTE for each in value)
     except (binascii.Error, ValueError):
         pass
     node.refuse("in", _NO_FILE)

@@ -7,6 +7,7 @@ entries that version 1 reconciles by and the bureau pays by.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from gateway.his.statement_match import (
     GATEWAY_MORE,
     HOSPITAL_MORE,
     RESULT_TEXTS,
+    Wanted,
     differences,
 )
 from gateway.his.statement_rows import MOST_ROWS, SentRow, read_rows
@@ -28,6 +30,7 @@ from settlement.service.ids import ids_of_days
 from settlement.service.reconcile.daily import MOST_DAYS
 from settlement.service.request import BILL_FIELDS
 from settlement.store.his_statements import (
+    DaysCharge,
     KindTotals,
     charges_of_days,
     kind_totals,
@@ -42,7 +45,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _FACTS_AT = BILL_FIELDS.index("national")
-_MOST_COUNT = 10
+_MOST_COUNT = 12
+#: Some programs write every number with places.
+_COUNT = re.compile(r"(-?[0-9]{1,10})(\.0*)?")
 _TOO_MANY = "MA-6310"
 _NOT_THE_FILES = "所报合计与明细文件的合计不符，已按明细文件逐笔核对。"
 
@@ -69,6 +74,7 @@ async def details(asked: Asked) -> Reply:
     """3202: the file of differences of an uploaded file, for 9102."""
     data = asked.envelope.node("data")
     office = data.text("setl_optins", 6)
+    clr_type = data.text("clr_type", 6, required=False)
     number = data.text("file_qury_no", 30)
     days = data.days("stmt_begndate", "stmt_enddate", MOST_DAYS)
     stated = _stated(data, with_acct=False)
@@ -79,15 +85,18 @@ async def details(asked: Asked) -> Reply:
     ours = await _days(asked, days, charges_of_days, MOST_ROWS + 1)
     if len(ours) > MOST_ROWS:
         raise RequestRefused(_TOO_MANY)
-    found = differences(ours, rows, asked.gateway.identities.digest_of)
+    # Thousands of digests: others are served meanwhile.
+    content = await asyncio.to_thread(
+        _file, ours, rows, Wanted(office, clr_type), asked
+    )
     name = sent.filename.rpartition(".")[0] or sent.filename
     kept = await asked.files.put(
         asked.caller.party_id,
         f"3202:{asked.envelope.key}",
         kind=DIFFERENCES,
         filename=f"{name}_result.zip"[-200:],
-        content=packed_rows("result", (each.columns() for each in found)),
-        made_of=f"{number} {days} {office}".encode(),
+        content=content,
+        made_of=f"{number} {days} {office} {clr_type}".encode(),
     )
     told = {
         "file_qury_no": kept.number,
@@ -96,6 +105,13 @@ async def details(asked: Asked) -> Reply:
     }
     warning = "" if _same(stated, _sums(rows)) else _NOT_THE_FILES
     return Reply(encoded({"fileinfo": told}), warn_msg=warning)
+
+
+def _file(
+    ours: list[DaysCharge], rows: list[SentRow], wanted: Wanted, asked: Asked
+) -> bytes:
+    found = differences(ours, rows, wanted, asked.gateway.identities.digest_of)
+    return packed_rows("result", (each.columns() for each in found))
 
 
 async def _days(
@@ -113,11 +129,12 @@ async def _days(
 
 
 def _stated(data: Node, *, with_acct: bool = True) -> KindTotals:
-    count = data.text("fixmedins_setl_cnt", _MOST_COUNT)
-    if count and not count.removeprefix("-").isdecimal():
+    text = data.text("fixmedins_setl_cnt", _MOST_COUNT)
+    count = _COUNT.fullmatch(text)
+    if text and count is None:
         data.refuse("fixmedins_setl_cnt", "MA-1128")
     return KindTotals(
-        int(count) if count.removeprefix("-").isdecimal() else 0,
+        int(count[1]) if count else 0,
         data.signed_fen("medfee_sumamt"),
         data.signed_fen("fund_pay_sumamt"),
         data.signed_fen("acct_pay", required=with_acct),
