@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import tracemalloc
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,14 @@ import pytest
 from gateway.his.statement_rows import MOST_ROWS, read_rows
 from settlement.domain.errors import RequestRefused
 from settlement.store.access import AccessStore
-from tests.his.desk import HisRoom, new_msgid
-from tests.his.test_his_statements import INSTITUTION, NEXT_DAY, Hospital, packed
+from tests.his.desk import HisRoom, envelope, new_msgid
+from tests.his.test_his_statements import (
+    INSTITUTION,
+    NEXT_DAY,
+    Hospital,
+    packed,
+    zipped,
+)
 from tests.settlement.house import NOW
 
 TWO_DAYS = {"stmt_enddate": "2026-01-06"}
@@ -203,3 +211,40 @@ def test_as_many_lines_as_are_allowed_are_read() -> None:
     """With blank lines behind them."""
     text = b"s\tm\tp\t1\t1\t0\t0\r\n" * MOST_ROWS + b"\r\n\r\n"
     assert len(read_rows(packed(text))) == MOST_ROWS
+
+
+async def test_large_file_goes_to_the_address_that_names_9101(
+    hospital: Hospital,
+) -> None:
+    """Elsewhere a body has the bounds of every call."""
+    rows: list[tuple[str, ...]] = [
+        (f"S{n}", "M", "P", f"{n}.00", "0", "0", "0") for n in range(18_000)
+    ]
+    content = base64.b64encode(zipped(rows)).decode()
+    given = {"in": content, "filename": "f", "fixmedins_code": INSTITUTION}
+    assert len(content) > 64 << 10
+    message = envelope("9101", {"fsUploadIn": given})
+    plain = await hospital.room.send(message)
+    assert (plain.infcode, plain.code) == (-2, "MA-1105")
+    for path in ("/his/9101", "/fsi/api/fileupload/upload"):
+        assert (await hospital.room.send(message, path)).infcode == 0
+    other = await hospital.room.send(message, "/his/3201")
+    assert (other.infcode, other.code) == (-2, "MA-1105")
+
+
+def test_encrypted_file_is_refused() -> None:
+    """By the mark of its member; nobody is asked for a password."""
+    octets = bytearray(packed(b"s\tm\tp\t1\t1\t0\t0\n"))
+    # Flags: 6 bytes into the member's head, 8 into the directory's.
+    octets[6] |= 1
+    octets[octets.index(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(RequestRefused, match="MA-6306"):
+        read_rows(bytes(octets))
+
+
+def test_names_within_the_zip_lead_nowhere(tmp_path: Path) -> None:
+    """The text is read, and written to no path."""
+    text = b"s\tm\tp\t1\t1\t0\t0\n"
+    name = f"../../{tmp_path}/evil.txt"
+    assert len(read_rows(packed(text, name))) == 1
+    assert list(tmp_path.iterdir()) == []
