@@ -133,15 +133,20 @@ async def json_body(request: web.BaseRequest) -> bytes:
     if "Content-Encoding" in request.headers and not is_plain(request):
         # A body that is not what it says it is would be read otherwise elsewhere.
         raise refused_at("MA-1106", "Content-Type")
+    return await whole_body(request, request.client_max_size)
+
+
+async def whole_body(request: web.BaseRequest, most: int) -> bytes:
+    """A body of at most so many bytes; raises MA-1105, MA-1107 and MA-1140."""
     content = request.content
     try:
         if not content.is_eof():
-            return await arriving(request, request.client_max_size)
+            return await arriving(request, most)
         # All of it came with the head, as small bodies do: nothing to wait for.
         body = content.read_nowait()
     except web.RequestPayloadError:
         raise RequestRefused("MA-1107") from None
-    if len(body) > request.client_max_size:
+    if len(body) > most:
         raise refused_at("MA-1105", WHOLE_BODY)
     return body
 

@@ -123,7 +123,10 @@ def rendered(reply: Reply, stamp: Stamp, manner: Manner) -> bytes:
     return body.decode().encode(manner.encoding)
 
 
+_DIGITS_ONLY = str.maketrans("", "", "-:.")
+
+
 def _time(instant: datetime) -> str:
     """yyyyMMddHHmmssSSS on Shanghai's clock."""
-    local = instant.astimezone(SHANGHAI)
-    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1_000:03d}"
+    text = instant.astimezone(SHANGHAI).isoformat("-", "milliseconds")[:23]
+    return text.translate(_DIGITS_ONLY)

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.direct import Head, direct
-from gateway.edge import arriving, is_plain, refused_at
+from gateway.edge import is_plain, refused_at, whole_body
 from gateway.his.answers import Manner, Reply, Stamp, refused, rendered
 from gateway.his.asked import Asked
 from gateway.his.envelope import Envelope, read_envelope, read_json
@@ -100,10 +100,8 @@ class _Exchange:
         self._manner = Manner(encoding=encoding)
         infno = infno_of_path(self._path)
         is_upload = infno in _UPLOADS
-        raw = await arriving(
-            self._request,
-            MOST_FILE_BODY if is_upload else self._request.client_max_size,
-        )
+        most = MOST_FILE_BODY if is_upload else self._request.client_max_size
+        raw = await whole_body(self._request, most)
         opened = await door.open(self._request, await _read(raw, encoding), encoding)
         self._close = opened.close
         envelope = self._envelope = read_envelope(opened.body)

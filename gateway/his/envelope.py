@@ -139,11 +139,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _decimal(text: str) -> Decimal:
-    if len(text) > _MOST_DIGITS:
-        raise ValueError(text[:_MOST_DIGITS])
     number = Decimal(text)
-    if abs(number.adjusted()) > _MOST_DIGITS:
-        raise ValueError(text)
+    if len(text) > _MOST_DIGITS or not -_MOST_DIGITS < number.adjusted() < _MOST_DIGITS:
+        raise ValueError(text[:_MOST_DIGITS])
     return number
 
 

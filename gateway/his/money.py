@@ -11,8 +11,10 @@ from decimal import Decimal
 from settlement.domain.bill import MAX_AMOUNT_FEN
 
 FEN_IN_YUAN = 100
+#: Of a number before its point; the largest sum has fewer.
+_MOST_DIGITS = 14
 #: Digits with at most two places that say something; more places may only be zeros.
-_YUAN = re.compile(r"-?[0-9]{1,14}(\.[0-9]{0,2}0{0,8})?")
+_YUAN = re.compile(r"(-?)([0-9]{1,14})(?:\.([0-9]{0,2})0{0,8})?")
 
 
 class AmountFault(ValueError):
@@ -38,16 +40,36 @@ def fen_of(value: object) -> int:
 def signed_fen_of(value: object) -> int:
     """As `fen_of`, of a sum or of an amount that is taken back."""
     # A boolean is an integer to Python, and no amount to anybody.
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+    if type(value) is int:
+        fen = value * FEN_IN_YUAN
+    elif isinstance(value, Decimal):
+        fen = _of_number(value)
+    elif isinstance(value, str):
+        fen = _of_text(value.strip())
+    else:
         raise AmountFault("MA-1203")
-    # A Decimal may be written 1E+9: its digits are what was meant.
-    text = value.strip() if isinstance(value, str) else f"{value:f}"
-    if _YUAN.fullmatch(text) is None:
-        raise AmountFault("MA-1203")
-    fen = int(Decimal(text) * FEN_IN_YUAN)
     if abs(fen) > MAX_AMOUNT_FEN * FEN_IN_YUAN * FEN_IN_YUAN:
         raise AmountFault("MA-1110")
     return fen
+
+
+def _of_number(number: Decimal) -> int:
+    if number.adjusted() >= _MOST_DIGITS:
+        raise AmountFault("MA-1203")
+    scaled = number.scaleb(2)
+    fen = int(scaled)
+    if fen != scaled:
+        raise AmountFault("MA-1203")
+    return fen
+
+
+def _of_text(text: str) -> int:
+    found = _YUAN.fullmatch(text)
+    if found is None:
+        raise AmountFault("MA-1203")
+    sign, yuan, cents = found.groups("")
+    fen = int(yuan) * FEN_IN_YUAN + int(f"{cents}00"[:2])
+    return -fen if sign else fen
 
 
 def yuan_of(fen: int) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from settlement.store.his_clients import HisClientStore
 
 _MOST_AT_ONCE = 500
+#: From the beginning of one batch to that of the next.
+_PACE_S = 0.005
 _USED_BEFORE = "MA-3103"
 
 _log = logging.getLogger(__name__)
@@ -38,21 +40,24 @@ class Nonces:
 
     async def take(self, key_id: str, nonce: str) -> None:
         """Use the nonce; raises MA-3103 when it was used, MA-5101 or MA-5105."""
-        if not await in_time(self._taken((key_id, nonce))):
+        is_first: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(((key_id, nonce), is_first))
+        self._come.set()
+        if not await is_first:
             self.replays += 1
             _log.warning("access.nonce_replayed", extra={"key": key_id})
             raise RequestRefused(_USED_BEFORE)
 
-    async def _taken(self, nonce: _Nonce) -> bool:
-        is_first = asyncio.get_running_loop().create_future()
-        self._waiting.append((nonce, is_first))
-        self._come.set()
-        return bool(await is_first)
-
     async def run(self) -> None:
         """Write what waits, batch after batch, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        last = 0.0
         while True:
             await self._come.wait()
+            # One that comes alone is written at once; a crowd is, a few at a time.
+            if (early := last + _PACE_S - clock()) > 0:
+                await asyncio.sleep(early)
+            last = clock()
             batch = self._waiting[:_MOST_AT_ONCE]
             del self._waiting[:_MOST_AT_ONCE]
             if not self._waiting:
@@ -62,16 +67,27 @@ class Nonces:
     async def _write(self, batch: list[tuple[_Nonce, asyncio.Future[bool]]]) -> None:
         asked = [(nonce, future) for nonce, future in batch if not future.done()]
         try:
-            fresh = await self._store.take_nonces(
-                {nonce for nonce, _ in asked}, self._now()
+            # Whoever waits here waits for two batches at most, each with an end.
+            fresh = await in_time(
+                self._store.take_nonces({nonce for nonce, _ in asked}, self._now())
             )
         except StoreUnavailableError as gone:
-            for _, future in asked:
-                if not future.done():
-                    future.set_exception(not_now(gone))
+            self._refuse(asked, not_now(gone))
+            return
+        except RequestRefused as busy:
+            self._refuse(asked, busy)
             return
         for nonce, future in asked:
             if not future.done():
                 future.set_result(nonce in fresh)
             # Who comes second in the batch comes second.
             fresh.discard(nonce)
+
+    def _refuse(
+        self, asked: list[tuple[_Nonce, asyncio.Future[bool]]], why: RequestRefused
+    ) -> None:
+        for _, future in asked:
+            if not future.done():
+                future.set_exception(
+                    RequestRefused(why.reason, retry_after_s=why.retry_after_s)
+                )

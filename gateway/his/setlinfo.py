@@ -46,7 +46,8 @@ def _decimal(value: object) -> orjson.Fragment:
 
 def local_time(instant: datetime) -> str:
     """yyyy-MM-dd HH:mm:ss on Shanghai's clock."""
-    return f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
+    # Not by `strftime`, which costs three times as much.
+    return instant.astimezone(SHANGHAI).isoformat(" ", "seconds")[:19]
 
 
 def output_of(

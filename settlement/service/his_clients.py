@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from settlement.service.parties import PartyFault
 from settlement.service.party_secrets import seal_secret
-from settlement.store.access import AccessStore
+from settlement.store.access import AccessStore, Party
 from settlement.store.his_clients import HisClientRow, HisClientStore, Network
 
 if TYPE_CHECKING:
@@ -53,17 +53,7 @@ async def allow(
 
     A weak profile is refused unless the operator accepts that it is.
     """
-    if _INSTITUTION.fullmatch(new.fixmedins_code) is None:
-        raise PartyFault(
-            "a fixmedins_code has up to 30 letters and digits, usually H and eleven"
-            " digits"
-        )
-    party = await AccessStore(database).party(new.code)
-    if party is None or party.role != "facility":
-        raise PartyFault(
-            f"{new.code} is no facility here; register it first with medaid facility"
-            " add"
-        )
+    party = await _facility(database, new)
     must_sign = new.must_sign or party.must_sign
     is_weak = new.profile in _WEAK or (new.profile in _WEAK_UNSIGNED and not must_sign)
     if is_weak and not new.accepts_weak:
@@ -71,20 +61,12 @@ async def allow(
             f"the profile {new.profile} is weak ({_WHY[new.profile]}); add --weak to"
             " accept that for this hospital alone"
         )
-    sealed = None
-    if new.secrets:
-        sealed = seal_secret(
-            sealing_key,
-            key_id=new.key_id,
-            secret=json.dumps(dict(new.secrets)).encode(),
-            random=random,
-        )
     row = HisClientRow(
         key_id=new.key_id,
         profile=new.profile,
         fixmedins_code=new.fixmedins_code,
         networks=new.networks,
-        sealed_secret=sealed,
+        sealed_secret=_sealed(new, sealing_key, random),
         public_key=new.public_key,
         variant=new.variant,
         is_weak=is_weak,
@@ -104,6 +86,31 @@ async def allow(
             f"{new.key_id} is allowed already, or was once; medaid his list shows it"
         )
     return row
+
+
+def _sealed(
+    new: NewHisClient, sealing_key: bytes, random: Callable[[int], bytes]
+) -> bytes | None:
+    if not new.secrets:
+        return None
+    secret = json.dumps(dict(new.secrets)).encode()
+    return seal_secret(sealing_key, key_id=new.key_id, secret=secret, random=random)
+
+
+async def _facility(database: Database, new: NewHisClient) -> Party:
+    """Whom it is to be; raises `PartyFault`."""
+    if _INSTITUTION.fullmatch(new.fixmedins_code) is None:
+        raise PartyFault(
+            "a fixmedins_code has up to 30 letters and digits, usually H and eleven"
+            " digits"
+        )
+    party = await AccessStore(database).party(new.code)
+    if party is None or party.role != "facility":
+        raise PartyFault(
+            f"{new.code} is no facility here; register it first with medaid facility"
+            " add"
+        )
+    return party
 
 
 _WHY = {

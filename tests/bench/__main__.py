@@ -23,6 +23,7 @@ from tests.bench import (
     cost_document,
     deduction,
     document,
+    envelope,
     policy_peers,
     rising,
 )
@@ -124,6 +125,8 @@ async def _bench(
             measures += await rising.measure(bench, desks, lengths.rounds)
         with course.step("two workers"):
             measures.append(await _two_workers(bench, desks, lengths.rounds))
+        with course.step("envelope"):
+            measures.append(await envelope.measure(bench, desks, lengths.rounds))
     with course.step("FastAPI"):
         measures += await beside_fastapi.measure(
             out, seconds=lengths.seconds, rounds=lengths.rounds

@@ -33,7 +33,7 @@ from tests.bench.raw_client import Load, run_load
 
 PERSONS = 100_000
 CONNECTIONS = 64
-_HOSPITALS, _DESKS_OF_EACH = 16, 4
+HOSPITALS, DESKS_OF_EACH = 16, 4
 #: A category of the demo pack whose aid has no cap, so that nobody's pot runs dry in
 #: the middle of a measurement.
 _UNCAPPED = "特困人员"
@@ -77,7 +77,7 @@ class Desks:
     bench: Bench
     tokens: list[str]
 
-    def bills(self, run: str) -> Iterator[bytes]:
+    def bills(self, run: str, *, timed: bool = True) -> Iterator[bytes]:
         """Settle requests of all desks in turn; `run` keeps two runs apart.
 
         Each desk has patients of its own, who come in turn; each run begins with
@@ -94,7 +94,7 @@ class Desks:
                         self.bench.day,
                         token,
                         f"{run}x{n:02d}",
-                        timed=True,
+                        timed=timed,
                     )
                     for n, token in enumerate(self.tokens)
                 ],
@@ -156,7 +156,7 @@ async def open_desks(bench: Bench, base_url: str) -> Desks:
         facility(
             f"BENCH{n:02d}", "bench", level=2, subdistrict="990101001", at=wall_clock()
         )
-        for n in range(_HOSPITALS)
+        for n in range(HOSPITALS)
     ]
     keys = await register_facilities(
         bench.sandbox.database,
@@ -167,7 +167,7 @@ async def open_desks(bench: Bench, base_url: str) -> Desks:
     async with line_to(base_url, connections=1) as line:
         tokens = [
             await GatewayClient(line, keys[each.code], f"desk{desk}").token()
-            for desk in range(_DESKS_OF_EACH)
+            for desk in range(DESKS_OF_EACH)
             for each in wanted
         ]
     return Desks(bench, tokens)
