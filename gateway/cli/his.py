@@ -12,6 +12,7 @@ HIS_COMMANDS = {
     "list": "gateway.cli.his_clients:list_command",
     "revoke": "gateway.cli.his_clients:revoke_command",
     "simulate": "gateway.cli.his_simulate:simulate",
+    "self-test": "gateway.cli.his_self_test:self_test",
 }
 
 

@@ -1,0 +1,106 @@
+"""A good proof is taken; a bad, a stale and a repeated one are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.his_self_test.lines import Line, NotRun
+from gateway.his_self_test.proof import Proving
+from gateway.his_self_test.tester import Tester
+from settlement.domain.decision import Text
+
+_NOT_WHO_THEY_SAY, _STALE = "MA-3102", "MA-3103"
+_NOTHING_SHOWN = ("MA-3101", "MA-3102", "MA-3107")
+_SIGN_IN = ("9001", {"signIn": {"opter_no": "self-test", "mac": "", "ip": ""}})
+_ASKED = ("1901", {"data": {"type": "FUND_PAY_TYPE"}})
+_NONCE_BYTES = 16
+
+
+def _document(tester: Tester) -> dict[str, Any]:
+    """The message whose proof is tried: of a session it is the one that opens it."""
+    profile = tester.wire.proof.profile
+    if profile == "none":
+        raise NotRun(
+            "未使用签名（--profile none）", "nothing is signed: --profile none"
+        )
+    if profile == "sign-in":
+        return tester.wire.envelope(*_SIGN_IN)
+    return tester.probing()
+
+
+async def _good(tester: Tester) -> None:
+    tester.done(await tester.ask(*(tester.probe or _ASKED)))
+
+
+async def _bad(tester: Tester) -> None:
+    proving = Proving(is_forged=True)
+    came = await tester.wire.send(_document(tester), proving=proving)
+    tester.refused(came, _NOT_WHO_THEY_SAY)
+
+
+async def _stale(tester: Tester) -> None:
+    proving = Proving(is_stale=True)
+    came = await tester.wire.send(_document(tester), proving=proving)
+    tester.refused(came, _STALE)
+
+
+async def _replayed(tester: Tester) -> None:
+    document = _document(tester)
+    proving = Proving(nonce=tester.wire.means.random(_NONCE_BYTES).hex())
+    tester.done(await tester.wire.send(document, proving=proving))
+    tester.refused(await tester.wire.send(document, proving=proving), _STALE)
+
+
+async def _missing(tester: Tester) -> None:
+    document = _document(tester)
+    if tester.wire.proof.profile == "sign-in":
+        document = tester.probing(sign_no="")
+    came = await tester.wire.send(document, proving=Proving(is_left_out=True))
+    tester.refused(came, *_NOTHING_SHOWN)
+
+
+_OPEN_DOOR = Text(
+    "连接未核对签名：任何人都能冒用本机构。停止上线，通知网关值班人员。",
+    "The proof is not checked: anybody can pose as the hospital. Do not go live.",
+)
+LINES = (
+    Line(
+        "signature.good",
+        Text("本机构的报文被接受", "a sound message of the hospital is taken"),
+        Text("infcode 0", "infcode 0"),
+        Text(
+            "核对账户、密钥、机构编号与接入方式是否为网关所开通；核对本机时钟。",
+            "Check account, secret, institution and profile with the gateway's staff;"
+            " check the clock.",
+        ),
+        _good,
+    ),
+    Line(
+        "signature.bad",
+        Text("错误的签名被拒绝", "a wrong signature is refused"),
+        Text("-2，MA-3102", "-2, MA-3102"),
+        _OPEN_DOOR,
+        _bad,
+    ),
+    Line(
+        "signature.stale",
+        Text("过期的签名被拒绝", "a stale signature is refused"),
+        Text("一小时前的时间戳：-2，MA-3103", "of an hour ago: -2, MA-3103"),
+        _OPEN_DOOR,
+        _stale,
+    ),
+    Line(
+        "signature.replayed",
+        Text("重放的报文被拒绝", "a replayed nonce is refused"),
+        Text("第一次 0，第二次 -2，MA-3103", "0 first, then -2, MA-3103"),
+        _OPEN_DOOR,
+        _replayed,
+    ),
+    Line(
+        "signature.missing",
+        Text("没有签名的报文被拒绝", "a message that shows nothing is refused"),
+        Text("-2，MA-3107、3101 或 3102", "-2, MA-3107, 3101 or 3102"),
+        _OPEN_DOOR,
+        _missing,
+    ),
+)

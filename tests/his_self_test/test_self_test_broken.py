@@ -1,0 +1,50 @@
+"""Each broken promise turns its own lines red, and no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.his.desk import HisRoom
+from tests.his_self_test.broken import READING, WRITING
+from tests.his_self_test.runs import Ran, run
+from tests.his_self_test.spoilers import nothing, spoiling
+
+_READS = (
+    "connection", "clock", "signature", "envelope", "person", "dictionaries", "quote",
+)  # fmt: skip
+_WRITES = ("settle", "look-up", "cancel", "reverse", "reconcile")
+
+
+async def _ran(room: HisRoom, only: tuple[str, ...], **how: object) -> Ran:
+    async with spoiling(room.url, room.http, **how) as (url, _):
+        return await run(url, *(word for each in only for word in ("--only", each)))
+
+
+@pytest.mark.parametrize(
+    ("promises", "only"), [(READING, _READS), (WRITING, _WRITES)], ids=["read", "write"]
+)
+async def test_each_broken_promise_is_found(
+    room: HisRoom,
+    promises: dict[str, tuple[set[str], object, object]],
+    only: tuple[str, ...],
+) -> None:
+    """And what was settled on the way is undone whatever was found."""
+    wrong = {}
+    for name, (red, before, after) in promises.items():
+        how = {"before": before or nothing, "after": after or nothing}
+        ran = await _ran(room, only, **how)
+        if set(ran.failed) != red or ran.status != 1:
+            wrong[name] = ran.failed
+    assert wrong == {}
+
+
+async def test_middleware_that_changes_nothing_passes(room: HisRoom) -> None:
+    """So that it is the broken promise that is found."""
+    ran = await _ran(room, (*_READS, *_WRITES))
+    assert (ran.failed, ran.status) == ([], 0)
+
+
+async def test_no_json_is_answered_with_an_envelope(room: HisRoom) -> None:
+    """A HIS shows nothing of a bare error page."""
+    ran = await _ran(room, ("envelope",), breaks_on_no_json=True)
+    assert ran.failed == ["envelope.no-json"]
