@@ -24,8 +24,10 @@ async def _unknown_field(tester: Tester) -> None:
 
 async def _without(tester: Tester, name: str) -> None:
     document = tester.probing()
+    # The address names the transaction all the same, where it does.
+    url = tester.wire.caller.url.replace("{infno}", str(document["infno"]))
     del document[name]
-    tester.refused(await tester.wire.send(document))
+    tester.refused(await tester.wire.send(document, url=url))
 
 
 async def _no_infno(tester: Tester) -> None:
