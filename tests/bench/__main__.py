@@ -126,7 +126,7 @@ async def _bench(
         with course.step("two workers"):
             measures.append(await _two_workers(bench, desks, lengths.rounds))
         with course.step("envelope"):
-            measures.append(await envelope.measure(bench, desks, lengths.rounds))
+            measures += await envelope.measure(bench, desks, lengths.rounds)
     with course.step("FastAPI"):
         measures += await beside_fastapi.measure(
             out, seconds=lengths.seconds, rounds=lengths.rounds

@@ -1,7 +1,6 @@
 """2207 in the national envelope beside `POST /v1/settlements`, for the same bills.
 
-Both say nothing of when they were made, because the envelope cannot; each message is
-signed with the `x-tif-*` headers, whose nonce the gateway keeps.
+Both say nothing of when they were made, because the envelope cannot.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 from zlib import crc32
@@ -19,9 +19,12 @@ from zlib import crc32
 import click
 
 from crypto.tif import tif_signature
+from gateway.his.recognition import SIGN_NO_BYTES
 from gateway.keyfiles import load_party_secret_key
 from gateway.wiring import wall_clock
+from settlement.service.access import Sessions
 from settlement.service.his_clients import NewHisClient, allow
+from settlement.store.access import AccessStore
 from tests.bench.ground import (
     CONNECTIONS,
     DESKS_OF_EACH,
@@ -37,6 +40,8 @@ from tests.bench.measures import Measure
 from tests.bench.raw_client import Load, request, run_load
 
 _SECRET = "of-the-bench-alone"
+#: Of the length of a round: there are three of these in each.
+_SHARE = 2 / 3
 _DAYS = 300
 #: Of one desk: more than come to it in a round.
 _PATIENTS = 400
@@ -44,50 +49,85 @@ _VISIT, _DAY, _DISEASE, _MSGID = "@visit", "@day", "@disease", "@msgid"
 _MARKS = re.compile("(@visit|@day|@disease|@msgid)")
 
 
-async def measure(bench: Bench, desks: Desks, rounds: int) -> Measure:
-    """The highest throughput of one over the other's, in turn on one gateway."""
-    found = Measure(
-        "envelope", 0.85, at_least=True, scale=f"{CONNECTIONS} connections",
-        title="settle by 2207 of the national envelope, to POST /v1/settlements",
-    )  # fmt: skip
-    accounts = [await _allowed(bench, number) for number in range(HOSPITALS)]
+async def measure(bench: Bench, desks: Desks, rounds: int) -> list[Measure]:
+    """The throughput of each profile over version 1's, in turn on one gateway.
+
+    `sign-in` shows who calls as version 1 does, by a session; with `x-tif` each message
+    is signed anew, and its nonce kept.
+    """
+    crowd = f"{CONNECTIONS} connections"
+    found = {
+        profile: Measure(
+            f"envelope_{profile.replace('-', '_')}", 0.85, at_least=True, scale=crowd,
+            title=f"settle by 2207, profile {profile}, to POST /v1/settlements",
+        )
+        for profile in ("sign-in", "x-tif")
+    }  # fmt: skip
+    hospitals = [await _allowed(bench, number) for number in range(HOSPITALS)]
     async with gateway(bench) as port:
         for number in range(rounds):
-            rates: dict[str, Load] = {}
-            for which in ("v1", "his") if number % 2 else ("his", "v1"):
-                run = f"e{which[0]}{number}"
-                if which == "v1":
-                    bills = desks.bills(run, timed=False)
-                    rates[which] = await settle(bench, port, bills, bench.seconds)
-                else:
-                    messages = _messages(bench, accounts, run)
-                    rates[which] = await _settle(bench, port, messages)
-            ours, theirs = rates["his"], rates["v1"]
-            found.ratios.append(ours.rate / theirs.rate)
-            found.note = f"{ours.rate:,.0f}/s against {theirs.rate:,.0f}/s"
-            console.print(f"{found.name}: {found.ratios[-1]:.2f} ({found.note})")
-    return found
+            bills = desks.bills(f"ev{number}", timed=False)
+            theirs = await settle(bench, port, bills, bench.seconds * _SHARE)
+            for profile, each in found.items():
+                messages = _messages(bench, hospitals, f"e{profile[0]}{number}")
+                ours = await _settle(bench, port, messages)
+                each.ratios.append(ours.rate / theirs.rate)
+                each.note = f"{ours.rate:,.0f}/s against {theirs.rate:,.0f}/s"
+                console.print(f"{each.name}: {each.ratios[-1]:.2f} ({each.note})")
+    return list(found.values())
 
 
-async def _allowed(bench: Bench, number: int) -> str:
-    """The account of a hospital that `open_desks` has registered."""
-    sandbox = bench.sandbox
-    paasid = f"bench{number:02d}"
-    await allow(
-        sandbox.database,
-        NewHisClient(
-            code=f"BENCH{number:02d}",
-            fixmedins_code=_institution(number),
-            profile="x-tif",
-            key_id=paasid,
-            secrets={"secret": _SECRET},
-            accepts_weak=True,
-        ),
-        sealing_key=load_party_secret_key(sandbox.data_dir),
-        random=os.urandom,
-        now=wall_clock(),
+@dataclass(frozen=True, slots=True)
+class _Hospital:
+    """How one shows itself by either profile."""
+
+    institution: str
+    paasid: str
+    sign_no: str
+
+
+async def _allowed(bench: Bench, number: int) -> _Hospital:
+    """One that `open_desks` has registered, let in by both profiles."""
+    database, code = bench.sandbox.database, f"BENCH{number:02d}"
+    ways = {
+        f"bench{number:02d}": ("x-tif", {"secret": _SECRET}),
+        f"{code}:session": ("sign-in", {}),
+    }
+    for key_id, (profile, secrets) in ways.items():
+        await allow(
+            database,
+            NewHisClient(
+                code=code,
+                fixmedins_code=_institution(number),
+                profile=profile,
+                key_id=key_id,
+                secrets=secrets,
+                accepts_weak=True,
+            ),
+            sealing_key=load_party_secret_key(bench.sandbox.data_dir),
+            random=os.urandom,
+            now=wall_clock(),
+        )
+    return _Hospital(
+        _institution(number), f"bench{number:02d}", await _session(bench, code)
     )
-    return paasid
+
+
+async def _session(bench: Bench, code: str) -> str:
+    """As a signed 9001 would open it."""
+    store = AccessStore(bench.sandbox.database)
+    party = await store.party(code)
+    keys = await store.keys()
+    (key,) = [each for each in keys if party and each.party_id == party.id]
+    opened = await Sessions(store, random=os.urandom).open(
+        key_id=key.key_id,
+        nonce=os.urandom(16).hex(),
+        party=code,
+        operator="desk",
+        now=wall_clock(),
+        token_bytes=SIGN_NO_BYTES,
+    )
+    return opened.token
 
 
 def _institution(number: int) -> str:
@@ -98,7 +138,7 @@ async def _settle(bench: Bench, port: int, messages: Iterator[bytes]) -> Load:
     """Raises unless each was approved and logged: every answer has status 200."""
     before = await bench.begin()
     load = await run_load(
-        port, messages, connections=CONNECTIONS, seconds=bench.seconds
+        port, messages, connections=CONNECTIONS, seconds=bench.seconds * _SHARE
     )
     require_all(load, b"200")
     added = await bench.entries() - before
@@ -109,17 +149,18 @@ async def _settle(bench: Bench, port: int, messages: Iterator[bytes]) -> Load:
     return load
 
 
-def _messages(bench: Bench, accounts: Sequence[str], run: str) -> Iterator[bytes]:
+def _messages(
+    bench: Bench, hospitals: Sequence[_Hospital], run: str
+) -> Iterator[bytes]:
     """2207 of all desks in turn, each with patients of its own."""
     first = crc32(run.encode()) % len(bench.cards)
     cards = bench.cards[first:] + bench.cards[:first]
-    count = len(accounts) * DESKS_OF_EACH
+    count = len(hospitals) * DESKS_OF_EACH
     desks = [
         _desk(
             cards[n::count][:_PATIENTS],
             bench.day,
-            n % len(accounts),
-            accounts,
+            hospitals[n % len(hospitals)],
             f"{run}x{n:02d}",
         )
         for n in range(count)
@@ -128,7 +169,7 @@ def _messages(bench: Bench, accounts: Sequence[str], run: str) -> Iterator[bytes
 
 
 def _desk(
-    cards: Sequence[str], day: str, hospital: int, accounts: Sequence[str], run: str
+    cards: Sequence[str], day: str, hospital: _Hospital, run: str
 ) -> Iterator[bytes]:
     """One desk's, endless; each visit on another day, as in a year.
 
@@ -138,9 +179,11 @@ def _desk(
     last = date.fromisoformat(day)
     days = [f"{last - timedelta(days=n)}".encode() for n in range(_DAYS)]
     parts = [_split(_template(card, hospital, run)) for card in cards]
-    lines = request("POST", "/his/2207", b"", {"x-tif-paasid": accounts[hospital]})
+    is_signed = run[1] == "x"
+    shown = {"x-tif-paasid": hospital.paasid} if is_signed else {}
+    lines = request("POST", "/his/2207", b"", shown)
     head = lines.replace(b"Content-Length: 0\r\n", b"").removesuffix(b"\r\n\r\n")
-    return _signed(parts, days, head, run)
+    return _numbered(parts, days, head, run)
 
 
 _Parts = list[bytes]
@@ -151,10 +194,10 @@ def _split(template: str) -> _Parts:
     return [each.encode() for each in _MARKS.split(template)]
 
 
-def _signed(
+def _numbered(
     parts: list[_Parts], days: list[bytes], head: bytes, run: str
 ) -> Iterator[bytes]:
-    salt = crc32(run.encode())
+    salt, is_signed = crc32(run.encode()), run[1] == "x"
     for number in itertools.count():
         nth = number // len(parts)
         disease = f"{chr(65 + (number + nth * 13 + salt) % 20)}{number % 90:02d}"
@@ -168,18 +211,26 @@ def _signed(
             values[part] if part[:1] == b"@" else part
             for part in parts[number % len(parts)]
         )
-        timestamp, nonce = f"{time.time():.0f}", f"{run}{number:09d}"
-        signature = tif_signature(_SECRET, timestamp=timestamp, nonce=nonce)
-        yield b"%s\r\nContent-Length: %d\r\n%s\r\n\r\n%s" % (
+        signature = _signature(f"{run}{number:09d}") if is_signed else b""
+        yield b"%s\r\nContent-Length: %d\r\n%s\r\n%s" % (
             head,
             len(body),
-            f"x-tif-timestamp: {timestamp}\r\nx-tif-nonce: {nonce}\r\n"
-            f"x-tif-signature: {signature}".encode(),
+            signature,
             body,
         )
 
 
-def _template(card: str, hospital: int, run: str) -> str:
+def _signature(nonce: str) -> bytes:
+    """Header lines of now."""
+    timestamp = f"{time.time():.0f}"
+    signature = tif_signature(_SECRET, timestamp=timestamp, nonce=nonce)
+    return (
+        f"x-tif-timestamp: {timestamp}\r\nx-tif-nonce: {nonce}\r\n"
+        f"x-tif-signature: {signature}\r\n".encode()
+    )
+
+
+def _template(card: str, hospital: _Hospital, run: str) -> str:
     """The bill of `bodies`, as a hospital's program has it after the national 2207."""
     data = {
         "psn_no": f"9901{crc32(card.encode()):020d}", "mdtrt_cert_type": "03",
@@ -215,8 +266,8 @@ def _template(card: str, hospital: int, run: str) -> str:
         "insuplc_admdvs": "990100", "recer_sys_code": "MBS_LOCAL", "dev_no": "",
         "dev_safe_info": "", "cainfo": "", "signtype": "", "infver": "V1.0",
         "opter_type": "1", "opter": f"desk{run[-2:]}", "opter_name": "收费窗口",
-        "inf_time": f"{_DAY} 10:14:09", "fixmedins_code": _institution(hospital),
-        "fixmedins_name": "示范社区卫生服务中心", "sign_no": "",
+        "inf_time": f"{_DAY} 10:14:09", "fixmedins_code": hospital.institution,
+        "fixmedins_name": "示范社区卫生服务中心", "sign_no": hospital.sign_no,
     }  # fmt: skip
     given = {"data": data, "setlinfo": setlinfo, "setldetail": [setldetail]}
     return json.dumps(header | {"input": given}, ensure_ascii=False)

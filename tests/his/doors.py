@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -133,7 +134,9 @@ class GuardedRoom:
 
 @asynccontextmanager
 async def open_guarded_room(
-    house: House, attempts: Attempts | None = None
+    house: House,
+    attempts: Attempts | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[GuardedRoom]:
     """Serve the house with one registered hospital; nobody is allowed yet."""
     store, metrics = AccessStore(house.database), Metrics()
@@ -164,7 +167,7 @@ async def open_guarded_room(
     )
     runner = web.ServerRunner(build_server(edge))
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
     try:
@@ -177,7 +180,13 @@ async def open_guarded_room(
             ),
         ):
             yield GuardedRoom(
-                house, edge, access, f"http://127.0.0.1:{port}", http, key, metrics
+                house,
+                edge,
+                access,
+                f"{'https' if tls else 'http'}://127.0.0.1:{port}",
+                http,
+                key,
+                metrics,
             )
     finally:
         await runner.cleanup()
