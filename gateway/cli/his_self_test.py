@@ -26,7 +26,7 @@ from gateway.his_self_test.lines import Report
 from gateway.his_self_test.masking import Masks
 from gateway.his_self_test.proof import NoProof, Proof, SignInProof, TifProof
 from gateway.his_self_test.run import GROUPS, LINES, run_all
-from gateway.his_self_test.tester import Tester
+from gateway.his_self_test.trial import Trial
 from gateway.his_self_test.wire import Caller, Means, Wire
 from gateway.his_simulator.clients import Client
 from gateway.location import json_option
@@ -167,10 +167,10 @@ async def _run(
     # A keep-alive connection that the other side has closed looks like a lost answer.
     connector = aiohttp.TCPConnector(force_close=True)
     async with aiohttp.ClientSession(connector=connector) as http:
-        tester = Tester(Wire(http, caller, proof, means, masks), shown)
+        trial = Trial(Wire(http, caller, proof, means, masks), shown)
         total = sum(not only or line.group in only for line in LINES)
         with progress(console, "his self-test", total) as show:
-            return await run_all(tester, only, live_writes=live_writes, show=show)
+            return await run_all(trial, only, live_writes=live_writes, show=show)
 
 
 def _address(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.his_self_test.lines import Line, Unkept
-from gateway.his_self_test.tester import Tester
+from gateway.his_self_test.trial import Trial
 from settlement.domain.calendar import SHANGHAI
 from settlement.domain.decision import Text
 
@@ -16,21 +16,21 @@ _FIELDS = (
 _ASKED = ("1901", {"data": {"type": "FUND_PAY_TYPE"}})
 
 
-async def _answers(tester: Tester) -> None:
-    tester.answered(await tester.ask(*(tester.probe or _ASKED)))
+async def _answers(trial: Trial) -> None:
+    trial.answered(await trial.ask(*(trial.probe or _ASKED)))
 
 
-async def _envelope(tester: Tester) -> None:
-    came = await tester.ask(*(tester.probe or _ASKED))
-    tester.answered(came)
+async def _envelope(trial: Trial) -> None:
+    came = await trial.ask(*(trial.probe or _ASKED))
+    trial.answered(came)
     if missing := [name for name in _FIELDS if name not in came.fields]:
         names = ", ".join(missing)
         raise Unkept(f"应答缺少：{names}", f"the answer lacks {names}")
 
 
-async def _skew(tester: Tester) -> None:
-    came = await tester.ask(*(tester.probe or _ASKED))
-    text = tester.answered(came).answered_at
+async def _skew(trial: Trial) -> None:
+    came = await trial.ask(*(trial.probe or _ASKED))
+    text = trial.answered(came).answered_at
     try:
         told = datetime.strptime(text, "%Y%m%d%H%M%S%f")  # noqa: DTZ007  # Shanghai's wall clock
     except ValueError:
@@ -39,7 +39,7 @@ async def _skew(tester: Tester) -> None:
             "respond_time is no yyyyMMddHHmmssSSS",
         ) from None
     skew = round(told.replace(tzinfo=SHANGHAI).timestamp() - came.sent_at)
-    tester.note(f"对方时钟相差 {skew} 秒", f"their clock is {skew} s from ours")
+    trial.note(f"对方时钟相差 {skew} 秒", f"their clock is {skew} s from ours")
     if abs(skew) >= _SKEW_S:
         raise Unkept(f"时钟相差 {skew} 秒", f"the clocks are {skew} s apart")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from gateway.his_self_test.lines import Line, NotRun, Unkept
-from gateway.his_self_test.tester import Tester
+from gateway.his_self_test.trial import Trial
 from gateway.his_self_test.wire import Came
 from settlement.domain.decision import Text
 
@@ -17,75 +17,75 @@ _ASCII = 0x80
 _NONE_SUCH = "9999"
 
 
-async def _unknown_field(tester: Tester) -> None:
+async def _unknown_field(trial: Trial) -> None:
     more = {"serv_code": "x", "medins_code": "x", "enc_type": ""}
-    tester.done(await tester.wire.send(tester.probing(**more)))
+    trial.done(await trial.wire.send(trial.probing(**more)))
 
 
-async def _without(tester: Tester, name: str) -> None:
-    document = tester.probing()
+async def _without(trial: Trial, name: str) -> None:
+    document = trial.probing()
     # The address names the transaction all the same, where it does.
-    url = tester.wire.caller.url.replace("{infno}", str(document["infno"]))
+    url = trial.wire.caller.url.replace("{infno}", str(document["infno"]))
     del document[name]
-    tester.refused(await tester.wire.send(document, url=url))
+    trial.refused(await trial.wire.send(document, url=url))
 
 
-async def _no_infno(tester: Tester) -> None:
-    await _without(tester, "infno")
+async def _no_infno(trial: Trial) -> None:
+    await _without(trial, "infno")
 
 
-async def _no_msgid(tester: Tester) -> None:
-    await _without(tester, "msgid")
+async def _no_msgid(trial: Trial) -> None:
+    await _without(trial, "msgid")
 
 
-async def _no_input(tester: Tester) -> None:
-    await _without(tester, "input")
+async def _no_input(trial: Trial) -> None:
+    await _without(trial, "input")
 
 
-async def _misspelt(tester: Tester) -> None:
-    document = tester.probing()
+async def _misspelt(trial: Trial) -> None:
+    document = trial.probing()
     document["mdtrtarea_admdvs"] = document.pop("mdtrtarea_admvs")
-    tester.refused(await tester.wire.send(document), "MA-1211")
+    trial.refused(await trial.wire.send(document), "MA-1211")
 
 
-async def _address(tester: Tester) -> None:
-    url, document = tester.wire.caller.url, tester.probing()
+async def _address(trial: Trial) -> None:
+    url, document = trial.wire.caller.url, trial.probing()
     if "{infno}" in url:
         other = url.replace("{infno}", "5203")
     elif urlsplit(url).path.rstrip("/").endswith("/his"):
         other = url.rstrip("/") + "/5203"
     else:
         raise NotRun("地址中没有交易编号", "the address names no transaction")
-    tester.refused(await tester.wire.send(document, url=other), "MA-1202")
+    trial.refused(await trial.wire.send(document, url=other), "MA-1202")
 
 
-async def _unknown_transaction(tester: Tester) -> None:
-    tester.refused(await tester.ask(_NONE_SUCH, {"data": {}}), "MA-1201")
+async def _unknown_transaction(trial: Trial) -> None:
+    trial.refused(await trial.ask(_NONE_SUCH, {"data": {}}), "MA-1201")
 
 
-async def _no_json(tester: Tester) -> None:
-    tester.probing()
-    came = await tester.wire.post(
+async def _no_json(trial: Trial) -> None:
+    trial.probing()
+    came = await trial.wire.post(
         b'{"infno": "1901", "msgid": ',
         infno="1901",
         shown='{"infno": "1901", "msgid": ',
     )
-    tester.refused(came, "MA-1101", "MA-1102")
+    trial.refused(came, "MA-1101", "MA-1102")
 
 
-async def _utf8(tester: Tester) -> None:
-    _must_be_in(await _chinese(tester, "utf-8"), is_gb=False)
+async def _utf8(trial: Trial) -> None:
+    _must_be_in(await _chinese(trial, "utf-8"), is_gb=False)
 
 
-async def _gbk(tester: Tester) -> None:
-    _must_be_in(await _chinese(tester, "gbk"), is_gb=True)
+async def _gbk(trial: Trial) -> None:
+    _must_be_in(await _chinese(trial, "gbk"), is_gb=True)
 
 
-async def _chinese(tester: Tester, encoding: str) -> Came:
+async def _chinese(trial: Trial, encoding: str) -> Came:
     """A refusal, because it is in Chinese."""
-    tester.probing()
-    document = tester.wire.envelope(_NONE_SUCH, {"data": {}}, opter_name="收费窗口")
-    came = await tester.wire.send(document, encoding=encoding)
+    trial.probing()
+    document = trial.wire.envelope(_NONE_SUCH, {"data": {}}, opter_name="收费窗口")
+    came = await trial.wire.send(document, encoding=encoding)
     if came.answer is None:
         raise Unkept(
             f"按应答声明的 {came.charset} 无法读取",
@@ -112,23 +112,23 @@ def _must_be_in(came: Came, *, is_gb: bool) -> None:
         )
 
 
-async def _nested(tester: Tester) -> None:
+async def _nested(trial: Trial) -> None:
     nested: object = "x"
     for _ in range(_DEPTH):
         nested = [nested]
-    tester.refused(await tester.wire.send(tester.probing(exp_content=nested)))
+    trial.refused(await trial.wire.send(trial.probing(exp_content=nested)))
 
 
-async def _huge(tester: Tester) -> None:
-    document = tester.probing(exp_content="x" * _HUGE_CHARS)
-    came = await tester.wire.send(document)
+async def _huge(trial: Trial) -> None:
+    document = trial.probing(exp_content="x" * _HUGE_CHARS)
+    came = await trial.wire.send(document)
     if came.answer is None and (not came.status or came.status in _TOO_LARGE):
-        tester.note(
+        trial.note(
             "中间设备直接断开或答 413，可以接受",
             "what stands between cut it off, or answered 413: that will do",
         )
         return
-    tester.refused(came)
+    trial.refused(came)
 
 
 _PASS_ON = Text(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gateway.his_self_test.charges import fen_at, sums_up
 from gateway.his_self_test.lines import Line, Unkept
-from gateway.his_self_test.tester import Fate, Tester, must_agree
+from gateway.his_self_test.trial import Fate, Trial, must_agree
 from settlement.domain.decision import Text
 
 
-async def _adds_up(tester: Tester) -> None:
-    answer = tester.done(await tester.ask("2206", await tester.new_charge()))
+async def _adds_up(trial: Trial) -> None:
+    answer = trial.done(await trial.ask("2206", await trial.new_charge()))
     info = answer.node("setlinfo")
     if not info:
         raise Unkept("没有 setlinfo", "no setlinfo")
@@ -17,28 +17,28 @@ async def _adds_up(tester: Tester) -> None:
         raise Unkept(f"金额不平：{wrong}", f"does not add up: {wrong}")
 
 
-async def _takes_nothing(tester: Tester) -> None:
-    given = await tester.new_charge()
-    first = tester.done(await tester.ask("2206", given)).node("setlinfo")
-    again = tester.done(await tester.ask("2206", given)).node("setlinfo")
+async def _takes_nothing(trial: Trial) -> None:
+    given = await trial.new_charge()
+    first = trial.done(await trial.ask("2206", given)).node("setlinfo")
+    again = trial.done(await trial.ask("2206", given)).node("setlinfo")
     must_agree(first, again)
     if again.get("setl_id"):
         raise Unkept("预结算给出了 setl_id", "a quote has a setl_id")
 
 
-async def _same_fen(tester: Tester) -> None:
-    tester.require_settling()
-    given = await tester.new_charge()
-    quoted = tester.done(await tester.ask("2206", given)).node("setlinfo")
-    came, _ = await tester.settle(tester.wire.envelope("2207", given))
-    settled = tester.done(came).node("setlinfo")
+async def _same_fen(trial: Trial) -> None:
+    trial.require_settling()
+    given = await trial.new_charge()
+    quoted = trial.done(await trial.ask("2206", given)).node("setlinfo")
+    came, _ = await trial.settle(trial.wire.envelope("2207", given))
+    settled = trial.done(came).node("setlinfo")
     if not settled.get("setl_id"):
         raise Unkept("结算没有 setl_id", "2207 gives no setl_id")
     must_agree(quoted, settled)
 
 
-async def _conserves(tester: Tester) -> None:
-    first = await tester.first()
+async def _conserves(trial: Trial) -> None:
+    first = await trial.first()
     if wrong := sums_up(first.info, first.detail):
         raise Unkept(f"金额不平：{wrong}", f"does not add up: {wrong}")
     total = fen_at(first.data, "medfee_sumamt")
@@ -46,17 +46,17 @@ async def _conserves(tester: Tester) -> None:
         raise Unkept("医疗费总额变了", "medfee_sumamt is not what was sent")
 
 
-async def _repeated(tester: Tester) -> None:
-    first = await tester.first()
-    answer = tester.done((await tester.settle(first.document))[0])
+async def _repeated(trial: Trial) -> None:
+    first = await trial.first()
+    answer = trial.done((await trial.settle(first.document))[0])
     _must_be_the_same(first.setl_id, f"{answer.node('setlinfo').get('setl_id')}")
     must_agree(first.info, answer.node("setlinfo"))
 
 
-async def _other_msgid(tester: Tester) -> None:
-    first = await tester.first()
-    document = tester.wire.envelope("2207", first.document["input"])
-    answer = tester.done((await tester.settle(document))[0])
+async def _other_msgid(trial: Trial) -> None:
+    first = await trial.first()
+    document = trial.wire.envelope("2207", first.document["input"])
+    answer = trial.done((await trial.settle(document))[0])
     _must_be_the_same(first.setl_id, f"{answer.node('setlinfo').get('setl_id')}")
     must_agree(first.info, answer.node("setlinfo"))
 
@@ -69,22 +69,22 @@ def _must_be_the_same(first: str, second: str) -> None:
         )
 
 
-async def _changed(tester: Tester) -> None:
-    first = await tester.first()
-    other = await tester.new_charge()
-    document = tester.wire.envelope("2207", other, msgid=first.msgid)
-    came, settled = await tester.settle(document)
+async def _changed(trial: Trial) -> None:
+    first = await trial.first()
+    other = await trial.new_charge()
+    document = trial.wire.envelope("2207", other, msgid=first.msgid)
+    came, settled = await trial.settle(document)
     if settled.fate is Fate.UNKNOWN:
         # Under a msgid that stands for another charge there is nothing to reverse.
         settled.fate = Fate.NOTHING
-    tester.refused(came, "MA-4103")
+    trial.refused(came, "MA-4103")
 
 
-async def _aid_paid(tester: Tester) -> None:
-    tester.require_settling()
-    given = await tester.new_charge(aided=True)
-    came, _ = await tester.settle(tester.wire.envelope("2207", given))
-    tester.refused(came, "MA-2201")
+async def _aid_paid(trial: Trial) -> None:
+    trial.require_settling()
+    given = await trial.new_charge(aided=True)
+    came, _ = await trial.settle(trial.wire.envelope("2207", given))
+    trial.refused(came, "MA-2201")
 
 
 _SUMS = Text(

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from gateway.his_self_test.charges import by_card, by_id
 from gateway.his_self_test.lines import Line, NotRun, Unkept
-from gateway.his_self_test.tester import Tester
+from gateway.his_self_test.trial import Trial
 from settlement.domain.decision import Text
 
 _AID_FUND = "610100"
 
 
-async def _card(tester: Tester) -> None:
-    if not tester.shown.card:
+async def _card(trial: Trial) -> None:
+    if not trial.shown.card:
         raise NotRun("没有给出 --card", "no --card")
-    await _known(tester, by_card(tester.shown.card))
+    await _known(trial, by_card(trial.shown.card))
 
 
-async def _id(tester: Tester) -> None:
-    if not tester.shown.id_number:
+async def _id(trial: Trial) -> None:
+    if not trial.shown.id_number:
         raise NotRun("没有给出 --id-number", "no --id-number")
-    await _known(tester, by_id(tester.shown.id_number))
+    await _known(trial, by_id(trial.shown.id_number))
 
 
-async def _known(tester: Tester, data: dict[str, str]) -> None:
-    came = await tester.ask("1101", {"data": data})
+async def _known(trial: Trial, data: dict[str, str]) -> None:
+    came = await trial.ask("1101", {"data": data})
     if came.answer is not None:
         base = came.answer.node("baseinfo")
         for name in ("psn_no", "certno", "psn_name"):
-            tester.wire.masks.add(base.get(name))
-    answer = tester.done(came)
+            trial.wire.masks.add(base.get(name))
+    answer = trial.done(came)
     if not answer.node("baseinfo").get("psn_no"):
         raise Unkept("没有 baseinfo.psn_no", "no baseinfo.psn_no")
-    if not tester.is_ours:
-        tester.note(
+    if not trial.is_ours:
+        trial.note(
             "救助身份只由本网关给出，此处不查",
             "aid identities are the aid gateway's to tell: not looked at here",
         )
@@ -40,24 +40,24 @@ async def _known(tester: Tester, data: dict[str, str]) -> None:
         raise Unkept("没有救助身份 idetinfo", "no aid identity in idetinfo")
 
 
-async def _funds(tester: Tester) -> None:
+async def _funds(trial: Trial) -> None:
     given = {"data": {"type": "FUND_PAY_TYPE"}}
-    came = await tester.ask("1901", given)
-    if not tester.is_ours and came.answer is not None and not came.answer.is_done:
+    came = await trial.ask("1901", given)
+    if not trial.is_ours and came.answer is not None and not came.answer.is_done:
         raise NotRun("对方没有 1901", "no 1901 here")
-    rows = tester.done(came).rows("list")
+    rows = trial.done(came).rows("list")
     values = {f"{row.get('value')}" for row in rows}
     if not values:
         raise Unkept("list 为空", "list is empty")
-    if tester.is_ours and _AID_FUND not in values:
+    if trial.is_ours and _AID_FUND not in values:
         raise Unkept("list 中没有 610100", "610100 is not in list")
 
 
-async def _no_dictionary(tester: Tester) -> None:
-    came = await tester.ask("1901", {"data": {"type": "SELF_TEST_NONE"}})
-    if not tester.is_ours:
+async def _no_dictionary(trial: Trial) -> None:
+    came = await trial.ask("1901", {"data": {"type": "SELF_TEST_NONE"}})
+    if not trial.is_ours:
         raise NotRun("只对本网关", "of our gateway alone")
-    tester.refused(came, "MA-1232")
+    trial.refused(came, "MA-1232")
 
 
 _ON_THE_ROSTER = Text(

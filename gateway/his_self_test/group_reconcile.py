@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gateway.his_self_test.charges import fen_at
 from gateway.his_self_test.lines import Line, NotRun, Unkept
-from gateway.his_self_test.tester import Fate, Settled, Tester
+from gateway.his_self_test.trial import Fate, Settled, Trial
 from gateway.his_self_test.wire import Came
 from gateway.his_simulator.statement import FLAT, Sums
 from settlement.domain.decision import Text
@@ -15,30 +15,30 @@ _NO_TRANSACTION = "MA-1201"
 _DAY_CHARS = 10
 
 
-async def _flat(tester: Tester) -> None:
-    standing = await _standing(tester)
-    told = await _compare(tester, standing, _sums(standing))
+async def _flat(trial: Trial) -> None:
+    standing = await _standing(trial)
+    told = await _compare(trial, standing, _sums(standing))
     if told == FLAT:
         return
-    if not tester.is_ours:
+    if not trial.is_ours:
         raise NotRun(
             "不平；对方当日可能另有结算", "not flat; it may have settled more that day"
         )
     raise Unkept(f"stmt_rslt {told}", f"stmt_rslt {told}")
 
 
-async def _not_flat(tester: Tester) -> None:
-    standing = await _standing(tester)
+async def _not_flat(trial: Trial) -> None:
+    standing = await _standing(trial)
     sums = _sums(standing)
-    told = await _compare(tester, standing, replace(sums, count=sums.count + 1))
+    told = await _compare(trial, standing, replace(sums, count=sums.count + 1))
     if told == FLAT:
         raise Unkept("多报一笔仍答平", "one more is told flat all the same")
 
 
-async def _standing(tester: Tester) -> list[Settled]:
-    await tester.first()
-    standing = [each for each in tester.settlements if each.fate is Fate.IN_FORCE]
-    return standing or [await tester.settled_anew()]
+async def _standing(trial: Trial) -> list[Settled]:
+    await trial.first()
+    standing = [each for each in trial.settlements if each.fate is Fate.IN_FORCE]
+    return standing or [await trial.settled_anew()]
 
 
 def _sums(standing: list[Settled]) -> Sums:
@@ -53,11 +53,11 @@ def _sums(standing: list[Settled]) -> Sums:
     return sums
 
 
-async def _compare(tester: Tester, standing: list[Settled], sums: Sums) -> str:
+async def _compare(trial: Trial, standing: list[Settled], sums: Sums) -> str:
     info = standing[0].info
     days = sorted(
         f"{each.info.get('setl_time') or ''}"[:_DAY_CHARS]
-        for each in tester.settlements
+        for each in trial.settlements
         if each.info.get("setl_time")
     )
     office = f"{info.get('clr_optins') or ''}"
@@ -65,13 +65,13 @@ async def _compare(tester: Tester, standing: list[Settled], sums: Sums) -> str:
         "insutype": f"{info.get('insutype')}",
         "clr_type": f"{info.get('clr_type')}",
         "setl_optins": office,
-        "stmt_begndate": days[0] if days else f"{tester.wire.now():%Y-%m-%d}",
-        "stmt_enddate": days[-1] if days else f"{tester.wire.now():%Y-%m-%d}",
+        "stmt_begndate": days[0] if days else f"{trial.wire.now():%Y-%m-%d}",
+        "stmt_enddate": days[-1] if days else f"{trial.wire.now():%Y-%m-%d}",
         **sums.fields(),
     }
-    came = await tester.ask("3201", {"data": data})
+    came = await trial.ask("3201", {"data": data})
     _must_be_there(came)
-    return f"{tester.done(came).node('stmtinfo').get('stmt_rslt')}"
+    return f"{trial.done(came).node('stmtinfo').get('stmt_rslt')}"
 
 
 def _must_be_there(came: Came) -> None:
@@ -79,7 +79,7 @@ def _must_be_there(came: Came) -> None:
         raise NotRun("对方没有 3201", "no 3201 here")
 
 
-async def _nothing(_tester: Tester) -> None:
+async def _nothing(_trial: Trial) -> None:
     """Undone by the run itself."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.his_self_test.lines import Line, NotRun
 from gateway.his_self_test.proof import Proving
-from gateway.his_self_test.tester import Tester
+from gateway.his_self_test.trial import Trial
 from settlement.domain.decision import Text
 
 _NOT_WHO_THEY_SAY, _STALE = "MA-3102", "MA-3103"
@@ -16,47 +16,47 @@ _ASKED = ("1901", {"data": {"type": "FUND_PAY_TYPE"}})
 _NONCE_BYTES = 16
 
 
-def _document(tester: Tester) -> dict[str, Any]:
+def _document(trial: Trial) -> dict[str, Any]:
     """The message whose proof is tried: of a session it is the one that opens it."""
-    profile = tester.wire.proof.profile
+    profile = trial.wire.proof.profile
     if profile == "none":
         raise NotRun(
             "未使用签名（--profile none）", "nothing is signed: --profile none"
         )
     if profile == "sign-in":
-        return tester.wire.envelope(*_SIGN_IN)
-    return tester.probing()
+        return trial.wire.envelope(*_SIGN_IN)
+    return trial.probing()
 
 
-async def _good(tester: Tester) -> None:
-    tester.done(await tester.ask(*(tester.probe or _ASKED)))
+async def _good(trial: Trial) -> None:
+    trial.done(await trial.ask(*(trial.probe or _ASKED)))
 
 
-async def _bad(tester: Tester) -> None:
+async def _bad(trial: Trial) -> None:
     proving = Proving(is_forged=True)
-    came = await tester.wire.send(_document(tester), proving=proving)
-    tester.refused(came, _NOT_WHO_THEY_SAY)
+    came = await trial.wire.send(_document(trial), proving=proving)
+    trial.refused(came, _NOT_WHO_THEY_SAY)
 
 
-async def _stale(tester: Tester) -> None:
+async def _stale(trial: Trial) -> None:
     proving = Proving(is_stale=True)
-    came = await tester.wire.send(_document(tester), proving=proving)
-    tester.refused(came, _STALE)
+    came = await trial.wire.send(_document(trial), proving=proving)
+    trial.refused(came, _STALE)
 
 
-async def _replayed(tester: Tester) -> None:
-    document = _document(tester)
-    proving = Proving(nonce=tester.wire.means.random(_NONCE_BYTES).hex())
-    tester.done(await tester.wire.send(document, proving=proving))
-    tester.refused(await tester.wire.send(document, proving=proving), _STALE)
+async def _replayed(trial: Trial) -> None:
+    document = _document(trial)
+    proving = Proving(nonce=trial.wire.means.random(_NONCE_BYTES).hex())
+    trial.done(await trial.wire.send(document, proving=proving))
+    trial.refused(await trial.wire.send(document, proving=proving), _STALE)
 
 
-async def _missing(tester: Tester) -> None:
-    document = _document(tester)
-    if tester.wire.proof.profile == "sign-in":
-        document = tester.probing(sign_no="")
-    came = await tester.wire.send(document, proving=Proving(is_left_out=True))
-    tester.refused(came, *_NOTHING_SHOWN)
+async def _missing(trial: Trial) -> None:
+    document = _document(trial)
+    if trial.wire.proof.profile == "sign-in":
+        document = trial.probing(sign_no="")
+    came = await trial.wire.send(document, proving=Proving(is_left_out=True))
+    trial.refused(came, *_NOTHING_SHOWN)
 
 
 _OPEN_DOOR = Text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.his_self_test.charges import SAME, fen_at
 from gateway.his_self_test.lines import Line, NotRun, Unkept
-from gateway.his_self_test.tester import Fate, Settled, Tester, must_agree
+from gateway.his_self_test.trial import Fate, Settled, Trial, must_agree
 from gateway.his_simulator.messages import Answer
 from settlement.domain.decision import Text
 
@@ -14,28 +14,28 @@ _TOO_MANY_STOPS = "MA-4107"
 _NO_SETL_ID = "A" * 26
 
 
-async def _by_setl_id(tester: Tester) -> None:
-    first = await tester.first()
-    answer = await tester.look_up(first, setl_id=first.setl_id)
+async def _by_setl_id(trial: Trial) -> None:
+    first = await trial.first()
+    answer = await trial.look_up(first, setl_id=first.setl_id)
     must_agree(first.info, answer.node("setlinfo"))
 
 
-async def _by_msgid(tester: Tester) -> None:
-    first = await tester.first()
-    answer = await tester.look_up(first, medins_setl_id=first.msgid)
+async def _by_msgid(trial: Trial) -> None:
+    first = await trial.first()
+    answer = await trial.look_up(first, medins_setl_id=first.msgid)
     told = f"{answer.node('setlinfo').get('setl_id')}"
     if told != first.setl_id:
         raise Unkept(f"setl_id 为 {told}", f"it tells setl_id {told}")
 
 
-async def _no_such(tester: Tester) -> None:
-    data = {"psn_no": await tester.psn_no(), "setl_id": _NO_SETL_ID}
-    tester.refused(await tester.ask("5203", {"data": data}), "MA-4101")
+async def _no_such(trial: Trial) -> None:
+    data = {"psn_no": await trial.psn_no(), "setl_id": _NO_SETL_ID}
+    trial.refused(await trial.ask("5203", {"data": data}), "MA-4101")
 
 
-async def _negative(tester: Tester) -> None:
-    settled = await tester.settled_anew()
-    _must_be_taken_back(settled, tester.done(await tester.undo(settled)))
+async def _negative(trial: Trial) -> None:
+    settled = await trial.settled_anew()
+    _must_be_taken_back(settled, trial.done(await trial.undo(settled)))
 
 
 def _must_be_taken_back(settled: Settled, answer: Answer) -> None:
@@ -52,57 +52,57 @@ def _must_be_taken_back(settled: Settled, answer: Answer) -> None:
         )
 
 
-async def _cancelled_twice(tester: Tester) -> None:
-    settled = await tester.settled_anew()
-    first = tester.done(await tester.undo(settled)).node("setlinfo")
-    again = tester.done(await tester.undo(settled)).node("setlinfo")
+async def _cancelled_twice(trial: Trial) -> None:
+    settled = await trial.settled_anew()
+    first = trial.done(await trial.undo(settled)).node("setlinfo")
+    again = trial.done(await trial.undo(settled)).node("setlinfo")
     must_agree(first, again)
 
 
-async def _cancelled_stays(tester: Tester) -> None:
-    settled = await tester.settled_anew()
-    tester.done(await tester.undo(settled))
-    await _must_be_undone(tester, settled)
+async def _cancelled_stays(trial: Trial) -> None:
+    settled = await trial.settled_anew()
+    trial.done(await trial.undo(settled))
+    await _must_be_undone(trial, settled)
 
 
-async def _must_be_undone(tester: Tester, settled: Settled) -> None:
+async def _must_be_undone(trial: Trial, settled: Settled) -> None:
     """5203 says so."""
-    answer = await tester.look_up(settled, setl_id=settled.setl_id)
+    answer = await trial.look_up(settled, setl_id=settled.setl_id)
     if f"{answer.node('setlinfo').get('refd_setl_flag')}" != _UNDONE:
         # It may stand, whatever was answered: it is undone with the rest.
         settled.fate = Fate.UNKNOWN
         raise Unkept("5203 仍显示有效", "5203 still tells it in force")
 
 
-async def _cancelled_settles_no_more(tester: Tester) -> None:
-    settled = await tester.settled_anew()
-    tester.done(await tester.undo(settled))
-    came, _ = await tester.settle(settled.document)
-    tester.refused(came, "MA-4111")
+async def _cancelled_settles_no_more(trial: Trial) -> None:
+    settled = await trial.settled_anew()
+    trial.done(await trial.undo(settled))
+    came, _ = await trial.settle(settled.document)
+    trial.refused(came, "MA-4111")
 
 
-async def _reversed_first(tester: Tester) -> None:
-    tester.require_settling()
-    document = tester.wire.envelope("2207", await tester.new_charge())
-    came = await tester.reverse(Settled(document))
+async def _reversed_first(trial: Trial) -> None:
+    trial.require_settling()
+    document = trial.wire.envelope("2207", await trial.new_charge())
+    came = await trial.reverse(Settled(document))
     if came.answer is not None and came.answer.code == _TOO_MANY_STOPS:
         raise NotRun("今日提前冲正次数已满", "today's early reversals are used up")
-    tester.done(came)
-    late, _ = await tester.settle(document)
-    tester.refused(late, "MA-2205")
+    trial.done(came)
+    late, _ = await trial.settle(document)
+    trial.refused(late, "MA-2205")
 
 
-async def _reversed(tester: Tester) -> None:
-    settled = await tester.settled_anew()
-    tester.done(await tester.reverse(settled))
-    await _must_be_undone(tester, settled)
+async def _reversed(trial: Trial) -> None:
+    settled = await trial.settled_anew()
+    trial.done(await trial.reverse(settled))
+    await _must_be_undone(trial, settled)
 
 
-async def _reversed_twice(tester: Tester) -> None:
-    settled = await tester.settled_anew()
-    tester.done(await tester.reverse(settled))
-    tester.done(await tester.reverse(settled))
-    await _must_be_undone(tester, settled)
+async def _reversed_twice(trial: Trial) -> None:
+    settled = await trial.settled_anew()
+    trial.done(await trial.reverse(settled))
+    trial.done(await trial.reverse(settled))
+    await _must_be_undone(trial, settled)
 
 
 _LOOK_UP = Text(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from settlement.domain.decision import Text
 
 if TYPE_CHECKING:
-    from gateway.his_self_test.tester import Tester
+    from gateway.his_self_test.trial import Trial
 
 
 class State(StrEnum):
@@ -47,7 +47,7 @@ class Line:
     expected: Text
     advice: Text
     """What to do where it does not hold."""
-    check: Callable[[Tester], Awaitable[None]]
+    check: Callable[[Trial], Awaitable[None]]
     """Raises `Unkept` or `NotRun`."""
 
     @property

@@ -21,7 +21,7 @@ from gateway.his_self_test.lines import (
     State,
     Unkept,
 )
-from gateway.his_self_test.tester import Fate, Settled, Tester
+from gateway.his_self_test.trial import Fate, Settled, Trial
 from gateway.his_self_test.wire import SANDBOX_HEADER
 from gateway.his_simulator.messages import NoEnvelope
 from settlement.domain.decision import Text
@@ -54,76 +54,76 @@ Show = Callable[[int, str], None]
 
 
 async def run_all(
-    tester: Tester, only: Collection[str], *, live_writes: bool, show: Show
+    trial: Trial, only: Collection[str], *, live_writes: bool, show: Show
 ) -> Report:
     """Try every line of the wanted groups; `show` is told how many are over."""
-    await _find_out(tester, live_writes=live_writes)
+    await _find_out(trial, live_writes=live_writes)
     wanted = [line for line in LINES if not only or line.group in only]
     results: list[Result] = []
     try:
         for number, line in enumerate(wanted, start=1):
-            results.append(await _try(tester, line))
+            results.append(await _try(trial, line))
             show(number, line.id)
     finally:
         # Also where somebody stops it: money is not left lying about.
-        undone = await _undo_all(tester)
+        undone = await _undo_all(trial)
     if undone is not None:
         results.append(undone)
     return Report(
-        url=tester.wire.caller.url,
-        at=f"{tester.wire.means.clock():%Y-%m-%d %H:%M:%S}",
-        is_sandbox=tester.is_sandbox,
-        is_ours=tester.is_ours,
-        could_run=tester.wire.has_answered,
+        url=trial.wire.caller.url,
+        at=f"{trial.wire.means.clock():%Y-%m-%d %H:%M:%S}",
+        is_sandbox=trial.is_sandbox,
+        is_ours=trial.is_ours,
+        could_run=trial.wire.has_answered,
         results=results,
     )
 
 
-async def _find_out(tester: Tester, *, live_writes: bool) -> None:
+async def _find_out(trial: Trial, *, live_writes: bool) -> None:
     """Whether it lets us in, whose it is, and whether it is a sandbox."""
-    await _sign_in(tester)
+    await _sign_in(trial)
     for infno, given in _PROBES:
-        came = await tester.ask(infno, given)
+        came = await trial.ask(infno, given)
         if came.answer is not None and came.answer.is_done:
-            tester.probe = infno, given
+            trial.probe = infno, given
             break
         if came.answer is None:
             break
-    if tester.probe is not None:
-        document = tester.probing()
-        came = await tester.wire.send(document, headers=_NO_TIME)
+    if trial.probe is not None:
+        document = trial.probing()
+        came = await trial.wire.send(document, headers=_NO_TIME)
         code = came.answer.code if came.answer else ""
-        tester.is_sandbox = {_IS_SANDBOX: True, _IS_LIVE: False}.get(code)
-        unknown = await tester.ask("9999", {"data": {}})
+        trial.is_sandbox = {_IS_SANDBOX: True, _IS_LIVE: False}.get(code)
+        unknown = await trial.ask("9999", {"data": {}})
         told = (code, unknown.answer.code if unknown.answer else "")
-        tester.is_ours = any(each.startswith(_OURS) for each in told)
-    tester.may_settle = live_writes or tester.is_sandbox is True
-    tester.wire.exchanges.clear()
+        trial.is_ours = any(each.startswith(_OURS) for each in told)
+    trial.may_settle = live_writes or trial.is_sandbox is True
+    trial.wire.exchanges.clear()
 
 
-async def _sign_in(tester: Tester) -> None:
+async def _sign_in(trial: Trial) -> None:
     """Of the profile whose messages need a session."""
-    if tester.wire.proof.profile != "sign-in":
+    if trial.wire.proof.profile != "sign-in":
         return
-    came = await tester.ask(*_PROBES[1])
+    came = await trial.ask(*_PROBES[1])
     if came.answer is not None:
         told = came.answer.node("signinoutb")
-        tester.wire.sign_no = f"{told.get('sign_no') or ''}"[:30]
-        tester.wire.masks.add(tester.wire.sign_no)
+        trial.wire.sign_no = f"{told.get('sign_no') or ''}"[:30]
+        trial.wire.masks.add(trial.wire.sign_no)
 
 
-async def _try(tester: Tester, line: Line) -> Result:
-    wire = tester.wire
+async def _try(trial: Trial, line: Line) -> Result:
+    wire = trial.wire
     wire.exchanges.clear()
-    tester.notes.clear()
+    trial.notes.clear()
     state, why = State.PASSED, None
     try:
         if line.id not in _ALWAYS:
             if not wire.has_answered:
                 raise _NO_LINE
-            if tester.probe is None:
+            if trial.probe is None:
                 raise _NOT_LET_IN
-        await line.check(tester)
+        await line.check(trial)
     except Unkept as unkept:
         state, why = State.FAILED, unkept.text
     except NotRun as not_run:
@@ -132,22 +132,20 @@ async def _try(tester: Tester, line: Line) -> Result:
         state = State.FAILED
         why = Text(f"应答中的值无法读取：{fault}", f"a value cannot be read: {fault}")
     why = Text(wire.masks.clean(why.zh), wire.masks.clean(why.en)) if why else None
-    return Result(line, state, why, tuple(wire.exchanges), tuple(tester.notes))
+    return Result(line, state, why, tuple(wire.exchanges), tuple(trial.notes))
 
 
-async def _undo_all(tester: Tester) -> Result | None:
+async def _undo_all(trial: Trial) -> Result | None:
     """2208, else 2601, for all that may be in force; `None`: nothing was sent."""
-    if not tester.settlements:
+    if not trial.settlements:
         return None
-    wire = tester.wire
+    wire = trial.wire
     wire.exchanges.clear()
     open_ones = [
-        each
-        for each in tester.settlements
-        if each.fate in (Fate.IN_FORCE, Fate.UNKNOWN)
+        each for each in trial.settlements if each.fate in (Fate.IN_FORCE, Fate.UNKNOWN)
     ]
-    left = [each for each in open_ones if not await _is_undone(tester, each)]
-    count = sum(each.fate is Fate.UNDONE for each in tester.settlements)
+    left = [each for each in open_ones if not await _is_undone(trial, each)]
+    count = sum(each.fate is Fate.UNDONE for each in trial.settlements)
     state, why = State.PASSED, None
     if left:
         names = ", ".join(each.setl_id or each.msgid for each in left)
@@ -160,9 +158,9 @@ async def _undo_all(tester: Tester) -> Result | None:
     return Result(UNDOING, state, why, tuple(wire.exchanges), (note,))
 
 
-async def _is_undone(tester: Tester, settled: Settled) -> bool:
+async def _is_undone(trial: Trial, settled: Settled) -> bool:
     if settled.setl_id:
-        await tester.undo(settled)
+        await trial.undo(settled)
     if settled.fate is not Fate.UNDONE:
-        await tester.reverse(settled)
+        await trial.reverse(settled)
     return settled.fate is Fate.UNDONE

@@ -54,7 +54,7 @@ class Settled:
 
 
 @dataclass(slots=True)
-class Tester:
+class Trial:
     """One run against one connection."""
 
     wire: Wire

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from click.testing import CliRunner
 
 from gateway.cli.his import his
+from gateway.demo.identities import id_number
 
 CARD, CODE = "C00000001", "H99010000001"
+#: Invented: region 99 is no province's.
+ID_NUMBER = id_number("990104", date(1951, 3, 7), 12)
 SANDBOX_TIME = "2026-01-05T02:14:09Z"
 
 

@@ -12,7 +12,7 @@ from crypto.key_files import private_key_file
 from gateway.his_self_test.run import LINES
 from tests.his.desk import HisRoom
 from tests.his.doors import TIF_SECRET, GuardedRoom
-from tests.his_self_test.runs import CARD, run, shown
+from tests.his_self_test.runs import CARD, ID_NUMBER, SANDBOX_TIME, run, shown
 from tests.his_self_test.spoilers import spoiling
 from tests.settlement.house import assert_books_clean
 
@@ -50,6 +50,16 @@ async def test_every_line_says_what_went_and_came(room: HisRoom) -> None:
             assert line[field]["en"]
     assert CARD not in ran.text
     assert "C0****01" in ran.text
+
+
+async def test_by_identity_number(room: HisRoom) -> None:
+    """Where a person has no card at hand."""
+    ran = await run(
+        room.url, "--id-number", ID_NUMBER, "--sandbox-time", SANDBOX_TIME, plain=True
+    )
+    assert ran.failed == [], shown(ran)
+    assert ran.ids("not run") == [*_UNSIGNED, "person.card"]
+    assert ID_NUMBER not in ran.text
 
 
 async def test_gbk_throughout(room: HisRoom) -> None:
