@@ -12,6 +12,7 @@ from crypto.encdata import message_key
 from crypto.tif import tif_signature
 from gateway.cli.his_clients import allow_command
 from gateway.his.access import PROFILES
+from gateway.his.paths import infno_of_path
 from tests.his.desk import HisRoom
 from tests.his.examples import DOCS, FENCED, differences
 
@@ -41,3 +42,26 @@ def test_page_of_access_has_the_vectors_the_profiles_and_the_options() -> None:
             "--name", "--key-out", "--tls-cert", "--tls-key", "--tls-client-ca"
         }  # fmt: skip
         assert is_others or option in shown, option
+
+
+async def test_envelopes_page_is_answered_as_it_says(room: HisRoom) -> None:
+    """Its two refusals, and every address that it names."""
+    text = (DOCS / "envelope.md").read_text(encoding="utf-8")
+    blocks = [json.loads(each, parse_float=Decimal) for each in FENCED.findall(text)]
+    assert len(blocks) == 4
+    for asked, shown in zip(blocks[::2], blocks[1::2], strict=True):
+        told = await room.ask(asked["infno"], asked["input"], msgid=asked["msgid"])
+        assert differences(asked["infno"], shown, told.body) == []
+    services = set(re.findall(r"[/…]([A-Za-z]+)`", text)) - {"his", "json"}
+    assert {infno_of_path(each) for each in services} >= {
+        "2206", "2207", "2208", "2601", "1101", "3201", "3202", "9101", "9102",
+        "3101", "3102",
+    }  # fmt: skip
+
+
+def test_pages_lead_to_pages_that_are_there() -> None:
+    """From the first page to every other."""
+    first = (DOCS / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([^)#]+)\)", first))
+    assert all((DOCS / each).exists() for each in linked)
+    assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} <= linked
