@@ -36,6 +36,8 @@ _SIGN_IN = "9001"
 _NO_TIME = {SANDBOX_HEADER: "self-test"}
 _IS_SANDBOX, _IS_LIVE = "MA-1107", "MA-1108"
 _OURS = "MA-"
+#: Of undoing: what is still under way there is answered a moment later.
+_TRIES = 3
 UNDOING = group_reconcile.UNDOING
 LINES: tuple[Line, ...] = (
     *group_connection.LINES,
@@ -159,8 +161,11 @@ async def _undo_all(trial: Trial) -> Result | None:
 
 
 async def _is_undone(trial: Trial, settled: Settled) -> bool:
-    if settled.setl_id:
-        await trial.undo(settled)
-    if settled.fate is not Fate.UNDONE:
-        await trial.reverse(settled)
-    return settled.fate is Fate.UNDONE
+    for _ in range(_TRIES):
+        if settled.setl_id:
+            await trial.undo(settled)
+        if settled.fate is not Fate.UNDONE:
+            await trial.reverse(settled)
+        if settled.fate is Fate.UNDONE:
+            return True
+    return False

@@ -155,7 +155,13 @@ class Wire:
         try:
             async with (
                 asyncio.timeout(self.caller.patience_s),
-                self.http.post(url, data=io.BytesIO(raw), headers=sent) as told,
+                self.http.post(
+                    url,
+                    data=io.BytesIO(raw),
+                    headers=sent,
+                    # Nobody is handed on to an address that was not given.
+                    allow_redirects=False,
+                ) as told,
             ):
                 body, charset, status = await told.read(), told.charset, told.status
         except (TimeoutError, OSError, aiohttp.ClientError) as fault:

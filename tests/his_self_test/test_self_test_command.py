@@ -81,6 +81,18 @@ async def test_web_page_is_no_connection() -> None:
     assert ran.status == 1
 
 
+async def test_nobody_is_handed_on(platform: str) -> None:
+    """What was signed for one address goes to no other."""
+
+    async def moved(_request: web.BaseRequest) -> web.Response:
+        return web.Response(status=307, headers={"Location": f"{platform}/his"})
+
+    async with listening(web.Server(moved, access_log=None)) as url:
+        ran = await run(url, plain=True)
+    assert "HTTP 307" in ran.line("connection.answers")["exchanges"][0]["came"]
+    assert "connection.answers" in ran.failed
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

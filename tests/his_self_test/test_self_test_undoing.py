@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+import subprocess
+import sys
 import time
 from datetime import datetime
 
@@ -19,6 +23,7 @@ from tests.his.desk import HisRoom
 from tests.his_self_test.runs import CARD, CODE, SANDBOX_TIME, run
 from tests.his_self_test.spoilers import Passing, spoiling
 from tests.settlement.house import assert_books_clean
+from tests.support.sources import PROJECT
 
 
 async def _in_force(room: HisRoom) -> tuple[int, int]:
@@ -105,3 +110,30 @@ async def test_used_up_early_reversals_are_no_failure(room: HisRoom) -> None:
         ran = await run(url, "--only", "reverse")
     assert ran.ids("not run") == ["reverse.first"]
     assert (ran.failed, ran.status) == ([], 0)
+
+
+async def test_ctrl_c_undoes_first(room: HisRoom) -> None:
+    """The command itself, interrupted while a settlement is under way."""
+    process: asyncio.subprocess.Process | None = None
+    count = 0
+
+    def interrupt(passing: Passing) -> None:
+        nonlocal count
+        count += passing.infno == "2207"
+        if count == 3 and passing.infno == "2207" and process is not None:
+            process.send_signal(signal.SIGINT)
+
+    async with spoiling(room.url, room.http, before=interrupt) as (url, passed):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.cli.main", "his", "self-test",
+            "--url", url, "--fixmedins-code", CODE, "--profile", "none",
+            "--card", CARD, "--sandbox-time", SANDBOX_TIME, "--only", "settle",
+            cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        _, complaint = await process.communicate()
+    assert process.returncode != 0
+    assert b"Traceback" not in complaint
+    made, used = await _in_force(room)
+    assert made > 0
+    assert used == 0
+    assert {"2208", "2601"} & set(passed.infnos)
