@@ -30,7 +30,11 @@ _UTF8 = "utf-8"
 #: A declared GBK is read as its superset, as every HIS does.
 _READ_AS = {"gbk": "gb18030", "gb2312": "gb18030"}
 _INFNO = "{infno}"
-_SERIALS = 10_000
+#: A letter leads, so that no message of the hospital's own HIS has the number; and
+#: there are enough that two runs of one second do not meet.
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+_DIGITS = "0123456789" + _LETTERS
+_SERIALS = len(_LETTERS) * len(_DIGITS) ** 3
 _OPERATOR = "self-test"
 SANDBOX_HEADER = "Medaid-Sandbox-Time"
 
@@ -96,11 +100,11 @@ class Wire:
         return self.caller.sandbox_time or self.means.clock()
 
     def msgid(self) -> str:
-        """12 + 14 + 4; none of a run is one of another, whatever the sandbox's time."""
+        """12 + 14 + 4, by the wall clock: a sandbox's time stands still."""
         self._serial = (self._serial + 1) % _SERIALS
         at = self.means.clock()
         code = self.caller.fixmedins_code[:12]
-        return f"{code}{at:%Y%m%d%H%M%S}{self._serial:04d}"
+        return f"{code}{at:%Y%m%d%H%M%S}{_serial(self._serial)}"
 
     def envelope(
         self, infno: str, given: Mapping[str, Any], **changes: Any
@@ -180,6 +184,15 @@ class Wire:
     def _time(self) -> dict[str, str]:
         at = self.caller.sandbox_time
         return {} if at is None else {SANDBOX_HEADER: rfc3339(at)}
+
+
+def _serial(number: int) -> str:
+    """A letter and three letters or digits."""
+    text = ""
+    for _ in range(3):
+        number, digit = divmod(number, len(_DIGITS))
+        text = _DIGITS[digit] + text
+    return _LETTERS[number] + text
 
 
 def _read(status: int, charset: str, body: bytes, at: float) -> Came:

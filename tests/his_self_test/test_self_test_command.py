@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from gateway.cli.his import his
 from gateway.his_self_test.masking import Masks, masked
 from gateway.his_self_test.run import GROUPS
+from gateway.his_self_test.wire import _SERIALS, _serial
 from gateway.his_simulator.people import make_people
 from gateway.his_simulator.platform import NationalPlatform
 from gateway.his_simulator.run import listening
@@ -26,7 +27,9 @@ from tests.support.sources import PROJECT
 PERSON = make_people(7, 1)[0]
 _PAGE = PROJECT / "docs" / "his" / "self-test.md"
 #: What differs from run to run: numbers, times, names that hold some.
-_CHANGES = re.compile(r"[0-9A-Z]{26}|-?[0-9]+|ST[0-9A-F]{10,}|MA\*{4}..")
+_CHANGES = re.compile(
+    r"H[0-9]{25}[0-9A-Z]{4}|[0-9A-Z]{26}|-?[0-9]+|ST[0-9A-F]{10,}|MA\*{4}.."
+)
 
 
 @pytest.fixture
@@ -199,3 +202,12 @@ async def test_sandbox_time_is_refused_elsewhere(room: HisRoom) -> None:
     ran = await run(room.url)
     assert ran.failed == ["signature.good"]
     assert "MA-1108" in ran.line("signature.good")["exchanges"][0]["came"]
+
+
+def test_messages_of_two_runs_in_one_second_do_not_meet() -> None:
+    """Nor with those of the hospital's own system, whose numbers end in digits."""
+    assert {_serial(0), _serial(_SERIALS - 1)} == {"A000", "ZZZZ"}
+    some = [_serial(number) for number in range(0, _SERIALS, 997)]
+    assert len(set(some)) == len(some)
+    assert all(len(each) == 4 and each[0].isalpha() for each in some)
+    assert _SERIALS > 900_000
