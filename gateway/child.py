@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -49,7 +50,9 @@ async def spawn(
     )
     if process.stdin is not None:
         process.stdin.write(json.dumps(order).encode() + b"\n")
-        await process.stdin.drain()
+        # One that has ended before it read its order tells by how it ended.
+        with contextlib.suppress(ConnectionError):
+            await process.stdin.drain()
     return process
 
 

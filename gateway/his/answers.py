@@ -31,6 +31,9 @@ _MOST_FIELDS = 3
 _OURS = 500
 #: Under way, too fast, slow: the same message again will do.
 _PASSES = frozenset({408, 409, 429})
+_OK = 200
+#: What must not pass for the answer to a message: its first copy may have got one.
+_NO_ANSWERS = frozenset({"MA-3109"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Reply:
     """JSON of the node `output`."""
     infcode: int = DONE
     err_msg: str = ""
+    status: int = _OK
+    """Of HTTP: a HIS shows nothing of others, and takes them for no answer."""
     warn_msg: str = ""
     """Shown beside the result: alerts, and what to give back."""
 
@@ -81,6 +86,7 @@ def refused(refusal: RequestRefused) -> Reply:
     return Reply(
         infcode=AGAIN if passes else FINAL,
         err_msg=message(code, named),
+        status=status if code in _NO_ANSWERS else _OK,
     )
 
 

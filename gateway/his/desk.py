@@ -38,8 +38,8 @@ _ENCODINGS = {
 }  # fmt: skip
 _CHARSETS = {_UTF8: "utf-8", _GB: "gbk"}
 _HEADS = {
-    encoding: Head(
-        200,
+    (encoding, status): Head(
+        status,
         {
             "Content-Type": f"application/json; charset={charset}",
             "Cache-Control": "no-store",
@@ -47,6 +47,7 @@ _HEADS = {
         },
     )
     for encoding, charset in _CHARSETS.items()
+    for status in (200, 409)
 }
 _SERIALS = 10**10
 _NO_PLACE = "000000"
@@ -70,7 +71,10 @@ class HisDesk:
     async def answer(
         self, edge: Edge, request: web.BaseRequest, path: str
     ) -> web.StreamResponse:
-        """Always HTTP 200 with an envelope: a HIS shows nothing of other answers."""
+        """HTTP 200 with an envelope: a HIS shows nothing of other answers.
+
+        Only a message that is repeated with all its headers gets 409 around it.
+        """
         exchange = _Exchange(edge, request, path)
         try:
             reply = await exchange.run(self._door, self._files)
@@ -145,7 +149,7 @@ class _Exchange:
         self._edge.metrics.count(
             "medaid_his_transactions_total", self._infno, f"{reply.infcode}"
         )
-        return direct(_HEADS[self._manner.encoding], body)
+        return direct(_HEADS[self._manner.encoding, reply.status], body)
 
     def _wrapped(self, reply: Reply, stamp: Stamp) -> tuple[Reply, bytes]:
         """The reply's bytes; of one that cannot be written, unwrapped, that it cannot.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _WRONG_ADDRESS = "MA-3108"
 _ANOTHER_INSTITUTION, _PERSONAL = "MA-1209", "MA-1104"
 #: What a stranger can try for nothing.
-_FAILURES = frozenset({"MA-3102", "MA-3103", "MA-3107", "MA-3108"})
+_FAILURES = frozenset({"MA-3102", "MA-3103", "MA-3107", "MA-3108", "MA-3109"})
 
 
 class HisDoor:
@@ -72,7 +72,7 @@ class HisDoor:
     ) -> Opened:
         """Verify and decrypt a wrapped body; a plain one comes back as it is.
 
-        Raises MA-3102, MA-3103, MA-3105, MA-5101, MA-5105.
+        Raises MA-3102, MA-3103, MA-3105, MA-3109, MA-5101, MA-5105.
         """
         if "encData" not in body:
             return Opened(body, bytes)
@@ -111,7 +111,8 @@ class HisDoor:
     ) -> None:
         """Check the signature over the body of what settles or undoes (RFC 9421).
 
-        It must be by a key of the hospital. Raises MA-3102, MA-3103, MA-5101, MA-5105.
+        It must be by a key of the hospital. Raises MA-3102, MA-3103, MA-3109, MA-5101,
+        MA-5105.
         """
         party_id = admitted.admission.caller.party_id
         try:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 500
 #: From the beginning of one batch to that of the next.
 _PACE_S = 0.005
-_USED_BEFORE = "MA-3103"
+#: Whoever repeats a message with all its headers, as some libraries and proxies do by
+#: themselves, must not hear that it was decided: the first may have settled.
+_USED_BEFORE = "MA-3109"
 
 _log = logging.getLogger(__name__)
 _Nonce = tuple[str, str]
@@ -39,7 +41,7 @@ class Nonces:
         self.replays = 0
 
     async def take(self, key_id: str, nonce: str) -> None:
-        """Use the nonce; raises MA-3103 when it was used, MA-5101 or MA-5105."""
+        """Use the nonce; raises MA-3109 when it was used, MA-5101 or MA-5105."""
         is_first: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(((key_id, nonce), is_first))
         self._come.set()

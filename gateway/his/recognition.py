@@ -84,8 +84,8 @@ class Recognition:
         """Who has sent it; `wrapper` is whose key has signed what was around it.
 
         Raises MA-3101 for a session that is none, MA-3102, MA-3103 for a signature
-        that was used or is not of now, MA-3105, MA-3107 where nothing is shown that
-        the institution may show, MA-5101 and MA-5105.
+        that is not of now, MA-3109 for one that was used, MA-3105, MA-3107 where
+        nothing is shown that the institution may show, MA-5101 and MA-5105.
         """
         shown = (
             await self._by_wrapper(wrapper)

@@ -140,6 +140,19 @@ class Trial:
             told = answer.code or "(none)"
             raise Unkept(f"应为 {wanted}，却是 {told}", f"{told} instead of {wanted}")
 
+    def left_open(self, came: Came, code: str) -> None:
+        """Refused without a word on what became of it; raises `Unkept`.
+
+        Of a connection that is not our gateway it is enough that nothing was done.
+        """
+        if came.answer is None:
+            raise Unkept("没有可读的国家接口应答", "no answer that can be read")
+        if came.answer.is_done:
+            raise Unkept("应拒绝，却答 infcode 0", "had to be refused, and was done")
+        if self.is_ours and (came.answer.infcode, came.answer.code) != (AGAIN, code):
+            told = f"{came.answer.infcode} {came.answer.code}"
+            raise Unkept(f"应为 -1 {code}，却是 {told}", f"{told} instead of -1 {code}")
+
     # The person and the money
 
     async def psn_no(self) -> str:

@@ -86,6 +86,11 @@ HIS_ACCESS_REASONS = (
                            "The request comes from an address that is not registered."),
            Text("请通知本院信息科，向结算网关值班人员核对登记的网络地址。",
                 "Have the hospital's IT department ask the gateway's staff on duty.")),
+    Reason("MA-3109", Text("这份签名已经用过，原报文可能已经处理。",
+                           "The signature was used; its message may have been done."),
+           Text("请按原单重发（报文编号不变，重新签名），不要新开一笔。",
+                "Send the same message again under its msgid, signed anew."),
+           retry_allowed=True, same_key=True),
 )  # fmt: skip
 
 #: State.

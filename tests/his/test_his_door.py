@@ -49,8 +49,9 @@ async def test_signature_is_good_once(guarded: GuardedRoom) -> None:
     paasid = await guarded.allowed()
     headers = guarded.tif(paasid)
     told = await asyncio.gather(*(guarded.send(asking(), headers) for _ in range(5)))
-    assert sorted(each.infcode for each in told) == [-2, -2, -2, -2, 0]
-    assert {each.code for each in told} == {"", "MA-3103"}
+    assert sorted(each.infcode for each in told) == [-1, -1, -1, -1, 0]
+    assert sorted(each.status for each in told) == [200, 409, 409, 409, 409]
+    assert {each.code for each in told} == {"", "MA-3109"}
     assert guarded.access.nonces.replays == 4
 
 
@@ -191,7 +192,7 @@ async def test_settlement_is_signed_where_it_must_be(guarded: GuardedRoom) -> No
     again = guarded.tif(paasid) | {
         name: value for name, value in headers.items() if "tif" not in name
     }
-    assert (await guarded.send(raw, again)).code == "MA-3103"
+    assert (await guarded.send(raw, again)).code == "MA-3109"
     other = dumped(envelope("2601", undo)).encode()
     assert (
         await guarded.send(other, guarded.tif(paasid) | signed(guarded, raw))

@@ -92,7 +92,13 @@ class SmallGateway:
         except NoEnvelope:
             answer = {"infcode": -2, "err_msg": "[MA-1101] unreadable", "output": {}}
         except Refusal as refusal:
-            answer = {"infcode": -2, "err_msg": f"[{refusal}] refused", "output": {}}
+            # What is repeated with all its headers is no decision.
+            infcode = -1 if f"{refusal}" == "MA-3109" else -2
+            answer = {
+                "infcode": infcode,
+                "err_msg": f"[{refusal}] refused",
+                "output": {},
+            }
         headers = {"Content-Type": "application/json"}
         return web.Response(body=dumped(answer), headers=headers)
 
@@ -104,7 +110,7 @@ class SmallGateway:
         if abs(int(stamp) - self.now) > 60:
             raise Refusal("MA-3103")
         if nonce in self._nonces and Bug.REPLAYS not in self.bugs:
-            raise Refusal("MA-3103")
+            raise Refusal("MA-3109")
         self._nonces.add(nonce)
 
     def _answer(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ public static class Client
             var at = ((long)(DateTime.UtcNow - new DateTime(1970, 1, 1)).TotalSeconds).ToString();
             var nonce = Guid.NewGuid().ToString("N");
             var asked = (HttpWebRequest)WebRequest.Create(url);
-            asked.Method = "POST"; asked.ContentType = "application/json"; asked.Timeout = 30000;
+            asked.Method = "POST"; asked.ContentType = "application/json"; asked.Timeout = asked.ReadWriteTimeout = 30000;
             asked.Headers["x-tif-paasid"] = paasid; asked.Headers["x-tif-timestamp"] = at;
             asked.Headers["x-tif-nonce"] = nonce; asked.Headers["x-tif-signature"] = Signature(at, secret, nonce);
             try

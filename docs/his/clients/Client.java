@@ -1,19 +1,20 @@
-import java.net.URI;
-import java.net.http.*;
+import java.io.*;
+import java.net.*;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.*;
 import java.security.*;
-import java.time.Duration;
 import java.util.*;
 import java.util.regex.*;
 
-/** 2206 and 2207 over plain HTTP (Java 17). Amounts stay text: read them with BigDecimal. */
+/** 2206 and 2207 over plain HTTP (Java 8 and newer). Amounts stay text: read them with BigDecimal. */
 public class Client {
     static final Pattern INFCODE = Pattern.compile("\"infcode\"\\s*:\\s*\"?(-?[0-9]+)");
 
     /** x-tif headers: SHA-256 of timestamp + secret + nonce + timestamp, in hex. */
     static String signature(String at, String secret, String nonce) throws GeneralSecurityException {
         byte[] text = (at + secret + nonce + at).getBytes(StandardCharsets.UTF_8);
-        return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(text));
+        byte[] digest = MessageDigest.getInstance("SHA-256").digest(text);
+        return String.format("%064x", new java.math.BigInteger(1, digest));
     }
 
     /**
@@ -21,27 +22,33 @@ public class Client {
      * message before the first try: after the last one only its msgid (or 2601) tells the outcome.
      */
     static String send(String url, String paasid, String secret, String message, int tries) throws Exception {
-        HttpClient line = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
         for (int number = 0; number < tries; number++) {
             if (number > 0) Thread.sleep(Math.min(1L << number, 30) * 1000);
             String at = String.valueOf(System.currentTimeMillis() / 1000), nonce = UUID.randomUUID().toString();
-            HttpRequest asked = HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(30))
-                .header("Content-Type", "application/json").header("x-tif-paasid", paasid)
-                .header("x-tif-timestamp", at).header("x-tif-nonce", nonce)
-                .header("x-tif-signature", signature(at, secret, nonce))
-                .POST(HttpRequest.BodyPublishers.ofString(message)).build();
             try {
-                String told = line.send(asked, HttpResponse.BodyHandlers.ofString()).body();
+                HttpURLConnection line = (HttpURLConnection) new URL(url).openConnection();
+                line.setConnectTimeout(5000);
+                line.setReadTimeout(30000);
+                line.setDoOutput(true);
+                line.setRequestProperty("Content-Type", "application/json");
+                line.setRequestProperty("x-tif-paasid", paasid);
+                line.setRequestProperty("x-tif-timestamp", at);
+                line.setRequestProperty("x-tif-nonce", nonce);
+                line.setRequestProperty("x-tif-signature", signature(at, secret, nonce));
+                try (OutputStream out = line.getOutputStream()) { out.write(message.getBytes(StandardCharsets.UTF_8)); }
+                String told;
+                try (Scanner in = new Scanner(line.getInputStream(), "UTF-8")) { told = in.useDelimiter("\\A").next(); }
                 Matcher code = INFCODE.matcher(told);
                 if (code.find() && !code.group(1).equals("-1")) return told; // 0: done. -2: show err_msg
-            } catch (java.io.IOException lost) { /* on the way there or back: nobody knows yet */ }
+            } catch (IOException | NoSuchElementException lost) { /* there or back: nobody knows yet */ }
         }
         throw new IllegalStateException("outcome unknown: repeat or reverse the msgid");
     }
 
-    /** java Client.java URL PAASID MESSAGE-FILE; the secret in MEDAID_HIS_SECRET. */
+    /** java Client URL PAASID MESSAGE-FILE; the secret in MEDAID_HIS_SECRET. */
     public static void main(String[] given) throws Exception {
-        String message = java.nio.file.Files.readString(java.nio.file.Path.of(given[2]));
-        System.out.println(send(given[0], given[1], System.getenv("MEDAID_HIS_SECRET"), message, 5));
+        String secret = Objects.requireNonNull(System.getenv("MEDAID_HIS_SECRET"), "MEDAID_HIS_SECRET is not set");
+        String message = new String(Files.readAllBytes(Paths.get(given[2])), StandardCharsets.UTF_8);
+        new PrintStream(System.out, true, "UTF-8").println(send(given[0], given[1], secret, message, 5));
     }
 }

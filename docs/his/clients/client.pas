@@ -1,4 +1,4 @@
-unit MedAidClient;
+unit client;
 { 2206 and 2207 over plain HTTP (Delphi 10 and newer). Read amounts as Currency. }
 interface
 function Signature(const At, Secret, Nonce: string): string;
