@@ -244,7 +244,7 @@ def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
         ) from None
 
 
-@click.command("list")
+@click.command("list", epilog="Example: medaid his list --all")
 @click.option("--all", "with_revoked", is_flag=True, help="Those that ended too.")
 @json_option
 @location_options
@@ -287,7 +287,7 @@ def _document(row: HisClientRow) -> dict[str, Any]:
     }
 
 
-@click.command("revoke")
+@click.command("revoke", epilog="Example: medaid his revoke H001:H11010100001")
 @click.argument("key_id")
 @location_options
 def revoke_command(key_id: str, data_dir: Path, dsn: str | None) -> None:

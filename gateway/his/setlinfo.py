@@ -80,6 +80,9 @@ def setlinfo_of(
     fields |= {
         "psn_no": facts.psn_no,
         "mdtrt_id": bill.visit_no,
+        # What 3201 counts it under.
+        "insutype": facts.insutype,
+        "clr_type": facts.clr_type,
         "maf_pay": amount(bill.medical_aid_fen + aid),
         "fund_pay_sumamt": amount(facts.fund_pay_fen + aid),
         "psn_part_amt": amount(decision["patient_pays_fen"]),

@@ -26,7 +26,7 @@ class Lengths:
 
     seconds: float = 6.0
     """One round of one server."""
-    steady: float = 60.0
+    steady: float = 50.0
     rounds: int = 3
 
     def plan(self) -> dict[str, float]:
@@ -43,7 +43,7 @@ class Lengths:
             "cost": 2 * one + 2 * echo + _START_S + 5.0,
             "rising load": rounds * (len(LEVELS) * (one + _CROWD_S) + 1.0 + _START_S),
             "two workers": rounds * 2 * (one + _START_S),
-            "envelope": rounds * 3 * (one * 2 / 3 + 0.5) + _START_S + 2.0,
+            "envelope": rounds * 3 * (one / 3 + 0.5) + _START_S + 2.0,
             "FastAPI": rounds * 2 * (one + 6.0) + 10.0,
             "deduction": 5.0,
         }

@@ -41,7 +41,7 @@ from tests.bench.raw_client import Load, request, run_load
 
 _SECRET = "of-the-bench-alone"
 #: Of the length of a round: there are three of these in each.
-_SHARE = 2 / 3
+_SHARE = 1 / 3
 _DAYS = 300
 #: Of one desk: more than come to it in a round.
 _PATIENTS = 400

@@ -142,8 +142,12 @@ async def test_charge_sent_twice_is_answered_with_the_sums_that_count(
     given, first, _ = await hospital.settle(card="C00000001")
     other = copy.deepcopy(given)
     other["setlinfo"]["fund_pay_sumamt"] = "170.00"
+    other["setlinfo"]["clr_type"] = "99"
+    other["data"]["insutype"] = other["setlinfo"]["insutype"] = "310"
     again = await hospital.room.ask("2207", other)
     assert again.setlinfo["setl_id"] == first.setlinfo["setl_id"]
+    kind = again.setlinfo["insutype"], again.setlinfo["clr_type"]
+    assert kind == ("390", "11")
     hospital.rows.clear()
     hospital.sums.clear()
     hospital.count = 0

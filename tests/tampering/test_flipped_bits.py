@@ -26,6 +26,8 @@ OTHER_TABLES = {
     "party_key": "who may call: a damaged key lets nobody in",
     "session": "ends within 12 hours; a damaged token lets nobody in",
     "nonce": "ends within minutes",
+    "his_client": "who may call: a damaged one lets nobody in",
+    "his_file": "gone in two days, and sealed: a damaged one is not opened",
     "access_version": "a counter that workers poll",
     "policy_approval": "every start, and every activation while running, verifies each"
     " signature again over the pack's stored bytes, and refuses a pack that lacks two",

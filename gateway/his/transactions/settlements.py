@@ -67,7 +67,7 @@ async def _first(asked: Asked, charge: Charge, decision: Mapping[str, Any]) -> R
 
 
 def _with_sums_of(charge: Charge, stored: StoredCharge) -> Charge:
-    """The charge with the platform's sums as they were settled.
+    """The charge with the platform's sums and kinds as they were settled.
 
     They are no part of what makes two bills the same, and the hospital adds up what it
     is answered: 3201 counts the settlement that stands.
@@ -76,7 +76,12 @@ def _with_sums_of(charge: Charge, stored: StoredCharge) -> Charge:
     if facts is None or not settled.insutype:
         return charge
     facts = replace(
-        facts, fund_pay_fen=settled.fund_pay_fen, acct_pay_fen=settled.acct_pay_fen
+        facts,
+        insutype=settled.insutype,
+        clr_type=settled.clr_type,
+        clr_optins=settled.clr_optins,
+        fund_pay_fen=settled.fund_pay_fen,
+        acct_pay_fen=settled.acct_pay_fen,
     )
     return replace(charge, bill=replace(charge.bill, national=facts))
 
