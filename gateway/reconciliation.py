@@ -55,7 +55,7 @@ class Reconciliation:
 
     async def totals(self, caller: Caller, asked: AskedTotals) -> Answer:
         """A facility's own totals beside ours."""
-        found = await self._read(compare_days(self._database, caller.party_id, asked))
+        found = await self.in_turn(compare_days(self._database, caller.party_id, asked))
         return await _answer(totals_document, found)
 
     async def match_list(
@@ -81,7 +81,7 @@ class Reconciliation:
     async def month(self, caller: Caller, month: int, facility: str | None) -> Answer:
         """How a month stands; raises MA-4101 and MA-4201."""
         number = await self._facility_id(caller, facility)
-        found = await self._read(month_state(self._database, month, number))
+        found = await self.in_turn(month_state(self._database, month, number))
         return await _answer(state_document, found)
 
     async def differences(
@@ -89,7 +89,7 @@ class Reconciliation:
     ) -> Answer:
         """A page of the month's differences; raises MA-4101 and MA-4201."""
         number = await self._facility_id(caller, wanted.facility)
-        told = await self._read(
+        told = await self.in_turn(
             list_differences(
                 self._database,
                 month,
@@ -109,13 +109,21 @@ class Reconciliation:
         if number is None:
             # It is one hospital's; which one, an overseer says.
             raise RequestRefused(_NOT_FOUND)
-        found = await self._read(closed_statement(self._database, month, number))
+        found = await self.in_turn(closed_statement(self._database, month, number))
         return await _answer(statement_document, month, found)
 
-    async def _read(self, reading: Coroutine[Any, Any, _T]) -> _T:
-        with reading_faults():
-            async with self._turn:
-                return await reading
+    async def in_turn(self, reading: Coroutine[Any, Any, _T]) -> _T:
+        """A read of whole days or months: few at once, the pool belongs to the desk.
+
+        Raises MA-5101 and MA-5105.
+        """
+        try:
+            with reading_faults():
+                async with self._turn:
+                    return await reading
+        finally:
+            # Of a caller who has gone before its turn came, nothing was begun.
+            reading.close()
 
     async def _facility_id(self, caller: Caller, code: str | None) -> int | None:
         """Whose; `None` for all. Another's is as unknown as one that never was."""
@@ -125,7 +133,7 @@ class Reconciliation:
             return caller.party_id
         if code is None:
             return None
-        number = await self._read(facility_no(self._database, code))
+        number = await self.in_turn(facility_no(self._database, code))
         if number is None:
             raise RequestRefused(_NOT_FOUND)
         return number

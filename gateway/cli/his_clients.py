@@ -26,7 +26,12 @@ from gateway.keyfiles import KeyFileFault, load_party_secret_key, write_new
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
 from settlement.domain.calendar import shanghai_day
-from settlement.service.his_clients import NewHisClient, allow, revoke_client
+from settlement.service.his_clients import (
+    PROFILES,
+    NewHisClient,
+    allow,
+    revoke_client,
+)
 from settlement.service.parties import PartyFault
 from settlement.store.his_clients import HisClientRow, HisClientStore, Network
 
@@ -45,7 +50,7 @@ _ACCOUNT_BYTES, _SECRET_BYTES = 9, 30
 @click.option("--fixmedins-code", required=True, help="The institution's number.")
 @click.option(
     "--profile",
-    type=click.Choice(["sign-in", "mutual-tls", "x-tif", "encdata"]),
+    type=click.Choice(PROFILES),
     required=True,
     help="How it shows who it is (docs/his/access.md).",
 )

@@ -14,7 +14,9 @@ from gateway.his.file_shelf import FileShelf
 from gateway.his.nonces import Nonces
 from gateway.his.recognition import WINDOW_S, Recognition
 from gateway.his.wrapping import Wrapping
+from gateway.in_time import in_time
 from settlement.domain.errors import RequestRefused
+from settlement.service.his_clients import PROFILES
 from settlement.store.his_clients import HisClientStore
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from gateway.wiring import Gateway
     from settlement.service.access import Sessions
     from settlement.service.signatures import Signatures
-
-#: What an operator can choose; the metrics name each, also where nobody has it.
-PROFILES = ("x-tif", "encdata", "mutual-tls", "sign-in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,13 @@ class EnvelopeAccess:
         return cls(clients, nonces, door, files)
 
     async def look(self) -> None:
-        """Read the clients where they have changed, for the log and the metrics."""
+        """Read the clients where they have changed, for the log and the metrics.
+
+        And forget files whose time is over. A database that is away is told elsewhere.
+        """
         with contextlib.suppress(RequestRefused):
             await self.clients.by_key("")
+            await in_time(self.files.tidy())
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many are in force, by profile and whether weak."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from gateway.his.answers import Manner
     from gateway.his.envelope import Envelope
+    from gateway.his.recognition import SignedBy
     from settlement.service.access import Admission
 
 
@@ -44,8 +45,8 @@ class Admitted:
 
     admission: Admission
     client: HisClient
-    signer: object = None
-    """Of a 9001: what the door needs to open its session."""
+    signed_by: SignedBy | None = None
+    """Of a 9001 that opens a session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ _OURS = 500
 #: Under way, too fast, slow: the same message again will do.
 _PASSES = frozenset({408, 409, 429})
 _OK = 200
+_DIGITS_ONLY = str.maketrans("", "", "-:.")
 #: What must not pass for the answer to a message: its first copy may have got one.
 _NO_ANSWERS = frozenset({"MA-3109"})
 
@@ -127,9 +128,6 @@ def rendered(reply: Reply, stamp: Stamp, manner: Manner) -> bytes:
     if manner.encoding == "utf-8":
         return body
     return body.decode().encode(manner.encoding)
-
-
-_DIGITS_ONLY = str.maketrans("", "", "-:.")
 
 
 def _time(instant: datetime) -> str:

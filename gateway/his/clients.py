@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from crypto.errors import NotAuthenticError
 from gateway.his.admission import HisClient
 from gateway.his.answers import Manner
 from gateway.in_time import in_time
-from settlement.domain.errors import RequestRefused
 from settlement.service.access import not_now
-from settlement.service.party_secrets import open_secret
+from settlement.service.party_secrets import opened_secret
 from settlement.service.ports import Caller
 from settlement.store.errors import StoreUnavailableError
 
@@ -112,14 +110,9 @@ class Clients:
         )
         if row.sealed_secret is None:
             return Known(row, client, {})
-        try:
-            secrets = open_secret(
-                self._secret_key, key_id=row.key_id, sealed=row.sealed_secret
-            )
-        except NotAuthenticError:
-            # Keys and database are not of one installation.
-            _log.error("access.secret_not_opened", extra={"key": row.key_id})
-            raise RequestRefused("MA-5104") from None
+        secrets = opened_secret(
+            self._secret_key, key_id=row.key_id, sealed=row.sealed_secret
+        )
         return Known(row, client, orjson.loads(secrets))
 
     def _warn_of_weak(self, rows: Iterable[HisClientRow]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.his.admission import Admitted, Opened, SignedIn
 from gateway.his.envelope import refusal_of
-from gateway.his.recognition import SIGN_NO_BYTES, SignedBy
+from gateway.his.recognition import SIGN_NO_BYTES
 from gateway.identity import holds_identity
 from gateway.in_time import in_time
 from gateway.wire_faults import Faults
@@ -128,8 +128,8 @@ class HisDoor:
         Where each message shows by itself who sends it, the number stands for nothing.
         """
         now = self._now()
-        signed_by = admitted.signer
-        if not isinstance(signed_by, SignedBy):
+        signed_by = admitted.signed_by
+        if signed_by is None:
             return SignedIn(_number(self._random(SIGN_NO_BYTES)), now)
         self._attempts.opens_session(signed_by.key_id)
         session = await in_time(

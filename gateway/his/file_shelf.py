@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from settlement.domain.errors import RequestRefused
 from settlement.service.party_secrets import open_secret, seal_secret
-from settlement.store.his_statements import HisFile, add_file, held_file
+from settlement.store.his_statements import (
+    HisFile,
+    add_file,
+    held_file,
+    prune_files,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from settlement.store.database import Database
 
 UPLOADED, DIFFERENCES = "uploaded", "differences"
 KEPT = timedelta(days=2)
+_TIDY_EVERY = timedelta(minutes=1)
 #: Of one hospital at a time; a day has two.
 MOST_FILES = 60
-_T = TypeVar("_T")
-_AT_ONCE = 2
 _NUMBER_BYTES = 14
 _EMPTY = "null"
 _SAME_KEY, _TOO_MANY, _NONE = "MA-4103", "MA-1222", "MA-1223"
@@ -57,15 +60,7 @@ class FileShelf:
         self._sealing_key = sealing_key
         self._now = now
         self._random = random
-        self._turn = asyncio.Semaphore(_AT_ONCE)
-
-    async def in_turn(self, reading: Coroutine[Any, Any, _T]) -> _T:
-        """A read of whole days: few at once, the pool belongs to the desk."""
-        try:
-            async with self._turn:
-                return await reading
-        finally:
-            reading.close()
+        self._tidied = datetime.min.replace(tzinfo=UTC)
 
     async def put(
         self,
@@ -114,6 +109,13 @@ class FileShelf:
         if found is None or found.kind != kind:
             raise RequestRefused(_NONE)
         return self._opened(found)
+
+    async def tidy(self) -> None:
+        """Forget what is over, once a minute at most; raises MA-5101 and MA-5105."""
+        now = self._now()
+        if now >= self._tidied + _TIDY_EVERY:
+            self._tidied = now
+            await prune_files(self._database, now)
 
     def _opened(self, file: HisFile) -> Kept:
         content = open_secret(self._sealing_key, key_id=file.number, sealed=file.sealed)

@@ -15,17 +15,11 @@ _HEX = "hix:"
 _KEY_CHARS = re.compile(r"[A-Za-z0-9._:-]{1,30}")
 _PRINTED = re.compile(r"[!-~]{1,30}")
 _PADDING = "======"
-_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
-_SHIFTS = range(120, -1, -10)
 
 
 def setl_id_of(settlement_id: str) -> str:
     """26 characters of base32 (RFC 4648) for the 32 of hex, which are too many."""
-    # 128 bits and two of nothing: 13 pairs of characters. `base64` takes six times as
-    # long, for every answer at the desk.
-    bits = int(settlement_id, 16) << 2
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+    return base64.b32encode(bytes.fromhex(settlement_id)).decode().rstrip("=")
 
 
 def settlement_id_of(setl_id: str) -> str | None:

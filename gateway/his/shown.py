@@ -31,9 +31,9 @@ class Tif:
     nonce: str
     signature: str
 
-    def is_signed(self, secret: str | None) -> bool:
+    def is_signed(self, secret: str) -> bool:
         """Whether the holder of the secret has made it."""
-        return secret is not None and is_tif_signature(
+        return is_tif_signature(
             self.signature, secret, timestamp=self.timestamp, nonce=self.nonce
         )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from settlement.store.database import Database
 
 _INSTITUTION = re.compile(r"[A-Za-z0-9]{1,30}")
+#: How a hospital can show who it is; the metrics name each, also where nobody has it.
+PROFILES = ("sign-in", "mutual-tls", "x-tif", "encdata")
 #: What is weak however it is used, and what is unless messages are signed besides.
 _WEAK, _WEAK_UNSIGNED = frozenset({"encdata"}), frozenset({"x-tif"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from crypto.errors import CryptoError, NotAuthenticError, StaleSignatureError
+from crypto.errors import CryptoError, StaleSignatureError
 from crypto.http_signature import (
     HttpRequest,
     RequestSignature,
@@ -15,7 +15,7 @@ from crypto.http_signature import (
 from crypto.keys import Role, SharedSecret, VerifyingKey
 from settlement.domain.errors import FatalError, RequestRefused
 from settlement.service.access import not_now
-from settlement.service.party_secrets import open_secret
+from settlement.service.party_secrets import opened_secret
 from settlement.store.access import AccessStore, Signer
 from settlement.store.errors import StoreUnavailableError
 
@@ -78,12 +78,7 @@ class Signatures:
             return VerifyingKey(signer.public_key, Role.PARTY)
         if signer.sealed_secret is None:
             raise FatalError(f"key {signer.key_id} has neither secret nor public key")
-        try:
-            secret = open_secret(
-                self._secret_key, key_id=signer.key_id, sealed=signer.sealed_secret
-            )
-        except NotAuthenticError:
-            # Keys and database are not of one installation.
-            _log.error("access.secret_not_opened", extra={"key": signer.key_id})
-            raise RequestRefused("MA-5104") from None
+        secret = opened_secret(
+            self._secret_key, key_id=signer.key_id, sealed=signer.sealed_secret
+        )
         return SharedSecret(signer.key_id, secret)

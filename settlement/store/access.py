@@ -204,10 +204,7 @@ class AccessStore:
     async def prune(
         self, *, nonces_before: datetime, sessions_before: datetime
     ) -> None:
-        """Forget nonces and sessions that can never be accepted again.
-
-        And files of reconciliation that ended before `sessions_before`.
-        """
+        """Forget nonces and sessions that can never be accepted again."""
         await self._row("access_prune", nonces_before, sessions_before)
 
     async def version(self) -> int:

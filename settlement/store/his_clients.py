@@ -95,7 +95,7 @@ class HisClientStore:
     ) -> set[tuple[str, str]]:
         """Those of (key id, nonce) that are used for the first time, from now on used.
 
-        A crash of the database server may forget those of its last half second.
+        A crash of the database server may forget the last of them (decision 38).
         """
         key_ids, nonces = [key for key, _ in used], [nonce for _, nonce in used]
         with reaching():

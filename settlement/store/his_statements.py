@@ -116,6 +116,12 @@ async def add_file(
     return row is not None
 
 
+async def prune_files(database: Database, now: datetime) -> None:
+    """Forget the files of every facility whose time is over."""
+    with reading_faults():
+        await database.pool.execute(statement("his_prune_files"), now)
+
+
 async def held_file(
     database: Database,
     facility_id: int,

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from crypto.encdata import message_key
 from crypto.tif import tif_signature
 from gateway.cli.his_clients import allow_command
-from gateway.his.access import PROFILES
 from gateway.his.paths import infno_of_path
+from settlement.service.his_clients import PROFILES
 from tests.his.desk import HisRoom
 from tests.his.examples import DOCS, FENCED, differences
 

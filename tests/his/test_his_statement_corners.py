@@ -13,7 +13,7 @@ import pytest
 
 from gateway.his.statement_rows import MOST_ROWS, read_rows
 from settlement.domain.errors import RequestRefused
-from settlement.store.access import AccessStore
+from settlement.store.his_statements import prune_files
 from tests.his.desk import HisRoom, envelope, new_msgid
 from tests.his.test_his_statements import (
     INSTITUTION,
@@ -22,7 +22,6 @@ from tests.his.test_his_statements import (
     packed,
     zipped,
 )
-from tests.settlement.house import NOW
 
 TWO_DAYS = {"stmt_enddate": "2026-01-06"}
 SECOND_DAY = {"stmt_begndate": "2026-01-06", "stmt_enddate": "2026-01-06"}
@@ -167,16 +166,15 @@ async def test_message_repeated_after_its_files_time(hospital: Hospital) -> None
 
 
 async def test_files_that_are_over_go_by_themselves(hospital: Hospital) -> None:
-    """With the sweep of sessions, even if no hospital sends another."""
+    """Even if no hospital sends another."""
     database = hospital.room.house.database
     count = "SELECT count(*) FROM his_file"
-    store = AccessStore(database)
     assert (await hospital.upload()).infcode == 0
     ends_at = await database.pool.fetchval("SELECT ends_at FROM his_file")
-    await store.prune(nonces_before=NOW, sessions_before=ends_at)
+    await prune_files(database, ends_at)
     assert await database.pool.fetchval(count) == 1
     later = ends_at + timedelta(seconds=1)
-    await store.prune(nonces_before=NOW, sessions_before=later)
+    await prune_files(database, later)
     assert await database.pool.fetchval(count) == 0
 
 

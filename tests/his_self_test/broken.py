@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from gateway.his.money import fen_of, yuan_of
 from tests.his_self_test.spoilers import Document, Passing
 
 Hook = Callable[[Passing], None]
@@ -93,7 +94,7 @@ def _move(info: Document, fen: int) -> None:
         ("maf_pay", 1), ("fund_pay_sumamt", 1), ("psn_part_amt", -1),
         ("psn_cash_pay", -1),
     ):  # fmt: skip
-        info[name] = f"{float(str(info[name])) + sign * fen / 100:.2f}"
+        info[name] = yuan_of(fen_of(str(info[name])) + sign * fen)
 
 
 def _a_fen_too_much(p: Passing) -> None:

@@ -135,9 +135,12 @@ class House:
         valid_from: date = date(2020, 1, 1),
         valid_to: date | None = None,
         person: str | None = None,
+        resident_id: str | None = None,
     ) -> bytes:
         """Put one window of one person onto the roster and wait for the cache."""
-        card = self.tokenizer.card("social_security_card", number)
+        cards = [self.tokenizer.card("social_security_card", number)]
+        if resident_id is not None:
+            cards.append(self.tokenizer.card("resident_id", resident_id))
         token = self.tokenizer.person(person or f"person-{number}")
         async with self.database.pool.acquire() as connection, connection.transaction():
             version = await connection.fetchval(
@@ -150,10 +153,10 @@ class House:
                 "INSERT INTO roster_window VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 token, category, valid_from, valid_to, "990101001", b"", version,
             )  # fmt: skip
-            await connection.execute(
+            await connection.executemany(
                 "INSERT INTO roster_card VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                card, token,
-            )  # fmt: skip
+                [(card, token) for card in cards],
+            )
             await connection.execute(
                 "INSERT INTO roster_change SELECT last_change, $1, version"
                 " FROM roster_head",

@@ -125,7 +125,7 @@ async def _days(
         raise ValueError("days that were checked are there")
     database, facility = asked.gateway.database, asked.caller.party_id
     reading = read(database, facility, ids_of_days(*days), _FACTS_AT, wanted)
-    return await in_time(asked.files.in_turn(reading))
+    return await in_time(asked.gateway.reconciliation.in_turn(reading))
 
 
 def _stated(data: Node, *, with_acct: bool = True) -> KindTotals:

@@ -1,6 +1,6 @@
 -- The nonces of a batch that are used for the first time; in one order, so that two
 -- workers never wait for each other. Not flushed: after a crash of the server the last
--- half second may be forgotten, and a request of it be replayed within its window.
+-- (three times wal_writer_delay) may be forgotten, and replayed within their window.
 WITH quiet AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 INSERT INTO nonce (key_id, nonce, seen_at)
 SELECT each.key_id, each.nonce, $3
