@@ -174,6 +174,7 @@ async def _open_door(
         random=os.urandom,
         lifetime=timedelta(hours=settings.session_hours),
     )
+    await sessions.begin()
     await _warn_of_unknown_parties(settings, store)
     signatures = Signatures(store, keys.party_secret_key)
     allowed = Allowed(settings, sandbox=gateway.sandbox)

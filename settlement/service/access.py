@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable
@@ -168,6 +169,16 @@ class Sessions:
         """Look every token up again, because parties or keys have changed."""
         self._generation += 1
         self._known.clear()
+
+    async def begin(self) -> None:
+        """Take what is remembered from now on as of this version.
+
+        Without it the first poll has every session looked up again for nothing, which
+        is a refusal where the database died in that very moment. Raises nothing: away
+        is what `watch` goes on to say.
+        """
+        with contextlib.suppress(StoreUnavailableError):
+            self._version = await self._store.version()
 
     async def watch(
         self,

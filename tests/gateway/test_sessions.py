@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from crypto.keys import Role, SharedSecret, SigningKey
+from gateway.background import running_beside
+from settlement.service.access import Sessions, token_hash
 from settlement.service.parties import revoke
 from settlement.store.access import AccessStore
 from settlement.store.database import Database
@@ -190,6 +192,55 @@ async def test_revocation_is_noticed_without_notification(
         await revoke(database, key.kid, now=START)
 
         await ended(edge, bearer, within_s=2)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_memory_begins_with_the_version_that_stands(
+    running: RunningEdge, database: Database, *, begun: bool
+) -> None:
+    """The first poll forgets nothing that was looked up of that same version."""
+    key = await register(database, "H001")
+    bearer = await running.bearer(key)
+    store = CountedPolls(database)
+    sessions = Sessions(store, random=os.urandom)
+    if begun:
+        await sessions.begin()
+    await sessions.look_up(token_hash(bearer.removeprefix("Bearer ")), START)
+
+    forgotten = asyncio.Event()
+    watch = sessions.watch(lambda: START, on_change=forgotten.set)
+    async with running_beside(watch, name="access"):
+        await store.polled(3)
+        assert (sessions.count, forgotten.is_set()) == (int(begun), not begun)
+
+        await revoke(database, key.kid, now=START)
+        async with asyncio.timeout(10):
+            await forgotten.wait()
+
+    assert sessions.count == 0
+
+
+class CountedPolls(AccessStore):
+    """Counts how often the version was asked for."""
+
+    def __init__(self, database: Database) -> None:
+        """Nobody asked yet."""
+        super().__init__(database)
+        self._asked = 0
+        self._more = asyncio.Condition()
+
+    async def version(self) -> int:
+        """The version, and one more asked for it."""
+        version = await super().version()
+        async with self._more:
+            self._asked += 1
+            self._more.notify_all()
+        return version
+
+    async def polled(self, times: int) -> None:
+        """Wait until it was asked for so often."""
+        async with asyncio.timeout(10), self._more:
+            await self._more.wait_for(lambda: self._asked >= times)
 
 
 async def test_tokens_and_secrets_are_not_in_the_database(
