@@ -169,12 +169,7 @@ async def _open_door(
 ) -> AsyncIterator[Edge]:
     """Who may come in, and the report of what goes on; for as long as the block."""
     store = AccessStore(gateway.database)
-    sessions = Sessions(
-        store,
-        random=os.urandom,
-        lifetime=timedelta(hours=settings.session_hours),
-    )
-    await sessions.begin()
+    sessions = await _sessions(settings, store)
     await _warn_of_unknown_parties(settings, store)
     signatures = Signatures(store, keys.party_secret_key)
     allowed = Allowed(settings, sandbox=gateway.sandbox)
@@ -209,6 +204,16 @@ async def _open_door(
         report.running(),
     ):
         yield edge
+
+
+async def _sessions(settings: ServeSettings, store: AccessStore) -> Sessions:
+    sessions = Sessions(
+        store,
+        random=os.urandom,
+        lifetime=timedelta(hours=settings.session_hours),
+    )
+    await sessions.begin()
+    return sessions
 
 
 async def _warn_of_unknown_parties(settings: ServeSettings, store: AccessStore) -> None:

@@ -10,7 +10,8 @@ from gateway.direct import Head, direct
 from gateway.edge import is_plain, refused_at, whole_body
 from gateway.his.answers import Manner, Reply, Stamp, refused, rendered
 from gateway.his.asked import Asked
-from gateway.his.envelope import Envelope, read_envelope, read_json
+from gateway.his.envelope import Envelope, read_envelope
+from gateway.his.json_body import read_json
 from gateway.his.paths import infno_of_path
 from gateway.his.transactions import TRANSACTIONS
 from gateway.limits import TURN, CallClass

@@ -7,17 +7,14 @@ right (docs/his/envelope.md).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 from gateway.his.node import Node
 from gateway.his.numbers import MOST_CHARS, key_of
-from gateway.wire_faults import WHOLE_BODY, Faults, shown_name
-from settlement.domain.bill import BillFault
+from gateway.wire_faults import Faults
 from settlement.domain.errors import RequestRefused
 
 _INFNO = re.compile(r"([0-9]{4})[A-Z]?")
@@ -28,13 +25,6 @@ _SPELLINGS = {
     "insuplc_admdvs": "insuplc_admvs",
 }
 _MISSPELT = "MA-1211"
-#: Half of a pair is no character, and no UTF-8.
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_MOST_DEPTH = 32
-#: What no reader of JSON should spend: an exponent that makes a number of megabytes.
-_MOST_DIGITS = 40
-#: Integers of 64 bits have them at least.
-_INT_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,88 +62,6 @@ class Envelope:
         """Raise `RequestRefused` with every fault that was found."""
         if self.faults:
             raise refusal_of(self.faults)
-
-
-def read_json(raw: bytes, encoding: str) -> dict[str, Any]:
-    """The body as an object, numbers as `int` and `Decimal`.
-
-    Raises MA-1101 for what is none, and MA-1102 for a name that stands twice.
-    """
-    try:
-        text = raw.decode(encoding)
-        body = json.loads(
-            text,
-            parse_float=_decimal,
-            parse_int=_integer,
-            parse_constant=_no_constant,
-            object_pairs_hook=_object,
-        )
-        _require_writable(text, body)
-    except _RepeatedError as repeated:
-        fault = BillFault(repeated.name, "MA-1127")
-        raise RequestRefused("MA-1102", faults=(fault,)) from None
-    except (ValueError, RecursionError):
-        fault = BillFault(WHOLE_BODY, "MA-1101")
-        raise RequestRefused("MA-1101", faults=(fault,)) from None
-    if not isinstance(body, dict):
-        fault = BillFault(WHOLE_BODY, "MA-1128")
-        raise RequestRefused("MA-1102", faults=(fault,))
-    return body
-
-
-def _require_writable(text: str, body: object) -> None:
-    """Raise `ValueError` for what an answer could not give back.
-
-    The platform's nodes are given back verbatim, after the money has moved: what
-    cannot be written would leave a settlement whose answer nobody ever gets.
-    """
-    if _SURROGATE.search(text):
-        json.dumps(body, ensure_ascii=False, default=str).encode()
-    # Nothing nests deeper than all that is opened.
-    if text.count("[") + text.count("{") > _MOST_DEPTH:
-        _require_flat(body, _MOST_DEPTH)
-
-
-def _require_flat(value: object, depth: int) -> None:
-    if not isinstance(value, dict | list):
-        return
-    if depth == 0:
-        raise ValueError(_MOST_DEPTH)
-    for inner in value.values() if isinstance(value, dict) else value:
-        _require_flat(inner, depth - 1)
-
-
-class _RepeatedError(Exception):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _RepeatedError(shown_name(twice))
-    return found
-
-
-def _decimal(text: str) -> Decimal:
-    number = Decimal(text)
-    if len(text) > _MOST_DIGITS or not -_MOST_DIGITS < number.adjusted() < _MOST_DIGITS:
-        raise ValueError(text[:_MOST_DIGITS])
-    return number
-
-
-def _integer(text: str) -> int | str:
-    """A number; one that only a text can be, as a msgid of thirty digits, as that."""
-    if len(text) > _MOST_DIGITS:
-        raise ValueError(text[:_MOST_DIGITS])
-    return int(text) if len(text) <= _INT_DIGITS else text
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def read_envelope(body: Mapping[str, Any]) -> Envelope:

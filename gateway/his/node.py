@@ -10,10 +10,10 @@ import contextlib
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
-from gateway.his.money import AmountFault, fen_of, signed_fen_of
+from gateway.his.json_body import Number
+from gateway.his.money import AmountFault, fen_of, signed_fen_of, usual_fen
 from gateway.wire_faults import Faults
 from settlement.domain.bill import MAX_AMOUNT_FEN
 
@@ -68,16 +68,19 @@ class Node:
 
     def text(self, name: str, most: int, *, required: bool = True) -> str:
         """A char field of at most so many characters; numbers are read as text."""
-        if not self.has(name):
+        value = self._values.get(name)
+        if value is None:
+            value = ""
+        elif type(value) is not str:
+            if isinstance(value, bool) or not isinstance(value, int | Number):
+                self.refuse(name, _WRONG_TYPE)
+                return ""
+            value = str(value)
+        text = value.strip()
+        if not text:
             if required and self.is_there:
                 self.refuse(name, _MISSING)
-            return ""
-        value = self._values[name]
-        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            self.refuse(name, _WRONG_TYPE)
-            return ""
-        text = str(value).strip()
-        if len(text) > most or not text.isprintable():
+        elif len(text) > most or not text.isprintable():
             self.refuse(name, _TOO_LONG)
             return ""
         return text
@@ -93,6 +96,9 @@ class Node:
     def fen(self, name: str, *, required: bool = False) -> int:
         """An amount of yuan in fen; left out is zero unless it is required."""
         value = self._values.get(name)
+        usual = usual_fen(value)
+        if usual is not None:
+            return usual
         if not self.has(name):
             if required and self.is_there:
                 self.refuse(name, _MISSING)

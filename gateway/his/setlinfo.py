@@ -6,12 +6,12 @@ the aid stands in all three places where systems look for it (his-interface.md, 
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.his.money import yuan_of
+from gateway.his.json_body import encoded
+from gateway.his.money import amount, yuan_of
 from gateway.his.numbers import setl_id_of
 from settlement.domain.bill import CareType
 from settlement.domain.calendar import SHANGHAI
@@ -26,22 +26,6 @@ AID_FUND, TILT_FUND = "610100", "610102"
 AID_STEP, TILT_STEP = "610101", "610102"
 _FUND_NAMES = {AID_FUND: "医疗救助基金", TILT_FUND: "倾斜救助"}
 _INPATIENT_POTS = frozenset({CareType.INPATIENT, CareType.OUTPATIENT_SPECIAL})
-
-
-def amount(fen: int) -> orjson.Fragment:
-    """A JSON number of yuan with two places."""
-    return orjson.Fragment(yuan_of(fen))
-
-
-def encoded(document: object) -> bytes:
-    """JSON, with decimals as they were read."""
-    return orjson.dumps(document, default=_decimal)
-
-
-def _decimal(value: object) -> orjson.Fragment:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(f"{value:f}")
-    raise TypeError(type(value).__name__)
 
 
 def local_time(instant: datetime) -> str:

@@ -10,7 +10,7 @@ import orjson
 from crypto.encdata import Agreed, Variant, seal, unseal
 from crypto.errors import CryptoError
 from gateway.his.admission import Opened
-from gateway.his.envelope import read_json
+from gateway.his.json_body import read_json
 from settlement.domain.errors import RequestRefused
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.his.money import AmountFault, signed_fen_of, yuan_of
+from gateway.his.money import AmountFault, signed_fen_of
 from gateway.his_simulator.people import AREA
 
 DONE, AGAIN, FINAL = 0, -1, -2
@@ -25,11 +25,6 @@ class Number:
     """A JSON number with its digits as they were written: no float is made of it."""
 
     text: str
-
-
-def amount(fen: int) -> orjson.Fragment:
-    """A JSON number of yuan with two places."""
-    return orjson.Fragment(yuan_of(fen))
 
 
 def fen(value: object) -> int:

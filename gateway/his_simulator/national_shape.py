@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from gateway.his_simulator.messages import amount
+from gateway.his.money import amount
 from gateway.his_simulator.people import AREA, EMPLOYEES, Person
 
 if TYPE_CHECKING:

@@ -56,7 +56,8 @@ from crypto.trust import parse_trust_file, trust_file
 from eligibility_cache.roster_file import RosterFile
 from gateway.calls import CALLS
 from gateway.his.charge import read_charge
-from gateway.his.envelope import read_envelope, read_json
+from gateway.his.envelope import read_envelope
+from gateway.his.json_body import read_json
 from gateway.offline_verify import verify_path
 from gateway.problems import prefers_english
 from gateway.replay.visits import REQUIRED_COLUMNS, VisitFileError, read_visits

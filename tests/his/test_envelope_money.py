@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
+from gateway.his.json_body import Number
 from gateway.his.money import AmountFault, fen_of, signed_fen_of, yuan_of
 from gateway.his.numbers import key_of, msgid_of, setl_id_of, settlement_id_of
 from tests.his.desk import HisRoom, charge
@@ -24,15 +25,17 @@ PRINTED = st.text(
 def test_fen_to_yuan_and_back(fen: int) -> None:
     """Exact for every amount, as text and as a number."""
     text = yuan_of(fen)
-    assert signed_fen_of(text) == signed_fen_of(Decimal(text)) == fen
+    assert signed_fen_of(text) == signed_fen_of(Number(text.encode())) == fen
     assert text.rpartition(".")[2].isdigit()
     assert len(text.rpartition(".")[2]) == 2
 
 
 @pytest.mark.parametrize(
     ("value", "fen"),
-    [("1", 100), (2, 200), ("1.5", 150), (" 1.50 ", 150), (Decimal("1.5000"), 150),
-     ("0", 0), ("7.", 700), (Decimal("1E+2"), 10_000), ("12.340000", 1_234)],
+    [("1", 100), (2, 200), ("1.5", 150), (" 1.50 ", 150), (Number(b"1.5000"), 150),
+     ("0", 0), ("7.", 700), (Number(b"1E+2"), 10_000), ("12.340000", 1_234),
+     (Number(b"0.5"), 50), (Number(b"-0.0"), 0), ("9999999.99", 999_999_999),
+     ("10000000.00", 1_000_000_000)],
 )  # fmt: skip
 def test_ways_to_write_an_amount(value: object, fen: int) -> None:
     """Numbers, text, and the four places of older systems where they are zeros."""
@@ -41,8 +44,10 @@ def test_ways_to_write_an_amount(value: object, fen: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, 1.5, "", "1.005", "1,5", "１", "1e2", "-1", "+1", ".5", [], {}],
-)
+    [None, True, 1.5, "", "1.005", "1,5", "１", "1e2", "-1", "+1", ".5", [], {},
+     "１.00", "1.²0", "1.0.0", Number(b"1.005"), Number(b"-0.01"), Number(b"1e400"),
+     Number(b"1e-400"), Number(b"1e99999999999999999999"), 10**30],
+)  # fmt: skip
 def test_what_is_no_amount(value: object) -> None:
     """A float is none, whoever made it."""
     with pytest.raises(AmountFault):

@@ -85,11 +85,11 @@ async def test_quotes_alike(room: HisRoom, data: st.DataObject) -> None:
         assert (told.infcode, told.code) == (-2, decision["reason"]["code"])
         return
     assert told.infcode == 0, told.message
-    fen = {name: signed_fen_of(told.setlinfo[name]) for name in (
+    fen = {name: signed_fen_of(f"{told.setlinfo[name]}") for name in (
         "maf_pay", "psn_part_amt", "psn_cash_pay", "acct_pay")}  # fmt: skip
     assert fen["maf_pay"] == decision["aid_fen"]
     assert fen["psn_part_amt"] == decision["patient_pays_fen"]
     assert fen["psn_cash_pay"] == decision["cash_fen"]
     assert fen["acct_pay"] == amounts["personal_account_fen"]
     rows = told.output["setldetail"]
-    assert sum(signed_fen_of(row["fund_payamt"]) for row in rows) == fen["maf_pay"]
+    assert sum(signed_fen_of(f"{row['fund_payamt']}") for row in rows) == fen["maf_pay"]

@@ -16,10 +16,9 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.his.money import yuan_of
+from gateway.his.money import amount, yuan_of
 from gateway.his_simulator.messages import (
     NoEnvelope,
-    amount,
     dumped,
     fen,
     read_object,

@@ -15,8 +15,9 @@ import orjson
 
 from gateway.his.answers import Reply
 from gateway.his.charge import read_charge
+from gateway.his.json_body import encoded
+from gateway.his.money import amount
 from gateway.his.numbers import setl_id_of
-from gateway.his.setlinfo import amount, encoded
 from gateway.wire_faults import Faults
 from settlement.domain.errors import RequestRefused
 from settlement.domain.watch.detectors import DETECTORS

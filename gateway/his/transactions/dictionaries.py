@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.his.answers import FINAL, Reply, message
 from gateway.his.care import MED_TYPES
-from gateway.his.setlinfo import encoded
+from gateway.his.json_body import encoded
 
 if TYPE_CHECKING:
     from gateway.his.asked import Asked

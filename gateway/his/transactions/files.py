@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from gateway.his.answers import Reply
 from gateway.his.file_shelf import DIFFERENCES, UPLOADED
-from gateway.his.setlinfo import encoded, local_time
+from gateway.his.json_body import encoded
+from gateway.his.setlinfo import local_time
 from gateway.his.statement_rows import read_rows
 
 if TYPE_CHECKING:

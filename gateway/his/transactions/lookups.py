@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.his.answers import FINAL, Reply, decided, message
+from gateway.his.json_body import encoded
+from gateway.his.money import amount
 from gateway.his.numbers import (
     MOST_CHARS,
     key_of,
@@ -21,13 +23,7 @@ from gateway.his.numbers import (
     setl_id_of,
     settlement_id_of,
 )
-from gateway.his.setlinfo import (
-    aid_rows,
-    amount,
-    encoded,
-    local_time,
-    warning_of,
-)
+from gateway.his.setlinfo import aid_rows, local_time, warning_of
 from gateway.his.stored import stored_bill, stored_national
 from settlement.domain.bill import BillFault, CareType
 from settlement.domain.errors import RequestRefused

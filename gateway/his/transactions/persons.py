@@ -16,9 +16,9 @@ from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 
 from gateway.his.answers import Reply, message
-from gateway.his.money import yuan_of
+from gateway.his.json_body import encoded
+from gateway.his.money import amount, yuan_of
 from gateway.his.person_numbers import person_number, token_of_number
-from gateway.his.setlinfo import amount, encoded
 from gateway.his.who import read_card
 from gateway.identity import check_digit_holds
 from settlement.domain.bill import Card, CardKind

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.his.answers import Reply
+from gateway.his.json_body import encoded
+from gateway.his.money import amount
 from gateway.his.numbers import (
     MOST_CHARS,
     key_of,
@@ -22,8 +24,6 @@ from gateway.his.setlinfo import (
     AID_STEP,
     TILT_FUND,
     TILT_STEP,
-    amount,
-    encoded,
     local_time,
 )
 from gateway.his.stored import stored_bill, stored_national

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.his.answers import Reply
-from gateway.his.setlinfo import encoded, local_time
+from gateway.his.json_body import encoded
+from gateway.his.setlinfo import local_time
 
 if TYPE_CHECKING:
     from gateway.his.asked import Asked

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.his.answers import Reply
 from gateway.his.file_shelf import DIFFERENCES, UPLOADED, packed_rows
-from gateway.his.setlinfo import encoded, local_time
+from gateway.his.json_body import encoded
+from gateway.his.setlinfo import local_time
 from gateway.his.statement_match import (
     DIFFERS,
     FLAT,
