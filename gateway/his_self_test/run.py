@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from gateway.his_self_test import (
     group_connection,
     group_envelope,
+    group_files,
     group_money,
     group_person,
     group_reconcile,
@@ -47,6 +48,7 @@ LINES: tuple[Line, ...] = (
     *group_money.LINES,
     *group_undoing.LINES,
     *group_reconcile.LINES,
+    *group_files.LINES,
 )
 GROUPS = tuple(dict.fromkeys(line.group for line in LINES))
 _ALWAYS = frozenset({"connection.answers", "connection.envelope", "signature.good"})

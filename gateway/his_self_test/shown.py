@@ -12,16 +12,16 @@ _SENT = (
     "type", "mdtrt_id", "med_type", "insutype", "clr_type", "medfee_sumamt",
     "hifp_pay", "maf_pay", "fund_pay_sumamt", "acct_pay", "psn_cash_pay", "setl_id",
     "medins_setl_id", "omsgid", "oinfno", "setl_optins", "stmt_begndate",
-    "stmt_enddate", "fixmedins_setl_cnt",
+    "stmt_enddate", "fixmedins_setl_cnt", "file_qury_no", "filename",
 )  # fmt: skip
 #: Who somebody is; shown so that one can be told from another.
 _PERSONAL = ("mdtrt_cert_no", "psn_no")
 _CAME = (
     "setl_id", "medfee_sumamt", "maf_pay", "fund_pay_sumamt", "psn_part_amt",
     "acct_pay", "psn_cash_pay", "pdn_cash_pay", "refd_setl_flag", "setl_type",
-    "medins_setl_id", "stmt_rslt", "sign_time",
+    "medins_setl_id", "stmt_rslt", "sign_time", "file_qury_no", "filename",
 )  # fmt: skip
-_NODES = ("data", "setlinfo", "signIn")
+_NODES = ("data", "setlinfo", "signIn", "fsUploadIn", "fsDownloadIn")
 _ARRAYS = ("idetinfo", "insuinfo", "setldetail", "list")
 _MOST_CHARS = 60
 
@@ -43,7 +43,7 @@ def shown_request(document: Mapping[str, Any]) -> str:
 def shown_answer(answer: Answer) -> str:
     """infcode, err_msg, and what `output` says."""
     said = [f"infcode {answer.infcode}", answer.err_msg]
-    for node in ("setlinfo", "stmtinfo", "signinoutb"):
+    for node in ("setlinfo", "stmtinfo", "signinoutb", "fileinfo"):
         said += _fields(answer.output.get(node), _CAME, set())
     for array in _ARRAYS:
         if isinstance(rows := answer.output.get(array), list):

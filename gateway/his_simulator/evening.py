@@ -7,7 +7,6 @@ log holds under another msgid than was sent. Any other is a finding, and stays.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ from gateway.his_simulator.statement import (
     FLAT,
     PLATFORM_MORE,
     Difference,
+    file_number,
+    packed_file,
     read_differences,
     rows_file,
 )
@@ -33,9 +34,6 @@ from gateway.his_simulator.statement import (
 #: Every kind is asked for: one that only the gateway knows of would stay unseen.
 KINDS = tuple((insutype, clr) for insutype in (EMPLOYEES, RESIDENTS)
               for clr in ("11", "21"))  # fmt: skip
-
-#: Every zip that holds a file begins so: PK, 3, 4.
-_ZIP_IN_BASE64 = "UEsDB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class Evening:
         data = {
             **self._stretch(),
             **desk.books.sums().fields(),
-            "file_qury_no": _number(sent),
+            "file_qury_no": file_number(sent),
             "cash_payamt": yuan_of(desk.books.cash_fen),
         }
         made = await self._ask("3202", {"data": data})
@@ -137,7 +135,7 @@ class Evening:
         }
         got = await self._ask("9102", {"fsDownloadIn": download})
         try:
-            return [] if got is None else read_differences(_packed(got))
+            return [] if got is None else read_differences(packed_file(got))
         except NoEnvelope as fault:
             desk.found(f"9102: {fault}")
             return []
@@ -170,28 +168,3 @@ class Evening:
             self._desk.found(f"{infno} was refused: {answer.err_msg}")
             return None
         return answer
-
-
-def _levels(answer: Answer) -> list[Mapping[str, Any]]:
-    """`output` and the nodes in it: platforms differ in whether they put one around."""
-    nodes = [each for each in answer.output.values() if isinstance(each, Mapping)]
-    return [answer.output, *nodes]
-
-
-def _number(sent: Answer) -> str:
-    """What 9101 calls the file."""
-    found = [f"{node['file_qury_no']}" for node in _levels(sent)
-             if node.get("file_qury_no")]  # fmt: skip
-    return found[0] if found else ""
-
-
-def _packed(got: Answer) -> bytes:
-    """The zip of 9102 in base64, under whichever name it stands."""
-    for node in _levels(got):
-        for value in node.values():
-            if isinstance(value, str) and value.startswith(_ZIP_IN_BASE64):
-                try:
-                    return base64.b64decode(value, validate=True)
-                except (binascii.Error, ValueError) as fault:
-                    raise NoEnvelope("the file is not in base64") from fault
-    raise NoEnvelope("there is no file in the answer")

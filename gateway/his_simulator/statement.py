@@ -6,6 +6,8 @@ A zip with one txt in UTF-8: TAB between fields, no header, a line for each row,
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -14,13 +16,15 @@ from datetime import date
 from typing import Any
 
 from gateway.his.money import yuan_of
-from gateway.his_simulator.messages import NoEnvelope, fen
+from gateway.his_simulator.messages import Answer, NoEnvelope, fen
 
 FLAT, PLATFORM_MORE, HOSPITAL_MORE, DIFFERS = "000000", "000101", "000102", "000103"
 #: Of a row: settled, or given back.
 SETTLED, REFUNDED = "0", "1"
 _EMPTY = "null"
 _MOST_BYTES = 32 << 20
+#: Every zip that holds a file begins so: PK, 3, 4.
+_ZIP_IN_BASE64 = "UEsDB"
 #: Columns of the file of differences (table 201); later provinces add some.
 _DIFFERENCE_COLUMNS = ("psn_no", "mdtrt_id", "setl_id", "msgid", "stmt_rslt")
 
@@ -146,3 +150,29 @@ def read_differences(packed: bytes) -> list[Difference]:
             raise NoEnvelope("a line of the file of differences is too short")
         found.append(Difference(*columns[: len(_DIFFERENCE_COLUMNS)]))
     return found
+
+
+def file_number(sent: Answer) -> str:
+    """What 9101 calls the file; empty where it says nothing."""
+    for node in _levels(sent):
+        if node.get("file_qury_no"):
+            return f"{node['file_qury_no']}"
+    return ""
+
+
+def packed_file(got: Answer) -> bytes:
+    """The zip of 9102, under whichever name it stands; raises `NoEnvelope`."""
+    for node in _levels(got):
+        for value in node.values():
+            if isinstance(value, str) and value.startswith(_ZIP_IN_BASE64):
+                try:
+                    return base64.b64decode(value, validate=True)
+                except (binascii.Error, ValueError) as fault:
+                    raise NoEnvelope("the file is not in base64") from fault
+    raise NoEnvelope("there is no file in the answer")
+
+
+def _levels(answer: Answer) -> list[Mapping[str, Any]]:
+    """`output` and the nodes in it: platforms differ in whether they put one around."""
+    nodes = [each for each in answer.output.values() if isinstance(each, Mapping)]
+    return [answer.output, *nodes]

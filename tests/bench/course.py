@@ -43,7 +43,7 @@ class Lengths:
             "cost": 2 * one + 2 * echo + _START_S + 5.0,
             "rising load": rounds * (len(LEVELS) * (one + _CROWD_S) + 1.0 + _START_S),
             "two workers": rounds * 2 * (one + _START_S),
-            "envelope": rounds * 3 * (one / 3 + 0.5) + _START_S + 2.0,
+            "envelope": rounds * 4 * (one / 4 + 0.5) + _START_S + 2.0,
             "FastAPI": rounds * 2 * (one + 6.0) + 10.0,
             "deduction": 5.0,
         }

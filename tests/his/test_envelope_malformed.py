@@ -90,6 +90,8 @@ _WRONG = [
     ("another visit", _put("another", "input", "setlinfo", "mdtrt_id")),
     ("parts that are not the total", _put("9", "input", "setlinfo", "preselfpay_amt")),
     ("a part that is not the rest", _put("80", "input", "setlinfo", "psn_part_amt")),
+    ("a part and cash that are not the rest", lambda body: (
+        body["input"]["setlinfo"].update(psn_part_amt="80", psn_cash_pay="80"))),
     ("cash that is not the rest", _put("80", "input", "setlinfo", "psn_cash_pay")),
     ("an unknown med_type", _put("77", "input", "data", "med_type")),
     ("an unknown certificate", _put("09", "input", "data", "mdtrt_cert_type")),
@@ -99,6 +101,8 @@ _WRONG = [
     ("the card as visit number", lambda body: (
         body["input"]["data"].update(mdtrt_id=f"X{CARD}"),
         body["input"]["setlinfo"].update(mdtrt_id=f"X{CARD}"))),
+    ("an identity number as batch", _put(
+        "11010519491231002X", "input", "data", "chrg_bchno")),
     ("the card within the msgid", _put(f"M{CARD}", "msgid")),
     ("our node with a slip", _put({"repeat_reson": "x"}, "input", "medaid")),
     ("our node with another value", _put({"place": "x"}, "input", "medaid")),

@@ -148,6 +148,21 @@ async def test_patient_from_elsewhere(room: HisRoom) -> None:
     assert (told.infcode, told.code) == (-2, "MA-2206")
 
 
+@pytest.mark.parametrize(
+    ("here", "home", "is_local"),
+    [("110101", "110105", True), ("310115", "310200", True), ("330106", "330110", True),
+     ("330106", "330206", False), ("110101", "130105", False)],
+)  # fmt: skip
+async def test_one_pooling_area(
+    room: HisRoom, here: str, home: str, *, is_local: bool
+) -> None:
+    """Two digits name a municipality, four another area; elsewhere is as referred."""
+    await room.house.enrol(CARD)
+    given = charge(CARD, med_type="21", medaid={"referred": "0"})
+    told = await room.ask("2206", given, mdtrtarea_admvs=here, insuplc_admdvs=home)
+    assert (told.infcode, told.code) == ((-2, "MA-2206") if is_local else (0, ""))
+
+
 async def test_second_bill_and_expected_aid(room: HisRoom) -> None:
     """What version 1 asks and the national interface does not stands in `medaid`."""
     await room.house.enrol(CARD)

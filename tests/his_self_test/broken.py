@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -160,7 +163,7 @@ def _no_misprint(p: Passing) -> None:
 def _positive(p: Passing) -> None:
     for name in ("maf_pay", "psn_cash_pay", "pdn_cash_pay"):
         if name in p.info:
-            p.info[name] = f"{abs(float(str(p.info[name]))):.2f}"
+            p.info[name] = str(p.info[name]).lstrip("-")
 
 
 def _once_alone(p: Passing) -> None:
@@ -196,6 +199,35 @@ def _told(result: str) -> Hook:
     return hook
 
 
+def _file_of(rows: Callable[[list[str]], list[str]]) -> Hook:
+    """Changes the lines of the file of differences."""
+
+    def hook(p: Passing) -> None:
+        packed = base64.b64decode(p.answer["output"]["out"])
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            lines = archive.read("result.txt").decode().splitlines()
+        changed = io.BytesIO()
+        with zipfile.ZipFile(changed, "w") as archive:
+            archive.writestr("result.txt", "".join(f"{x}\n" for x in rows(lines)))
+        p.answer["output"]["out"] = base64.b64encode(changed.getvalue()).decode()
+
+    return hook
+
+
+def _one_more(lines: list[str]) -> list[str]:
+    return [*lines, "P\tV\tS\tM\t000103"]
+
+
+def _no_msgid(lines: list[str]) -> list[str]:
+    columns = (line.split("\t") for line in lines)
+    return ["\t".join([*each[:3], "null", *each[4:]]) for each in columns]
+
+
+def _take_any_file(p: Passing) -> None:
+    if p.answer["infcode"] == -2:
+        p.answer |= {"infcode": 0, "err_msg": ""}
+
+
 def _refuse_at_the_end(p: Passing) -> None:
     if p.infno == "3201":
         p.seen.count("3201")
@@ -203,6 +235,8 @@ def _refuse_at_the_end(p: Passing) -> None:
         p.canned = {"infcode": -2, "err_msg": "[MA-4101] 没有。", "output": {}}
 
 
+#: What names the settlements that stand.
+_STANDING = {"files.flat", "files.amount", "files.left-out"}
 #: Name, red lines, what is done to the message, what to the answer.
 READING: dict[str, tuple[set[str], Hook | None, Hook | None]] = {
     "a field is lost": ({"connection.envelope"}, None, _drop("refmsg_time")),
@@ -250,10 +284,18 @@ WRITING: dict[str, tuple[set[str], Hook | None, Hook | None]] = {
     "prints an old slip": ({"cancel.final"}, None, of("2207", _old_answer)),
     "forgets stops": ({"reverse.first"}, of("2601", _forget_stops), None),
     "forgets reversals": (
-        {"reverse.settled", "reverse.repeated", "reconcile.flat"},
+        {"reverse.settled", "reverse.repeated", "reconcile.flat", *_STANDING},
         of("2601", _forget_reversals), None),
     "reverses once alone": ({"reverse.repeated"}, None, of("2601", _once_alone)),
     "is never flat": ({"reconcile.flat"}, None, of("3201", _told("000103"))),
     "is always flat": ({"reconcile.differs"}, None, of("3201", _told("000000"))),
+    "lists what agrees": (
+        _STANDING, None, of("9102", _file_of(_one_more))),
+    "loses the differences": (
+        {"files.amount", "files.left-out"}, None,
+        of("9102", _file_of(lambda _: []))),
+    "loses the msgid": (
+        {"files.left-out"}, None, of("9102", _file_of(_no_msgid))),
+    "takes any file": ({"files.no-file"}, None, of("9101", _take_any_file)),
     "lets nothing be undone": ({"undo.all"}, _refuse_at_the_end, None),
 }  # fmt: skip
