@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from settlement.domain.errors import RequestRefused
+from settlement.store.errors import (
+    BatchConflictError,
+    CommitUnknownError,
+    StoreUnavailableError,
+)
 from settlement.store.find import reading_faults
 from settlement.store.statements import statement
+from settlement.store.transaction import committed
 
 if TYPE_CHECKING:
-    from settlement.store.database import Database
+    from settlement.store.database import Connection, Database
+
+_KEEPING = int.from_bytes(b"hisfiles")
+_NOT_KEPT = (BatchConflictError, CommitUnknownError, StoreUnavailableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +107,36 @@ async def add_file(
 ) -> bool:
     """Keep a file, and forget those that are over.
 
-    False where the message has made one before, or the facility holds `most` already.
+    False where the message has made one before, or the facility holds `most` already,
+    also when several come at once.
     """
-    with reading_faults():
-        row = await database.pool.fetchrow(
-            statement("his_add_file"),
-            file.number,
-            facility_id,
-            made_by,
-            file.kind,
-            file.filename,
-            file.digest,
-            file.sealed,
-            now,
-            file.ends_at,
-            most,
-        )
+    try:
+        with reading_faults():
+            async with database.pool.acquire() as session:
+                connection = cast("Connection", session)
+                async with committed(connection):
+                    # One of a facility's at a time: each counts what the last has left.
+                    await connection.execute(
+                        "SELECT pg_advisory_xact_lock($1 # $2::bigint)",
+                        _KEEPING,
+                        facility_id,
+                    )
+                    row = await connection.fetchrow(
+                        statement("his_add_file"),
+                        file.number,
+                        facility_id,
+                        made_by,
+                        file.kind,
+                        file.filename,
+                        file.digest,
+                        file.sealed,
+                        now,
+                        file.ends_at,
+                        most,
+                    )
+    except _NOT_KEPT as fault:
+        # Sent again under its msgid, it is kept, or found.
+        raise RequestRefused("MA-5105", retry_after_s=2) from fault
     return row is not None
 
 

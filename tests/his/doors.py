@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -122,8 +123,9 @@ class GuardedRoom:
         self, code: str, body: dict[str, Any], headers: dict[str, str] | None = None
     ) -> Told:
         """Send it until the answer has the code: another process' news take a while."""
-        while (told := await self.send(body, headers)).code != code:
-            pass
+        async with asyncio.timeout(30):
+            while (told := await self.send(body, headers)).code != code:
+                pass
         return told
 
     def later(self, seconds: int) -> str:

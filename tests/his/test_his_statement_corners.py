@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import tracemalloc
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.his.file_shelf import MOST_FILES, packed_rows
 from gateway.his.statement_rows import MOST_ROWS, read_rows
 from settlement.domain.errors import RequestRefused
 from settlement.store.his_statements import prune_files
@@ -105,6 +108,39 @@ async def test_lines_without_a_number_do_not_hide_each_other(
     found = await hospital.differences()
     assert [line[1] for line in found] == ["MZ1", "MZ2"]
     assert {line[4] for line in found} == {"000102"}
+
+
+async def test_many_files_at_once_are_no_more_than_may_be(room: HisRoom) -> None:
+    """Each counts what the others have left."""
+
+    async def upload(number: int) -> str:
+        content = packed_rows("rows", [("", f"MZ{number}", "P", "1", "1", "0", "0")])
+        given = {
+            "in": base64.b64encode(content).decode(),
+            "filename": "rows.zip",
+            "fixmedins_code": INSTITUTION,
+        }
+        return (await room.ask("9101", {"fsUploadIn": given})).code
+
+    assert {await upload(n) for n in range(MOST_FILES - 1)} == {""}
+    async with room.house.database.pool.acquire() as other:
+        async with other.transaction():
+            await other.execute("LOCK TABLE his_file IN EXCLUSIVE MODE")
+            more = [asyncio.create_task(upload(MOST_FILES + n)) for n in range(4)]
+            await _waiting(other, 2)
+        told = Counter(await asyncio.gather(*more))
+    assert told == {"": 1, "MA-1222": 3}
+
+
+async def _waiting(session: Any, least: int) -> None:
+    """Until so many statements wait for somebody's lock."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        " WHERE NOT l.granted AND d.datname = current_database()"
+    )
+    async with asyncio.timeout(10):
+        while await session.fetchval(waiting) < least:  # noqa: ASYNC110  # PostgreSQL's
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("count", ["1.00", 1.0, "1"])
