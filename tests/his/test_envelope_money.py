@@ -30,6 +30,24 @@ def test_fen_to_yuan_and_back(fen: int) -> None:
     assert len(text.rpartition(".")[2]) == 2
 
 
+def test_every_place_is_worth_what_it_is() -> None:
+    """Ten tenths and a hundred hundredths, as text and as numbers."""
+    for fen in range(100):
+        texts = [f"3.{fen:02d}"] + ([f"3.{fen // 10}"] if fen % 10 == 0 else [])
+        for text in texts:
+            assert fen_of(text) == fen_of(Number(text.encode())) == 300 + fen
+
+
+@drawn(st.integers(0, 99_999_999), st.integers(0, 2), st.integers(0, 3))
+def test_every_number_of_places(digits: int, places: int, zeros: int) -> None:
+    """As text and as a number, with as many places as are said, and zeros behind."""
+    exact = Decimal(digits).scaleb(-places)
+    text = f"{exact:f}" + ("0" * zeros if places else "")
+    expected = int(exact * 100)
+    assert fen_of(text) == expected
+    assert fen_of(Number(text.encode()) if places else digits) == expected
+
+
 @pytest.mark.parametrize(
     ("value", "fen"),
     [("1", 100), (2, 200), ("1.5", 150), (" 1.50 ", 150), (Number(b"1.5000"), 150),

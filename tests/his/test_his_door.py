@@ -12,10 +12,13 @@ import pytest
 
 from crypto.http_signature import HttpRequest, sign_request
 from gateway.attempts import Attempts
+from gateway.background import running_beside
+from gateway.his.nonces import Nonces
 from gateway.limits import Rate
 from settlement.service.his_clients import NewHisClient, allow
 from settlement.service.parties import PartyFault
 from settlement.store.database import Database
+from settlement.store.his_clients import HisClientStore
 from tests.his.desk import dumped, envelope
 from tests.his.doors import (
     INSTITUTION,
@@ -53,6 +56,21 @@ async def test_signature_is_good_once(guarded: GuardedRoom) -> None:
     assert sorted(each.status for each in told) == [200, 409, 409, 409, 409]
     assert {each.code for each in told} == {"", "MA-3109"}
     assert guarded.access.nonces.replays == 4
+
+
+async def test_second_of_one_batch_is_the_second(
+    database: Database, tmp_path: Path
+) -> None:
+    """Both are written at once, and PostgreSQL sees one nonce."""
+    async with open_house(database, tmp_path / "var") as house:
+        nonces = Nonces(HisClientStore(database), house.gateway.now)
+        asked = [asyncio.create_task(nonces.take("acc", "once")) for _ in range(3)]
+        await asyncio.sleep(0)
+        async with running_beside(nonces.run(), name="nonces"):
+            told = await asyncio.gather(*asked, return_exceptions=True)
+    assert [getattr(each, "reason", each) for each in told] == [
+        None, "MA-3109", "MA-3109",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from gateway.his.file_shelf import MOST_FILES, packed_rows
+from gateway.his.file_shelf import MOST_FILES, UPLOADED, packed_rows
 from gateway.his.statement_rows import MOST_ROWS, read_rows
 from settlement.domain.errors import RequestRefused
+from settlement.store.database import Database
 from settlement.store.his_statements import prune_files
 from tests.his.desk import HisRoom, envelope, new_msgid
+from tests.his.doors import PARTY, GuardedRoom
 from tests.his.test_his_statements import (
     INSTITUTION,
     NEXT_DAY,
@@ -212,6 +214,22 @@ async def test_files_that_are_over_go_by_themselves(hospital: Hospital) -> None:
     later = ends_at + timedelta(seconds=1)
     await prune_files(database, later)
     assert await database.pool.fetchval(count) == 0
+
+
+async def test_files_are_swept_beside_the_report(
+    guarded: GuardedRoom, database: Database
+) -> None:
+    """Also where nobody uploads any more."""
+    shelf, now = guarded.access.files, guarded.house.gateway.now()
+    party = await database.pool.fetchval("SELECT id FROM party WHERE code = $1", PARTY)
+    await shelf.put(party, "9101:m", kind=UPLOADED, filename="f", content=b"rows")
+    await database.pool.execute(
+        "UPDATE his_file SET made_at = $1, ends_at = $2",
+        now - timedelta(days=3),
+        now - timedelta(days=1),
+    )
+    await guarded.access.look()
+    assert await database.pool.fetchval("SELECT count(*) FROM his_file") == 0
 
 
 async def _end_files(hospital: Hospital) -> None:

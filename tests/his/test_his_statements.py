@@ -361,10 +361,19 @@ async def test_file_that_is_no_file_is_refused(
     assert told.infcode == -2
 
 
+async def test_file_is_of_the_institution_that_sends_it(hospital: Hospital) -> None:
+    """A program that serves two hospitals has mixed them up."""
+    content = base64.b64encode(zipped([])).decode()
+    given = {"in": content, "filename": "f", "fixmedins_code": OTHER}
+    told = await hospital.room.ask("9101", {"fsUploadIn": given})
+    assert (told.infcode, told.code) == (-2, "MA-1209")
+
+
 async def test_bytes_are_read_in_every_habit(hospital: Hospital) -> None:
     """Base64 with line ends, and arrays of signed or unsigned bytes."""
-    content = zipped([])
+    content = zipped([("S1", "MZ1", "P1", "1.50", "1.00", "0.00", "0")])
     signed = [each - 256 if each > 127 else each for each in content]
+    assert min(signed) < 0
     text = base64.encodebytes(content).decode()
     for value in (text, list(content), signed):
         given = {"in": value, "filename": "f", "fixmedins_code": INSTITUTION}
