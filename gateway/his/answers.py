@@ -108,13 +108,12 @@ def decided(decision: Mapping[str, Any], output: bytes) -> Reply:
 
 def rendered(reply: Reply, stamp: Stamp, manner: Manner) -> bytes:
     """The whole answer, in the hospital's manner and encoding."""
+    received = _time(stamp.received_at)
     body = orjson.dumps(
         {
             "infcode": f"{reply.infcode}" if manner.infcode_as_text else reply.infcode,
-            "inf_refmsgid": (
-                f"{stamp.place}{_time(stamp.received_at)[:14]}{stamp.serial:010d}"
-            ),
-            "refmsg_time": _time(stamp.received_at),
+            "inf_refmsgid": f"{stamp.place}{received[:14]}{stamp.serial:010d}",
+            "refmsg_time": received,
             "respond_time": _time(stamp.answered_at),
             "err_msg": reply.err_msg,
             "warn_msg": reply.warn_msg,

@@ -18,7 +18,7 @@ from settlement.service.ports import Caller
 from settlement.store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from settlement.store.his_clients import HisClientRow, HisClientStore
@@ -48,6 +48,18 @@ class Known:
         )
 
 
+class _Book:
+    """All clients, found without a search: a district has hundreds of hospitals."""
+
+    def __init__(self, clients: Iterable[Known]) -> None:
+        self.by_key: dict[str, Known] = {}
+        self.by_institution: dict[tuple[str, str], list[Known]] = {}
+        for known in clients:
+            self.by_key[known.row.key_id] = known
+            named = known.client.fixmedins_code, known.client.profile
+            self.by_institution.setdefault(named, []).append(known)
+
+
 class Clients:
     """Read when first asked for, and again after every change of access."""
 
@@ -55,7 +67,7 @@ class Clients:
         """`secret_key` opens the sealed secrets."""
         self._store = store
         self._secret_key = secret_key
-        self._known: dict[str, Known] | None = None
+        self._book: _Book | None = None
         self._generation = 0
         self._said: set[str] = set()
         #: How many are in force by profile and weakness, for metrics.
@@ -64,40 +76,38 @@ class Clients:
     def forget(self) -> None:
         """Read them again, because parties or clients have changed."""
         self._generation += 1
-        self._known = None
+        self._book = None
 
     async def by_key(self, key_id: str) -> Known | None:
         """The client with this account; raises MA-5101 and MA-5105."""
-        return (await self._all()).get(key_id)
+        return (await self._all()).by_key.get(key_id)
 
-    async def of_institution(self, fixmedins_code: str, profile: str) -> list[Known]:
+    async def of_institution(
+        self, fixmedins_code: str, profile: str
+    ) -> Sequence[Known]:
         """Those of an institution's clients that show who they are in one way."""
-        return [
-            known
-            for known in (await self._all()).values()
-            if known.client.fixmedins_code == fixmedins_code
-            and known.client.profile == profile
-        ]
+        book = await self._all()
+        return book.by_institution.get((fixmedins_code, profile), ())
 
-    async def _all(self) -> Mapping[str, Known]:
-        if self._known is not None:
-            return self._known
-        return await in_time(self.read())
+    async def _all(self) -> _Book:
+        if self._book is not None:
+            return self._book
+        return await in_time(self._read())
 
-    async def read(self) -> Mapping[str, Known]:
+    async def _read(self) -> _Book:
         """All clients from the database; raises MA-5101, MA-5104 and MA-5105."""
         generation = self._generation
         try:
             rows = await self._store.clients()
         except StoreUnavailableError as gone:
             raise not_now(gone) from None
-        known = {row.key_id: self._opened(row) for row in rows}
+        book = _Book([self._opened(row) for row in rows])
         # What changed during the query may have ended one of these.
         if generation == self._generation:
-            self._known = known
+            self._book = book
         self.counts = Counter((row.profile, row.is_weak) for row in rows)
         self._warn_of_weak(rows)
-        return known
+        return book
 
     def _opened(self, row: HisClientRow) -> Known:
         client = HisClient(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.direct import Head, direct
@@ -192,13 +193,19 @@ def _encoding_of(request: web.BaseRequest) -> str:
     """As the Content-Type declares it; raises MA-1106 for what is not read here."""
     if "Content-Encoding" in request.headers and not is_plain(request):
         raise refused_at("MA-1106", "Content-Type")
-    _, _, parameters = request.headers.get("Content-Type", "").partition(";")
+    encoding = _encoding_named(request.headers.get("Content-Type", ""))
+    if encoding is None:
+        raise refused_at("MA-1106", "Content-Type")
+    return encoding
+
+
+@lru_cache(maxsize=64)
+def _encoding_named(content_type: str) -> str | None:
+    """Of a whole header; a program sends the same with each message."""
+    _, _, parameters = content_type.partition(";")
     charset = ""
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
             charset = value.strip().strip('"').lower()
-    try:
-        return _ENCODINGS[charset]
-    except KeyError:
-        raise refused_at("MA-1106", "Content-Type") from None
+    return _ENCODINGS.get(charset)

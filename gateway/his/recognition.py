@@ -13,7 +13,7 @@ from settlement.domain.errors import RequestRefused
 from settlement.service.access import token_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aiohttp import web
 
@@ -153,7 +153,7 @@ class Recognition:
         return self._once(known)
 
     async def _by_signature(
-        self, request: web.BaseRequest, raw: bytes, clients: list[Known]
+        self, request: web.BaseRequest, raw: bytes, clients: Sequence[Known]
     ) -> Shown:
         """A 9001 that a key of the hospital has signed."""
         with self._attempts.by(request):
@@ -164,7 +164,7 @@ class Recognition:
         raise RequestRefused(_NOT_WHO_THEY_SAY)
 
     async def _by_session(
-        self, request: web.BaseRequest, envelope: Envelope, clients: list[Known]
+        self, request: web.BaseRequest, envelope: Envelope, clients: Sequence[Known]
     ) -> Shown:
         if len(envelope.sign_no) != SIGN_NO_CHARS or not envelope.sign_no.isascii():
             raise RequestRefused(_NOT_SIGNED_IN)
