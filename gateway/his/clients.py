@@ -48,7 +48,7 @@ class Known:
         )
 
 
-class _Book:
+class _InForce:
     """All clients, found without a search: a district has hundreds of hospitals."""
 
     def __init__(self, clients: Iterable[Known]) -> None:
@@ -67,7 +67,7 @@ class Clients:
         """`secret_key` opens the sealed secrets."""
         self._store = store
         self._secret_key = secret_key
-        self._book: _Book | None = None
+        self._in_force: _InForce | None = None
         self._generation = 0
         self._said: set[str] = set()
         #: How many are in force by profile and weakness, for metrics.
@@ -76,7 +76,7 @@ class Clients:
     def forget(self) -> None:
         """Read them again, because parties or clients have changed."""
         self._generation += 1
-        self._book = None
+        self._in_force = None
 
     async def by_key(self, key_id: str) -> Known | None:
         """The client with this account; raises MA-5101 and MA-5105."""
@@ -86,28 +86,28 @@ class Clients:
         self, fixmedins_code: str, profile: str
     ) -> Sequence[Known]:
         """Those of an institution's clients that show who they are in one way."""
-        book = await self._all()
-        return book.by_institution.get((fixmedins_code, profile), ())
+        in_force = await self._all()
+        return in_force.by_institution.get((fixmedins_code, profile), ())
 
-    async def _all(self) -> _Book:
-        if self._book is not None:
-            return self._book
+    async def _all(self) -> _InForce:
+        if self._in_force is not None:
+            return self._in_force
         return await in_time(self._read())
 
-    async def _read(self) -> _Book:
+    async def _read(self) -> _InForce:
         """All clients from the database; raises MA-5101, MA-5104 and MA-5105."""
         generation = self._generation
         try:
             rows = await self._store.clients()
         except StoreUnavailableError as gone:
             raise not_now(gone) from None
-        book = _Book([self._opened(row) for row in rows])
+        in_force = _InForce([self._opened(row) for row in rows])
         # What changed during the query may have ended one of these.
         if generation == self._generation:
-            self._book = book
+            self._in_force = in_force
         self.counts = Counter((row.profile, row.is_weak) for row in rows)
         self._warn_of_weak(rows)
-        return book
+        return in_force
 
     def _opened(self, row: HisClientRow) -> Known:
         client = HisClient(

@@ -7,14 +7,14 @@ refused before.
 
 from __future__ import annotations
 
-import json
+import contextlib
 from typing import Any
 
 import jiter
 import orjson
 from jiter import LosslessFloat
 
-from gateway.wire_faults import WHOLE_BODY, shown_name
+from gateway.wire_faults import WHOLE_BODY, Faults, duplicate_keys
 from settlement.domain.bill import BillFault
 from settlement.domain.errors import RequestRefused
 
@@ -93,27 +93,10 @@ def _require_flat(value: object, depth: int) -> None:
 
 
 def _refusal(raw: bytes, encoding: str) -> RequestRefused:
-    """Why a body cannot be read; another reader, because it tells a name apart."""
-    try:
-        json.loads(raw.decode(encoding), object_pairs_hook=_once)
-    except _RepeatedError as repeated:
-        fault = BillFault(repeated.name, "MA-1127")
-        return RequestRefused("MA-1102", faults=(fault,))
-    except (ValueError, RecursionError):
-        pass
+    """Why a body cannot be read; by version 1's reader, which tells a name's place."""
+    faults = Faults()
+    with contextlib.suppress(ValueError, RecursionError):
+        duplicate_keys(raw.decode(encoding).encode(), faults)
+    if faults:
+        return faults.refusal()
     return RequestRefused("MA-1101", faults=(BillFault(WHOLE_BODY, "MA-1101"),))
-
-
-class _RepeatedError(Exception):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _RepeatedError(shown_name(twice))
-    return found

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.his_self_test.charges import fen_at
+from gateway.his_self_test.group_reconcile import standing, stretch
 from gateway.his_self_test.lines import Line, NotRun, Unkept
-from gateway.his_self_test.trial import Fate, Settled, Trial
+from gateway.his_self_test.trial import Settled, Trial
 from gateway.his_simulator.messages import Answer, NoEnvelope
 from gateway.his_simulator.statement import (
     DIFFERS,
@@ -32,26 +33,28 @@ from settlement.domain.decision import Text
 _LEAST = 2
 _NO_FILE = "MA-6304"
 _TOO_MANY_FILES = "MA-1222"
-_DAY_CHARS = 10
 
 
 async def _flat(trial: Trial) -> None:
-    found = await _differences(trial, _rows(await _standing(trial)))
+    settled = await _standing(trial)
+    found = await _differences(trial, settled, _rows(settled))
     if found:
         told = _told(found)
         raise Unkept(f"无差异却列出 {told}", f"nothing differs, and it lists {told}")
 
 
 async def _another_amount(trial: Trial) -> None:
-    rows = _rows(await _standing(trial))
-    wrong = replace(rows[0], fund_fen=rows[0].fund_fen + 1)
-    found = await _differences(trial, [wrong, *rows[1:]])
+    settled = await _standing(trial)
+    first, *rest = _rows(settled)
+    wrong = replace(first, fund_fen=first.fund_fen + 1)
+    found = await _differences(trial, settled, [wrong, *rest])
     _must_be_one(found, wrong.setl_id, DIFFERS)
 
 
 async def _left_out(trial: Trial) -> None:
-    missing, *rest = await _standing(trial)
-    found = await _differences(trial, _rows(rest))
+    settled = await _standing(trial)
+    missing, *rest = settled
+    found = await _differences(trial, settled, _rows(rest))
     _must_be_one(found, missing.setl_id, PLATFORM_MORE)
     if found[0].msgid != missing.msgid:
         raise Unkept(
@@ -86,13 +89,8 @@ def _require_ours(trial: Trial) -> None:
 
 
 async def _standing(trial: Trial) -> list[Settled]:
-    """What is in force of this run, and enough of it."""
     _require_ours(trial)
-    await trial.first()
-    standing = [each for each in trial.settlements if each.fate is Fate.IN_FORCE]
-    while len(standing) < _LEAST:
-        standing.append(await trial.settled_anew())
-    return standing
+    return await standing(trial, _LEAST)
 
 
 def _rows(settled: Sequence[Settled]) -> list[Row]:
@@ -120,24 +118,18 @@ def _upload(trial: Trial, content: bytes) -> dict[str, dict[str, str]]:
     }
 
 
-async def _differences(trial: Trial, rows: Sequence[Row]) -> list[Difference]:
-    """Up, 3202, down."""
+async def _differences(
+    trial: Trial, settled: Sequence[Settled], rows: Sequence[Row]
+) -> list[Difference]:
+    """The rows up, 3202 of what was settled, the file of differences down."""
     packed = rows_file("self-test", rows)
     sent = await _kept(trial, "9101", _upload(trial, packed))
     sums = Sums()
     for row in rows:
         sums = sums.plus(row.medfee_fen, row.fund_fen, row.acct_fen)
-    info = (await trial.first()).info
-    days = sorted(
-        f"{each.info['setl_time']}"[:_DAY_CHARS]
-        for each in trial.settlements
-        if each.info.get("setl_time")
-    )
     data = {
-        "setl_optins": f"{info.get('clr_optins') or ''}",
-        "stmt_begndate": days[0],
-        "stmt_enddate": days[-1],
         "file_qury_no": file_number(sent),
+        **stretch(trial, settled),
         **sums.fields(),
     }
     made = (await _kept(trial, "3202", {"data": data})).node("fileinfo")

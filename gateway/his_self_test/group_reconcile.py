@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.his_self_test.charges import fen_at
@@ -16,8 +17,8 @@ _DAY_CHARS = 10
 
 
 async def _flat(trial: Trial) -> None:
-    standing = await _standing(trial)
-    told = await _compare(trial, standing, _sums(standing))
+    settled = await standing(trial)
+    told = await _compare(trial, settled, _sums(settled))
     if told == FLAT:
         return
     if not trial.is_ours:
@@ -28,22 +29,39 @@ async def _flat(trial: Trial) -> None:
 
 
 async def _not_flat(trial: Trial) -> None:
-    standing = await _standing(trial)
-    sums = _sums(standing)
-    told = await _compare(trial, standing, replace(sums, count=sums.count + 1))
+    settled = await standing(trial)
+    sums = _sums(settled)
+    told = await _compare(trial, settled, replace(sums, count=sums.count + 1))
     if told == FLAT:
         raise Unkept("多报一笔仍答平", "one more is told flat all the same")
 
 
-async def _standing(trial: Trial) -> list[Settled]:
+async def standing(trial: Trial, least: int = 1) -> list[Settled]:
+    """What is in force of this run, and enough of it."""
     await trial.first()
-    standing = [each for each in trial.settlements if each.fate is Fate.IN_FORCE]
-    return standing or [await trial.settled_anew()]
+    found = [each for each in trial.settlements if each.fate is Fate.IN_FORCE]
+    while len(found) < least:
+        found.append(await trial.settled_anew())
+    return found
 
 
-def _sums(standing: list[Settled]) -> Sums:
+def stretch(trial: Trial, settled: Sequence[Settled]) -> dict[str, str]:
+    """The days of this run and the office that these are of, as a statement asks."""
+    days = sorted(
+        f"{each.info['setl_time']}"[:_DAY_CHARS]
+        for each in trial.settlements
+        if each.info.get("setl_time")
+    ) or [f"{trial.wire.now():%Y-%m-%d}"]
+    return {
+        "setl_optins": f"{settled[0].info.get('clr_optins') or ''}",
+        "stmt_begndate": days[0],
+        "stmt_enddate": days[-1],
+    }
+
+
+def _sums(settled: list[Settled]) -> Sums:
     sums = Sums()
-    for each in standing:
+    for each in settled:
         info = each.info
         sums = sums.plus(
             fen_at(info, "medfee_sumamt"),
@@ -53,20 +71,12 @@ def _sums(standing: list[Settled]) -> Sums:
     return sums
 
 
-async def _compare(trial: Trial, standing: list[Settled], sums: Sums) -> str:
-    info = standing[0].info
-    days = sorted(
-        f"{each.info.get('setl_time') or ''}"[:_DAY_CHARS]
-        for each in trial.settlements
-        if each.info.get("setl_time")
-    )
-    office = f"{info.get('clr_optins') or ''}"
+async def _compare(trial: Trial, settled: list[Settled], sums: Sums) -> str:
+    info = settled[0].info
     data = {
         "insutype": f"{info.get('insutype')}",
         "clr_type": f"{info.get('clr_type')}",
-        "setl_optins": office,
-        "stmt_begndate": days[0] if days else f"{trial.wire.now():%Y-%m-%d}",
-        "stmt_enddate": days[-1] if days else f"{trial.wire.now():%Y-%m-%d}",
+        **stretch(trial, settled),
         **sums.fields(),
     }
     came = await trial.ask("3201", {"data": data})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from settlement.domain.errors import RequestRefused
 from settlement.store.errors import (
     BatchConflictError,
+    BatchRefusedError,
     CommitUnknownError,
     StoreUnavailableError,
 )
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from settlement.store.database import Connection, Database
 
 _KEEPING = int.from_bytes(b"hisfiles")
-_NOT_KEPT = (BatchConflictError, CommitUnknownError, StoreUnavailableError)
+_NOT_KEPT = (
+    BatchConflictError,
+    BatchRefusedError,
+    CommitUnknownError,
+    StoreUnavailableError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +118,29 @@ async def add_file(
     """
     try:
         with reading_faults():
-            async with database.pool.acquire() as session:
-                connection = cast("Connection", session)
-                async with committed(connection):
-                    # One of a facility's at a time: each counts what the last has left.
-                    await connection.execute(
-                        "SELECT pg_advisory_xact_lock($1 # $2::bigint)",
-                        _KEEPING,
-                        facility_id,
-                    )
-                    row = await connection.fetchrow(
-                        statement("his_add_file"),
-                        file.number,
-                        facility_id,
-                        made_by,
-                        file.kind,
-                        file.filename,
-                        file.digest,
-                        file.sealed,
-                        now,
-                        file.ends_at,
-                        most,
-                    )
+            async with (
+                database.pool.acquire() as session,
+                committed(cast("Connection", session)),
+            ):
+                # One of a facility's at a time: each counts what the last has left.
+                await session.execute(
+                    "SELECT pg_advisory_xact_lock($1 # $2::bigint)",
+                    _KEEPING,
+                    facility_id,
+                )
+                row = await session.fetchrow(
+                    statement("his_add_file"),
+                    file.number,
+                    facility_id,
+                    made_by,
+                    file.kind,
+                    file.filename,
+                    file.digest,
+                    file.sealed,
+                    now,
+                    file.ends_at,
+                    most,
+                )
     except _NOT_KEPT as fault:
         # Sent again under its msgid, it is kept, or found.
         raise RequestRefused("MA-5105", retry_after_s=2) from fault

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from crypto.http_signature import HttpRequest, sign_request
 from crypto.keys import SharedSecret
 from crypto.tif import tif_signature
 from gateway.access import Door
@@ -127,6 +128,23 @@ class GuardedRoom:
             while (told := await self.send(body, headers)).code != code:
                 pass
         return told
+
+    def signed(self, raw: bytes, key: SharedSecret | None = None) -> dict[str, str]:
+        """Headers of a signature over a body sent to `/his`: the hospital's own."""
+        self.nonces += 1
+        request = HttpRequest(
+            method="POST",
+            authority=self.url.removeprefix("http://"),
+            path="/his",
+            headers={"content-type": "application/json"},
+            body=raw,
+        )
+        return sign_request(
+            request,
+            key or self.key,
+            created=int(self.house.gateway.now().timestamp()),
+            nonce=f"nonce-of-the-test-{self.nonces:06d}",
+        )
 
     def later(self, seconds: int) -> str:
         """A timestamp so many seconds from now."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from crypto.http_signature import HttpRequest, sign_request
 from gateway.attempts import Attempts
 from gateway.background import running_beside
 from gateway.his.nonces import Nonces
@@ -205,7 +204,7 @@ async def test_settlement_is_signed_where_it_must_be(guarded: GuardedRoom) -> No
     bare = await guarded.send(envelope("2601", undo), guarded.tif(paasid))
     assert bare.code == "MA-3102"
     raw = dumped(envelope("2601", undo)).encode()
-    headers = guarded.tif(paasid) | signed(guarded, raw)
+    headers = guarded.tif(paasid) | guarded.signed(raw)
     assert (await guarded.send(raw, headers)).infcode == 0
     again = guarded.tif(paasid) | {
         name: value for name, value in headers.items() if "tif" not in name
@@ -213,26 +212,8 @@ async def test_settlement_is_signed_where_it_must_be(guarded: GuardedRoom) -> No
     assert (await guarded.send(raw, again)).code == "MA-3109"
     other = dumped(envelope("2601", undo)).encode()
     assert (
-        await guarded.send(other, guarded.tif(paasid) | signed(guarded, raw))
+        await guarded.send(other, guarded.tif(paasid) | guarded.signed(raw))
     ).code == "MA-3102"
-
-
-def signed(room: GuardedRoom, raw: bytes) -> dict[str, str]:
-    """Headers of the hospital's own signature over a body sent to `/his`."""
-    room.nonces += 1
-    request = HttpRequest(
-        method="POST",
-        authority=room.url.removeprefix("http://"),
-        path="/his",
-        headers={"content-type": "application/json"},
-        body=raw,
-    )
-    return sign_request(
-        request,
-        room.key,
-        created=int(room.house.gateway.now().timestamp()),
-        nonce=f"nonce-of-the-test-{room.nonces:06d}",
-    )
 
 
 def signing_in(**changes: Any) -> dict[str, Any]:
@@ -245,7 +226,7 @@ async def test_session_carries_what_comes_after(guarded: GuardedRoom) -> None:
     """Opened by a signed 9001, shown as `sign_no`, ended by 9002 everywhere."""
     await guarded.allowed("sign-in", accepts_weak=False)
     raw = dumped(signing_in()).encode()
-    told = await guarded.send(raw, signed(guarded, raw))
+    told = await guarded.send(raw, guarded.signed(raw))
     assert told.infcode == 0, told.message
     number = told.output["signinoutb"]["sign_no"]
     assert len(number) == 30
@@ -263,7 +244,7 @@ async def test_9001_is_signed_by_the_hospital_itself(guarded: GuardedRoom) -> No
     """Once, and over its own bytes."""
     await guarded.allowed("sign-in", accepts_weak=False)
     raw = dumped(signing_in()).encode()
-    headers = signed(guarded, raw)
+    headers = guarded.signed(raw)
     assert (
         await guarded.send(dumped(signing_in()).encode(), headers)
     ).code == "MA-3102"

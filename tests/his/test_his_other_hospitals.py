@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from crypto.http_signature import HttpRequest, sign_request
 from crypto.keys import SharedSecret
 from gateway.limits import Allowance, Allowances, CallClass, Limits, Rate
 from settlement.service.parties import NewParty, register_with_secret
@@ -35,19 +34,6 @@ async def other_key(guarded: GuardedRoom) -> SharedSecret:
     return key
 
 
-def signed(room: GuardedRoom, raw: bytes, key: SharedSecret) -> dict[str, str]:
-    """Headers of a signature by this key."""
-    request = HttpRequest(
-        method="POST",
-        authority=room.url.removeprefix("http://"),
-        path="/his",
-        headers={"content-type": "application/json"},
-        body=raw,
-    )
-    created = int(room.house.gateway.now().timestamp())
-    return sign_request(request, key, created=created, nonce=os.urandom(16).hex())
-
-
 async def test_session_of_another_hospital_opens_nothing(
     guarded: GuardedRoom, other_key: SharedSecret
 ) -> None:
@@ -57,7 +43,7 @@ async def test_session_of_another_hospital_opens_nothing(
     raw = dumped(
         envelope("9001", _SIGNING_IN, fixmedins_code=OTHER_INSTITUTION)
     ).encode()
-    told = await guarded.send(raw, signed(guarded, raw, other_key))
+    told = await guarded.send(raw, guarded.signed(raw, other_key))
     number = told.output["signinoutb"]["sign_no"]
 
     own = envelope(
@@ -74,7 +60,7 @@ async def test_session_is_opened_by_the_institutions_own_key(
     """A good signature of somebody else's is nobody's here."""
     await guarded.allowed("sign-in")
     raw = dumped(envelope("9001", _SIGNING_IN)).encode()
-    told = await guarded.send(raw, signed(guarded, raw, other_key))
+    told = await guarded.send(raw, guarded.signed(raw, other_key))
     assert (told.infcode, told.code) == (-2, "MA-3102")
 
 
@@ -84,9 +70,9 @@ async def test_what_must_be_signed_is_signed_by_the_hospital(
     """Headers of one and a signature of another are no proof."""
     account = await guarded.allowed(must_sign=True)
     raw = dumped(envelope("2601", _UNDOING)).encode()
-    wrong = guarded.tif(account) | signed(guarded, raw, other_key)
+    wrong = guarded.tif(account) | guarded.signed(raw, other_key)
     assert (await guarded.send(raw, wrong)).code == "MA-3102"
-    right = guarded.tif(account) | signed(guarded, raw, guarded.key)
+    right = guarded.tif(account) | guarded.signed(raw, guarded.key)
     assert (await guarded.send(raw, right)).infcode == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.his.desk import HisRoom
 from tests.his_self_test.broken import READING, WRITING
 from tests.his_self_test.runs import Ran, run
-from tests.his_self_test.spoilers import nothing, spoiling
+from tests.his_self_test.spoilers import Passing, nothing, spoiling
 
 _READS = (
     "connection", "clock", "signature", "envelope", "person", "dictionaries", "quote",
@@ -53,6 +53,16 @@ async def test_files_that_are_used_up_are_not_held_against_it(room: HisRoom) -> 
     ran = await _ran(room, ("files",))
     assert (ran.failed, ran.status) == ([], 0)
     assert ran.ids("not run") == ["files.flat", "files.amount", "files.left-out"]
+
+
+async def test_settlements_without_a_day_are_of_today(room: HisRoom) -> None:
+    """A platform that tells no `setl_time` is asked of the day of the run."""
+
+    def drop_time(passing: Passing) -> None:
+        passing.info.pop("setl_time", None)
+
+    ran = await _ran(room, ("reconcile", "files"), after=drop_time)
+    assert (ran.failed, ran.status) == ([], 0)
 
 
 async def test_no_json_alone_is_answered_with_a_bare_page(room: HisRoom) -> None:
