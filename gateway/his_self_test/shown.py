@@ -43,6 +43,8 @@ def shown_request(document: Mapping[str, Any]) -> str:
 def shown_answer(answer: Answer) -> str:
     """infcode, err_msg, and what `output` says."""
     said = [f"infcode {answer.infcode}", answer.err_msg]
+    # 9101 and 9102 answer without a node.
+    said += _fields(answer.output, _CAME, set())
     for node in ("setlinfo", "stmtinfo", "signinoutb", "fileinfo"):
         said += _fields(answer.output.get(node), _CAME, set())
     for array in _ARRAYS:

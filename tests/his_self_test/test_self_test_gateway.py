@@ -50,6 +50,10 @@ async def test_every_line_says_what_went_and_came(room: HisRoom) -> None:
             assert line[field]["en"]
     assert CARD not in ran.text
     assert "C0****01" in ran.text
+    (flat,) = [each for each in ran.told["lines"] if each["id"] == "files.flat"]
+    for each in flat["exchanges"]:
+        assert "filename=self-test" in each["sent"] or each["sent"].startswith("3202")
+        assert "file_qury_no=MF" in each["came"]
 
 
 async def test_by_identity_number(room: HisRoom) -> None:
