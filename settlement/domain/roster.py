@@ -129,7 +129,7 @@ class RosterChanges:
     persons: Mapping[bytes, RosterPerson | None]
     """By person token; `None` where no window is left."""
     cards: Sequence[tuple[bytes, bytes]]
-    """Card token and person token, for all cards of these persons."""
+    """Card token and person token, for all cards of those who have a new one."""
 
     @property
     def is_complete(self) -> bool:

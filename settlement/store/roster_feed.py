@@ -111,7 +111,9 @@ class RosterFeed:
                 rows = await connection.fetch(statement("roster_changes"), after, limit)
                 tokens = sorted({row["person"] for row in rows})
                 persons = await read_persons(connection, tokens)
-                cards = await connection.fetch(statement("roster_cards_of"), tokens)
+                # A review changes windows; a city's cards lie on as many pages again.
+                with_cards = sorted({r["person"] for r in rows if r["cards_changed"]})
+                cards = await connection.fetch(statement("roster_cards_of"), with_cards)
         is_last = len(rows) < limit
         return RosterChanges(
             head=head,

@@ -18,7 +18,7 @@ from settlement.domain.roster import RosterUnreachableError
 from settlement.store import roster_import
 from settlement.store.database import Database
 from settlement.store.roster_feed import RosterFeed
-from tests.roster.bureau import Bureau, person_token, row, social_card
+from tests.roster.bureau import TOKENIZER, Bureau, person_token, row, social_card
 
 _PAGE, _PAGE_HEADER, _PAGE_FLAGS, _META_BYTES = 4096, 16, 10, 136
 
@@ -86,6 +86,30 @@ async def test_first_load_and_changes_arrive_whole(
     assert (second.persons.equal, second.cards.equal) == (50, 52)
     assert version_of(cache) == 2
     assert cache.person_of_card(social_card(4)) == (None, True)
+
+
+async def test_cards_are_told_of_those_alone_who_have_a_new_one(
+    bureau: Bureau, feed: RosterFeed
+) -> None:
+    """A review strikes thousands, and reads none of their cards again."""
+    await bureau.full(*[row(number) for number in range(5)])
+    async with feed.snapshot() as snapshot:
+        before = snapshot.head.last_change
+    await bureau.delta(
+        row(1, action="remove"),
+        row(2, valid_to="2026-12-31"),
+        row(3, card_number="NEW00003"),
+        row(4, valid_to="2026-12-31", card_number="NEW00004"),
+    )
+
+    changes = await feed.changes(before, 100)
+
+    assert changes.persons.keys() == {person_token(number) for number in range(1, 5)}
+    told = {card for card, _ in changes.cards}
+    assert {TOKENIZER.card("social_security_card", f"NEW0000{n}") for n in (3, 4)} <= (
+        told
+    )
+    assert {owner for _, owner in changes.cards} == {person_token(3), person_token(4)}
 
 
 async def test_comparison_counts_every_kind_of_difference(

@@ -1,2 +1,2 @@
 -- The next changes after a cursor.
-SELECT seq, person FROM roster_change WHERE seq > $1 ORDER BY seq LIMIT $2
+SELECT seq, person, cards_changed FROM roster_change WHERE seq > $1 ORDER BY seq LIMIT $2

@@ -10,4 +10,4 @@ WITH ended AS (
         AND i.category = w.category AND i.valid_from = w.valid_from)
     RETURNING w.person
 )
-INSERT INTO roster_touched SELECT person FROM ended
+INSERT INTO roster_touched SELECT person, false FROM ended

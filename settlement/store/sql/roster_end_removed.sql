@@ -18,4 +18,4 @@ WITH ended AS (
       AND w.valid_from = ends.valid_from
     RETURNING w.person
 )
-INSERT INTO roster_touched SELECT person FROM ended
+INSERT INTO roster_touched SELECT person, false FROM ended

@@ -26,4 +26,7 @@ CREATE TEMP TABLE roster_remark (
     value_class text NOT NULL
 ) ON COMMIT DROP;
 CREATE TEMP TABLE roster_kept (person bytea PRIMARY KEY) ON COMMIT DROP;
-CREATE TEMP TABLE roster_touched (person bytea NOT NULL) ON COMMIT DROP
+CREATE TEMP TABLE roster_touched (
+    person bytea NOT NULL,
+    has_new_card boolean NOT NULL
+) ON COMMIT DROP

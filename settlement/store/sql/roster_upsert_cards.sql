@@ -10,4 +10,4 @@ WITH merged AS (
     WHERE c.person <> EXCLUDED.person
     RETURNING c.person
 )
-INSERT INTO roster_touched SELECT person FROM merged
+INSERT INTO roster_touched SELECT person, true FROM merged

@@ -15,4 +15,4 @@ WITH merged AS (
         IS DISTINCT FROM (EXCLUDED.valid_to, EXCLUDED.subdistrict, EXCLUDED.household)
     RETURNING w.person
 )
-INSERT INTO roster_touched SELECT person FROM merged
+INSERT INTO roster_touched SELECT person, false FROM merged
