@@ -85,7 +85,7 @@ class Generation:
         behind its end would end the process. `OSError` where the disk is full.
         """
         self.name = folder.name
-        self._file = folder / _DATA
+        self.file = folder / _DATA
         _reserve(folder / _LOCK)
         self.environment = lmdb.open(
             str(folder),
@@ -128,7 +128,7 @@ class Generation:
         """
         missing = self._missing_bytes()
         if missing > 0:
-            os.truncate(self._file, self._file.stat().st_size + missing)
+            os.truncate(self.file, self.file.stat().st_size + missing)
 
     def close(self) -> None:
         """Give map and reader slots back."""
@@ -141,7 +141,7 @@ class Generation:
     def _missing_bytes(self) -> int:
         pages = self.environment.info()["last_pgno"] + 1
         wanted: int = pages * self.environment.stat()["psize"]
-        return wanted - self._file.stat().st_size
+        return wanted - self.file.stat().st_size
 
 
 def _reserve(lock: Path) -> None:

@@ -26,6 +26,7 @@ from eligibility_cache.building import (
 )
 from eligibility_cache.environment import CacheFolder, CacheMeta
 from eligibility_cache.packing import CacheCorruptError
+from eligibility_cache.resident import HeldInMemory
 from eligibility_cache.store import EligibilityCache
 from settlement.domain.roster import RosterChanges, RosterHead, RosterUnreachableError
 
@@ -86,14 +87,17 @@ class Follower:
         feed: Feed,
         cache: EligibilityCache,
         build_elsewhere: BuildElsewhere | None = None,
+        held: HeldInMemory | None = None,
     ) -> None:
         """Nothing happens before `run` or `catch_up`.
 
-        Without `build_elsewhere` a large roster is built in this process, too.
+        Without `build_elsewhere` a large roster is built in this process, too;
+        without `held` nobody keeps the map in memory while `run` writes it.
         """
         self._feed = feed
         self._cache = cache
         self._build_elsewhere = build_elsewhere
+        self._held = held
         self._has_looked = asyncio.Event()
         self._is_damaged = False
         """Whether the map in force can no longer be written to."""
@@ -101,6 +105,11 @@ class Follower:
         """Whether this process writes the machine's cache."""
         self.faults = 0
         """Attempts that failed, for metrics."""
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of the map this process keeps in memory for all of the machine."""
+        return 0 if self._held is None else self._held.held_bytes
 
     async def run(self) -> None:
         """Follow for ever; end by cancelling. Nothing is left half applied then."""
@@ -142,6 +151,7 @@ class Follower:
                 try:
                     self._cache.free_dead_readers()
                     await self.catch_up()
+                    await self._hold()
                 except _MAY_PASS as error:
                     self.faults += 1
                     _log.warning("roster.not_followed", extra={"fault": _kind(error)})
@@ -150,6 +160,15 @@ class Follower:
                 await self._feed.wait(POLL_SECONDS)
         finally:
             self.is_writer = False
+            if self._held is not None:
+                self._held.release()
+
+    async def _hold(self) -> None:
+        if self._held is None:
+            return
+        file = self._cache.file
+        if file is not None:
+            await in_thread(self._held.hold, file)
 
     async def _advance(self) -> bool:
         """One batch, or a build; whether nothing newer remains."""

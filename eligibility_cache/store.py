@@ -101,6 +101,11 @@ class EligibilityCache:
         """The person with this token, and whether the cache can tell at all."""
         return self._find(token, is_person=True)
 
+    @property
+    def file(self) -> Path | None:
+        """Where the map in force lies; `None` without one."""
+        return None if self._generation is None else self._generation.file
+
     def roster_version(self) -> RosterVersion | None:
         """The version that the last look-up or `refresh` saw.
 

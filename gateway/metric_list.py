@@ -246,6 +246,11 @@ _ROSTER = (
         "livemax",
         "Rows refused in the roster file taken last.",
     ),
+    _gauge(
+        "medaid_roster_cache_held_bytes",
+        "livemax",
+        "Bytes of the roster's cache that are kept in memory.",
+    ),
     _counter(
         "medaid_roster_follow_faults_total",
         "Attempts to follow the roster into the cache that failed.",

@@ -205,6 +205,7 @@ class Report:
             "medaid_database_connects_total", sum(line.opened for line in gateway.lines)
         )
         total("medaid_roster_follow_faults_total", gateway.follower.faults)
+        say("medaid_roster_cache_held_bytes", gateway.follower.held_bytes)
         total("medaid_mark_failures_total", gateway.publisher.failures)
         say("medaid_mark_failing", gateway.publisher.fault is not None)
         roster = gateway.cache.roster_version()

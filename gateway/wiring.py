@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from crypto.checkpoint import CheckpointSigner
 from crypto.sealer import Sealer
 from crypto.tokens import Tokenizer
+from eligibility_cache.resident import HeldInMemory
 from eligibility_cache.follower import Follower
 from eligibility_cache.store import EligibilityCache
 from gateway.alerts import Alerts
@@ -22,9 +23,10 @@ from gateway.background import nobody_told, running_beside
 from gateway.mark_file import CheckpointMark
 from gateway.reconciliation import Reconciliation
 from gateway.render import JsonRenderer
+from gateway.roster_awaited import has_the_roster
 from gateway.roster_build import build_elsewhere
 from gateway.roster_intake import RosterIntake
-from settlement.domain.bill import Card, CardKind
+from settlement.domain.bill import Card
 from settlement.domain.calendar import next_month
 from settlement.domain.errors import FatalError
 from settlement.service.ask_statistics import AskStatistics
@@ -54,7 +56,6 @@ from settlement.store.line import Line
 from settlement.store.log_nodes import LogNodes
 from settlement.store.months import Months
 from settlement.store.policies import read_packs
-from settlement.store.roster import head_version
 from settlement.store.roster_feed import RosterFeed
 from settlement.store.transaction import our_errors
 
@@ -75,12 +76,7 @@ _log = logging.getLogger(__name__)
 TOMBSTONES_PER_DAY = 100
 #: Batches under way at once: one decides, one is posted and committed.
 _LINES = 2
-#: How long a start waits for the roster: a city's is built within minutes.
-_ROSTER_WITHIN_S = 120.0
-_ROSTER_PAUSE_S = 0.05
 _MONTHS_EVERY_S = 3_600.0
-#: Nobody's card: a look-up that only asks for the version.
-_NOBODY = Card(kind=CardKind.RESIDENT_ID, number="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +258,9 @@ async def open_gateway(
     )
     lines = [Line(database, check_log) for _ in range(_LINES)]
     sequencer = Sequencer(desk, lines, publisher, months, limits.sequencer)
-    follower = Follower(RosterFeed(database), cache, build_elsewhere(database.dsn))
+    follower = Follower(
+        RosterFeed(database), cache, build_elsewhere(database.dsn), HeldInMemory()
+    )
     gateway = Gateway(
         database=database,
         sandbox=sandbox,
@@ -340,7 +338,7 @@ async def open_gateway(
         ):
             await follower.looked_once()
             with _starting():
-                if await _has_the_roster(database, cache):
+                if await has_the_roster(database, cache):
                     freshness.confirm()
             yield gateway
     finally:
@@ -375,25 +373,3 @@ async def _keep_months(months: Months) -> None:
         except (StoreUnavailableError, BatchConflictError) as error:
             _log.warning("months.not_made", extra={"fault": type(error).__name__})
         await asyncio.sleep(_MONTHS_EVERY_S)
-
-
-async def _has_the_roster(database: Database, cache: EligibilityCache) -> bool:
-    """Wait until this process' cache holds the roster in force, within bounds.
-
-    Another worker may be writing the machine's cache just now. Past the bound the
-    gateway starts all the same and says of eligibility that it cannot tell.
-    Gives whether it does hold it.
-    """
-    async with database.pool.acquire() as connection:
-        head = await head_version(connection)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_ROSTER_WITHIN_S):
-            while head is not None and not _holds(cache, head.version):  # noqa: ASYNC110  # another process writes it
-                await asyncio.sleep(_ROSTER_PAUSE_S)
-            return True
-    return False
-
-
-def _holds(cache: EligibilityCache, version: int) -> bool:
-    held = cache.look_up(_NOBODY).version
-    return held is not None and held.version >= version

@@ -1,8 +1,9 @@
 """One process that is measured: builds a city's cache, or is a worker that reads it.
 
 `build DSN FOLDER KEYS` follows until the cache holds the roster. `worker FOLDER KEYS
-CARDS BEGUN` is what a gateway's worker is in memory, opens the cache and looks cards up
-(one a line in the file CARDS); BEGUN is the monotonic clock at its start. Prints JSON.
+CARDS BEGUN` is what a gateway's worker is in memory, opens the cache, holds it as the
+machine's writer does and looks cards up (one a line in the file CARDS); BEGUN is the
+monotonic clock at its start. Prints JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import orjson
 import gateway.worker  # what a worker has imported counts for it
 from crypto.tokens import Tokenizer
 from eligibility_cache.follower import Follower
+from eligibility_cache.resident import HeldInMemory
 from eligibility_cache.store import EligibilityCache
 from gateway.keyfiles import load_keys
 from settlement.domain.bill import Card, CardKind
@@ -59,6 +61,10 @@ def _worker(
             raise SystemExit("the cache does not know its own roster")
         cards = [_card(line) for line in file]
     random.Random(1).shuffle(cards)
+    # What the machine's writer does for all workers.
+    held = HeldInMemory()
+    if cache.file is not None:
+        held.hold(cache.file)
     gc.collect()
     before = _private_mb()
     rounds = [
