@@ -11,9 +11,10 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crypto.errors import CryptoError
@@ -25,12 +26,17 @@ from crypto.key_files import (
     public_key_file,
 )
 from crypto.keys import KEY_BYTES, OpeningKey, Role, SealingKey, SigningKey
+from crypto.tokens import EpochCipher, Tokenizer
+from settlement.domain.roster import FIRST_TOKEN_EPOCH
 
 RandomBytes = Callable[[int], bytes]
 
 _RECORD = "record-sign.json"
 _CHECKPOINT = "checkpoint-sign.json"
 _FOR_CARDS = "token.key"
+#: Of the second epoch of tokens and those behind it; the first has none.
+_OF_EPOCH = "token-epoch-{}.key"
+_EPOCH_OF = re.compile(r"token-epoch-([1-9][0-9]{0,3})\.key\Z")
 _FOR_PARTIES = "party-secret.key"
 _BUREAU_SEAL = "bureau-seal.json"
 #: Many times the longest key file; what is longer is none.
@@ -55,6 +61,20 @@ class GatewayKeys:
     party_secret_key: bytes
     """Seals the parties' HMAC secrets in the database; 32 bytes."""
     bureau_seal: SealingKey
+    epochs: Mapping[int, EpochCipher] = field(default_factory=dict)
+    """Of the second epoch of tokens and those behind it, as many as stand here."""
+
+    def tokenizer(self, epoch: int) -> Tokenizer:
+        """What makes the tokens of an epoch; raises `KeyFileFault` without its key."""
+        if epoch == FIRST_TOKEN_EPOCH:
+            return Tokenizer(self.token_key)
+        if epoch not in self.epochs:
+            raise KeyFileFault(
+                f"the database's tokens are of epoch {epoch}, and"
+                f" keys/{_OF_EPOCH.format(epoch)} is not here; copy it from the machine"
+                " on which medaid roster retoken was run"
+            )
+        return Tokenizer(self.token_key, self.epochs[epoch])
 
 
 def make_missing_keys(
@@ -102,7 +122,43 @@ def load_keys(data_dir: Path) -> GatewayKeys:
         token_key=_raw_key(folder / _FOR_CARDS),
         party_secret_key=load_party_secret_key(data_dir),
         bureau_seal=_sealing_key(folder / _BUREAU_SEAL),
+        epochs=_load_epochs(folder),
     )
+
+
+def epoch_key_path(data_dir: Path, epoch: int) -> Path:
+    """Where the key of an epoch stands, or would."""
+    return data_dir / "keys" / _OF_EPOCH.format(epoch)
+
+
+def make_epoch_key(data_dir: Path, epoch: int, random: RandomBytes) -> bool:
+    """Write the key of an epoch unless it stands already; whether it was written.
+
+    Durable when this returns. Raises `KeyFileFault`.
+    """
+    folder = _private_folder(data_dir / "keys")
+    path = epoch_key_path(data_dir, epoch)
+    made = write_new(path, _key_text(random(KEY_BYTES)))
+    _raw_key(path)
+    # A key that a power cut takes back would leave tokens that nobody can make again.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return made
+
+
+def _load_epochs(folder: Path) -> dict[int, EpochCipher]:
+    """By number; which of them the database's tokens are of says the database."""
+    found = {}
+    for path in folder.glob(_OF_EPOCH.format("*")):
+        number = _EPOCH_OF.match(path.name)
+        if number is None or int(number[1]) <= FIRST_TOKEN_EPOCH:
+            raise KeyFileFault(f"the key file {path} names no epoch of tokens")
+        _check_plain(path)
+        found[int(number[1])] = EpochCipher(_raw_key(path))
+    return found
 
 
 def load_party_secret_key(data_dir: Path) -> bytes:

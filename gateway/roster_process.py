@@ -20,7 +20,6 @@ from pathlib import Path
 
 import orjson
 
-from crypto.tokens import Tokenizer
 from eligibility_cache.subdistricts import SubdistrictsFault, read_subdistricts
 from gateway.crash_dumps import forbid_crash_dumps
 from gateway.installation import InstallationFault, load_trust
@@ -114,7 +113,7 @@ async def _import(
         raise FatalError("no policy pack is installed, so no category can be told")
     rules = ImportRules(
         trust=trust,
-        tokenizer=Tokenizer(load_keys(data_dir).token_key),
+        tokenizer=load_keys(data_dir).tokenizer(await database.hold_to_token_epoch()),
         categories=by_spelling(spellings),
         now=now,
         encoding=order.encoding,

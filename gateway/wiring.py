@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from crypto.checkpoint import CheckpointSigner
 from crypto.sealer import Sealer
-from crypto.tokens import Tokenizer
-from eligibility_cache.resident import HeldInMemory
 from eligibility_cache.follower import Follower
+from eligibility_cache.resident import HeldInMemory
 from eligibility_cache.store import EligibilityCache
 from gateway.alerts import Alerts
 from gateway.background import nobody_told, running_beside
+from gateway.keyfiles import KeyFileFault
 from gateway.mark_file import CheckpointMark
 from gateway.reconciliation import Reconciliation
 from gateway.render import JsonRenderer
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
+    from crypto.tokens import Tokenizer
     from gateway.keyfiles import GatewayKeys
     from settlement.domain.bill import Bill
     from settlement.service.aid_statistics import StatisticsQuery
@@ -228,7 +229,6 @@ async def open_gateway(
     Raises `FatalError` where the database does not extend what this machine has
     seen, and `PolicyError` for a pack that does not compile.
     """
-    tokenizer = Tokenizer(keys.token_key)
     limits = limits or GatewayLimits()
     freshness = Freshness(limits.freshness, asyncio.get_running_loop().time)
     renderer = JsonRenderer(freshness.limits)
@@ -246,6 +246,7 @@ async def open_gateway(
         shelf = PolicyShelf(await read_packs(database), sandbox=sandbox)
         await months.ensure(_this_month_and_next(wall_clock()))
         alert_rules = await read_rules_shelf(database)
+        tokenizer = await _tokenizer(keys, database)
     cache = EligibilityCache(data_dir / "cache", tokenizer)
     desk = Desk(
         renderer=renderer,
@@ -254,6 +255,7 @@ async def open_gateway(
         random=os.urandom,
         guard=publisher.guard,
         tombstones_per_day=TOMBSTONES_PER_DAY,
+        lasting=tokenizer.lasting,
         alert_rules=alert_rules,
     )
     lines = [Line(database, check_log) for _ in range(_LINES)]
@@ -345,6 +347,14 @@ async def open_gateway(
         await gateway.health.close()
         await publisher.close()
         cache.close()
+
+
+async def _tokenizer(keys: GatewayKeys, database: Database) -> Tokenizer:
+    """Of the epoch that the database is in, to which this process then keeps."""
+    try:
+        return keys.tokenizer(await database.hold_to_token_epoch())
+    except KeyFileFault as fault:
+        raise FatalError(str(fault)) from fault
 
 
 @contextlib.contextmanager

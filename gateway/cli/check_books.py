@@ -18,17 +18,15 @@ from crypto.tokens import Tokenizer
 from crypto.trust import Trust
 from gateway.books_stamp import BooksStamp, write_stamp
 from gateway.cli.given import counting_bar, read_bureau_key, read_trust
+from gateway.cli.roster_files import tokenizer_of
 from gateway.evidence import evidence_files, read_evidence
-from gateway.keyfiles import (
-    KeyFileFault,
-    has_keys,
-    load_keys,
-)
+from gateway.keyfiles import has_keys
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
 from settlement.service.books import BooksReport, Means
 from settlement.service.books import check_books as check
 from settlement.service.past import Evidence
+from settlement.store.database import Database
 
 #: Violations shown one by one; the rest is counted.
 _SHOWN = 20
@@ -115,20 +113,17 @@ async def _check(order: _Order) -> BooksReport:
                     if order.bureau_key is None
                     else read_bureau_key(order.bureau_key)
                 ),
-                tokenizer=_tokenizer(order.data_dir),
+                tokenizer=await _tokenizer(database, order.data_dir),
             )
             bar = progress.add_task("log", total=None)
             return await check(database, trust, _moving(progress, bar), means)
 
 
-def _tokenizer(data_dir: Path) -> Tokenizer | None:
+async def _tokenizer(database: Database, data_dir: Path) -> Tokenizer | None:
     """The gateway's, where this folder holds its keys; an auditor's does not."""
     if not has_keys(data_dir):
         return None
-    try:
-        return Tokenizer(load_keys(data_dir).token_key)
-    except KeyFileFault as fault:
-        raise click.ClickException(str(fault)) from fault
+    return await tokenizer_of(database, data_dir)
 
 
 def _read_evidence(

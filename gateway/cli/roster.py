@@ -21,6 +21,7 @@ from gateway.cli.roster_audit import audit_command
 from gateway.cli.roster_files import as_json_text, generate, sign, tokenizer_of
 from gateway.cli.roster_forget import forget_command
 from gateway.cli.roster_import import import_
+from gateway.cli.roster_retoken import retoken_command
 from gateway.cli.roster_sweep import sweep_command
 from gateway.location import json_option, location_options, open_database
 from gateway.wiring import wall_clock
@@ -48,6 +49,7 @@ roster.add_command(generate)
 roster.add_command(sweep_command)
 roster.add_command(audit_command)
 roster.add_command(forget_command)
+roster.add_command(retoken_command)
 
 
 @roster.command(epilog="Example: medaid roster status --json")
@@ -98,8 +100,8 @@ async def _status(
 
 
 async def _verify(data_dir: Path, dsn: str | None) -> Comparison:
-    tokenizer = tokenizer_of(data_dir)
     async with open_database(data_dir, dsn) as database:
+        tokenizer = await tokenizer_of(database, data_dir)
         feed = RosterFeed(database)
         cache = EligibilityCache(data_dir / "cache", tokenizer)
         try:

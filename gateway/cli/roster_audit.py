@@ -7,6 +7,7 @@ import csv
 import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TextIO
@@ -89,11 +90,10 @@ def audit_command(
         ending_within=ending_within,
         reentered_within=reentered_within,
         excluding=[each.strip() for each in contradicting.split(",") if each.strip()],
-        deaths=None if deaths is None else _deaths(deaths, tokenizer_of(data_dir)),
     )
     yield_to_settling()
     try:
-        found = asyncio.run(_audit(rules, data_dir, dsn))
+        found = asyncio.run(_audit(rules, deaths, data_dir, dsn))
     except StoreUnavailableError as error:
         raise click.ClickException(
             f"the database went away during the audit ({error}); run it again"
@@ -109,8 +109,13 @@ def audit_command(
         click.echo(f"\n{html} has the lists and the picture")
 
 
-async def _audit(rules: AuditRules, data_dir: Path, dsn: str | None) -> Audit:
+async def _audit(
+    rules: AuditRules, deaths: Path | None, data_dir: Path, dsn: str | None
+) -> Audit:
     async with open_database(data_dir, dsn, max_size=2, gives_way=True) as database:
+        if deaths is not None:
+            tokenizer = await tokenizer_of(database, data_dir)
+            rules = replace(rules, deaths=_deaths(deaths, tokenizer))
         return await audit(database, rules)
 
 

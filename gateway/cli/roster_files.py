@@ -25,6 +25,7 @@ from gateway.wiring import wall_clock
 from settlement.domain.policy import compile_pack
 from settlement.domain.policy.spelling import spellings
 from settlement.domain.roster import RosterRefusedError
+from settlement.store.database import Database
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _PROGRESS_FROM = 50_000
@@ -203,10 +204,10 @@ def _instant(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def tokenizer_of(data_dir: Path) -> Tokenizer:
-    """The data folder's tokenizer; raises `click.ClickException`."""
+async def tokenizer_of(database: Database, data_dir: Path) -> Tokenizer:
+    """What makes the database's tokens; raises `click.ClickException`."""
     try:
-        return Tokenizer(load_keys(data_dir).token_key)
+        return load_keys(data_dir).tokenizer(await database.hold_to_token_epoch())
     except KeyFileFault as fault:
         raise click.ClickException(str(fault)) from fault
 

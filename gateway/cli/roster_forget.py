@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import click
 
@@ -57,13 +57,12 @@ def forget_command(
     if not 0 < len(by) <= _BY_MAX:
         raise click.ClickException(f"--by is 1 to {_BY_MAX} characters")
     persons = [_token(each) for each in tokens]
-    if numbers is not None:
-        tokenizer = tokenizer_of(data_dir)
-        persons += [tokenizer.person(n.strip()) for n in numbers if n.strip()]
-    if not persons:
+    named = [] if numbers is None else [n.strip() for n in numbers if n.strip()]
+    if not persons and not named:
         raise click.ClickException("name persons: tokens, or --numbers")
+    order = _Order(persons, named, years, by, dry_run)
     try:
-        found = asyncio.run(_forget(persons, years, by, data_dir, dsn, dry_run=dry_run))
+        found = asyncio.run(_forget(order, data_dir, dsn))
     except (StoreUnavailableError, CommitUnknownError) as error:
         raise click.ClickException(
             f"the database failed ({error}); run it again: whom it says it does not"
@@ -87,23 +86,29 @@ def _token(text: str) -> bytes:
     return token
 
 
-async def _forget(
-    persons: Sequence[bytes],
-    years: int,
-    by: str,
-    data_dir: Path,
-    dsn: str | None,
-    *,
-    dry_run: bool,
-) -> Forgotten:
+class _Order(NamedTuple):
+    """Whom to forget, by token and by identity number, and why it may be done."""
+
+    persons: Sequence[bytes]
+    numbers: Sequence[str]
+    years: int
+    by: str
+    dry_run: bool
+
+
+async def _forget(order: _Order, data_dir: Path, dsn: str | None) -> Forgotten:
     async with open_database(data_dir, dsn, max_size=1) as database:
+        persons = list(order.persons)
+        if order.numbers:
+            tokenizer = await tokenizer_of(database, data_dir)
+            persons += [tokenizer.person(number) for number in order.numbers]
         return await forget(
             database,
             persons,
-            years=years,
+            years=order.years,
             at=wall_clock(),
-            by=by,
-            only_look=dry_run,
+            by=order.by,
+            only_look=order.dry_run,
         )
 
 

@@ -142,7 +142,7 @@ def import_(
 async def _import(
     order: _Order, data_dir: Path, dsn: str | None, *, quiet: bool
 ) -> RosterImported:
-    tokenizer, trust = tokenizer_of(data_dir), _trust(data_dir)
+    trust = _trust(data_dir)
     subdistricts = _subdistricts(data_dir)
     async with open_database(data_dir, dsn) as database:
         spellings = await installed_spellings(database)
@@ -153,14 +153,14 @@ async def _import(
             )
         rules = ImportRules(
             trust=await roster_trust(database, trust),
-            tokenizer=tokenizer,
+            tokenizer=await tokenizer_of(database, data_dir),
             categories=by_spelling(spellings),
             now=wall_clock(),
             max_refused_ppm=order.limit_ppm,
             encoding=order.encoding,
             subdistricts=subdistricts,
         )
-        with _progress_bar(quiet=quiet) as progress, order.listing() as listing:
+        with progress_bar(quiet=quiet) as progress, order.listing() as listing:
             return await import_roster(
                 database, order.manifest, rules, progress, listing
             )
@@ -181,7 +181,8 @@ def _trust(data_dir: Path) -> Trust:
 
 
 @contextmanager
-def _progress_bar(*, quiet: bool) -> Iterator[Any]:
+def progress_bar(*, quiet: bool) -> Iterator[Any]:
+    """Give a function of step, done and total; nothing shows without a terminal."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

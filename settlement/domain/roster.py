@@ -13,6 +13,9 @@ from typing import NamedTuple
 from settlement.domain.calendar import shanghai_day
 from settlement.domain.eligibility import RosterPerson, RosterVersion
 
+#: Of the tokens: that of the token key alone. Later ones have a key of their own, too.
+FIRST_TOKEN_EPOCH = 1
+
 
 class RosterRefusedError(Exception):
     """A roster file that is not taken in; nothing of it was stored."""

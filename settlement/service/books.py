@@ -16,6 +16,7 @@ from crypto.keys import OpeningKey
 from crypto.trust import Trust
 from settlement.domain.decision import PolicyRef
 from settlement.domain.policy import CompiledPack, PolicyError, compile_pack
+from settlement.domain.roster import FIRST_TOKEN_EPOCH
 from settlement.service.books_decisions import DecisionChecker
 from settlement.service.books_entries import EntryAuditor
 from settlement.service.books_log import LogAuditor
@@ -26,6 +27,7 @@ from settlement.service.past import Evidence, Past
 from settlement.service.request import Tokenizer
 from settlement.store import books
 from settlement.store.books import BookPack, BookPosting
+from settlement.store.database import read_token_epoch
 from settlement.store.log_nodes import read_head
 
 if TYPE_CHECKING:
@@ -80,7 +82,12 @@ async def _check(
     decisions = (
         None
         if means.bureau_key is None
-        else DecisionChecker(means.bureau_key, packs, means.tokenizer)
+        else DecisionChecker(
+            means.bureau_key,
+            packs,
+            means.tokenizer,
+            is_first_epoch=await read_token_epoch(session) == FIRST_TOKEN_EPOCH,
+        )
     )
     log = LogAuditor(trust, past, report.note)
     rows = RowChecker(refs, means.tokenizer)

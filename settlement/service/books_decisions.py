@@ -96,11 +96,18 @@ class DecisionChecker:
         key: OpeningKey,
         packs: Mapping[str, CompiledPack],
         tokenizer: Tokenizer | None,
+        *,
+        is_first_epoch: bool,
     ) -> None:
-        """`packs` by SHA-256 of their documents; `tokenizer` as for the rows."""
+        """`packs` by SHA-256 of their documents; `tokenizer` as for the rows.
+
+        `is_first_epoch`: the database names persons as records do. In later epochs
+        only the tokenizer tells whether a row is of the person in its record.
+        """
         self._key = key
         self._packs = packs
         self._tokenizer = tokenizer
+        self._is_first_epoch = is_first_epoch
         #: Contents opened and recomputed so far.
         self.checked = 0
 
@@ -130,12 +137,16 @@ class DecisionChecker:
         expected = {
             "key": content["idempotency_key"],
             "operator": content["operator"],
-            "person": bytes.fromhex(content["person"]),
             "category": content["category"],
             "subdistrict": window["subdistrict"] if window else "",
             "base_fen": content["result"]["base_fen"],
             "reason": content["result"]["reason"],
         }
+        person = bytes.fromhex(content["person"])
+        if self._tokenizer is not None:
+            expected["person"] = self._tokenizer.of_today(person)
+        elif self._is_first_epoch:
+            expected["person"] = person
         yield from _unlike("settlement", row, expected)
         if rfc3339(row["settled_at"]) != content["settled_at"]:
             yield "settlement.settled_at"

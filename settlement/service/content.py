@@ -7,6 +7,7 @@ before, result, operator (API.md, Record).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,15 +99,20 @@ def settle_content(
     result: Adjudication,
     used_before: dict[AccumulatorKey, int],
     window: Window | None,
+    lasting: Callable[[bytes], bytes],
 ) -> bytes:
-    """The sealed half of a settlement's record, JSON."""
+    """The sealed half of a settlement's record, JSON.
+
+    `lasting`: tokens are named as in the first epoch, so that whoever opens records
+    of several epochs sees one person as one.
+    """
     person = claim.person
     return orjson.dumps(
         {
             **_sealed_head(claim, claims),
             "bill": claim.bill,
-            "person": person.token.hex() if person else None,
-            "household": person.household.hex() if person else None,
+            "person": lasting(person.token).hex() if person else None,
+            "household": lasting(person.household).hex() if person else None,
             "category": result.category,
             "window": _window(window),
             "facility_level": claim.caller.facility_level,

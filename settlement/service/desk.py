@@ -50,6 +50,8 @@ class Desk:
     """Raises `FatalError` for a head behind what this machine has seen."""
     tombstones_per_day: int
     """How many keys a facility may stop on a day before they arrive."""
+    lasting: Callable[[bytes], bytes]
+    """A token as records name it, whatever epoch the database's tokens are of."""
     alert_rules: RulesShelf | None = None
     """What detectors say at the desk; without it, nothing."""
 

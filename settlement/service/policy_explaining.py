@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crypto.record import verify_record
 from settlement.domain.decision import Adjudication, PolicyRef
 from settlement.domain.policy import CompiledPack, compile_pack
+from settlement.domain.roster import FIRST_TOKEN_EPOCH
 from settlement.service.books_decisions import (
     DecisionChecker,
     decide_again,
@@ -18,6 +19,7 @@ from settlement.service.books_decisions import (
 )
 from settlement.service.policy_past import Reader
 from settlement.store import books
+from settlement.store.database import read_token_epoch
 from settlement.store.past import declined, leaf_of, posted_by
 
 if TYPE_CHECKING:
@@ -78,13 +80,14 @@ async def explain(
         return Refused(refused.reason, refused.settled_at)
     async with books.snapshot(database) as session:
         installed = await books.packs(session)
+        is_first_epoch = await read_token_epoch(session) == FIRST_TOKEN_EPOCH
     packs = {
         pack.ref.sha256: pack
         for pack in [compile_pack(row.document) for row in installed]
     }
     posted = await posted_by(database, leaf.log_index)
     verified = verify_record(leaf.record or b"", reader.trust)
-    checker = DecisionChecker(reader.key, packs, None)
+    checker = DecisionChecker(reader.key, packs, None, is_first_epoch=is_first_epoch)
     differences = tuple(dict.fromkeys(checker.check(leaf, verified, posted)))
     content = sealed_content(verified, reader.key)
     if leaf.settlement is None:

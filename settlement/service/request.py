@@ -6,6 +6,7 @@ content, and where they differ the differing fields can be named.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from itertools import zip_longest
 from typing import Any, Protocol
@@ -14,6 +15,9 @@ import orjson
 
 from settlement.domain.bill import Bill, NationalFacts
 from settlement.service.ports import ReversalRequest
+
+#: Gives other tokens for tokens, each in its place, and leaves out what is missing.
+Turn = Callable[[Sequence[bytes | None]], Sequence[bytes | None]]
 
 
 class Tokenizer(Protocol):
@@ -25,6 +29,18 @@ class Tokenizer(Protocol):
 
     def digest(self, purpose: str, text: str) -> bytes:
         """Keyed digest of text for one purpose."""
+        ...
+
+    def of_today(self, lasting: bytes) -> bytes:
+        """The token by which the database knows one of the first epoch."""
+        ...
+
+    def lasting(self, token: bytes) -> bytes:
+        """The opposite: a token as it was in the first epoch."""
+        ...
+
+    def lasting_digest(self, purpose: str, text: str) -> bytes:
+        """As `digest`, the same in every epoch."""
         ...
 
 
@@ -41,6 +57,8 @@ BILL_FIELDS = (
     "confirm_reason", "national",
 )  # fmt: skip
 _NATIONAL = BILL_FIELDS.index("national")
+#: Values that are tokens in hexadecimal; the first of `national` is one, too.
+_TOKENS = (BILL_FIELDS.index("card"), BILL_FIELDS.index("diagnoses"))
 #: The values that tell two bills of one visit apart: dates and amounts.
 _SAME_BILL = slice(BILL_FIELDS.index("total_fen"), BILL_FIELDS.index("charity_fen") + 1)
 _SERVICE_DATES = slice(
@@ -116,6 +134,34 @@ def reversal_values(
         request.original_key,
         None if card_token is None else card_token.hex(),
         None if psn_digest is None else psn_digest.hex(),
+    ]
+
+
+def bill_with_tokens(values: Sequence[Any], turn: Turn) -> list[Any]:
+    """A bill's values with other tokens: of card, diagnoses and person's number."""
+    renewed = list(values)
+    places = [place for place in _TOKENS if place < len(renewed)]
+    national = renewed[_NATIONAL] if len(renewed) > _NATIONAL else None
+    texts = [renewed[place] for place in places]
+    turned = _turned([*texts, national[0] if national else None], turn)
+    for place, text in zip(places, turned, strict=False):
+        renewed[place] = text
+    if national:
+        renewed[_NATIONAL] = [turned[-1], *national[1:]]
+    return renewed
+
+
+def reversal_with_tokens(values: Sequence[Any], turn: Turn) -> list[Any]:
+    """A reversal's values with other tokens: of card and person's number."""
+    first = REVERSAL_FIELDS.index("card")
+    return [*values[:first], *_turned(values[first:], turn)]
+
+
+def _turned(texts: Sequence[str | None], turn: Turn) -> list[str | None]:
+    turned = turn([bytes.fromhex(text) if text else None for text in texts])
+    return [
+        text if token is None else token.hex()
+        for text, token in zip(texts, turned, strict=True)
     ]
 
 

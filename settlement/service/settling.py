@@ -276,7 +276,10 @@ class Settling:
         self._note_diagnoses(claim)
         clear = content.settle_claims(claim, result, claim.pack.pack.ref)
         record = records.seal(
-            clear, content.settle_content(claim, clear, result, used, window)
+            clear,
+            content.settle_content(
+                claim, clear, result, used, window, self._desk.lasting
+            ),
         )
         body = self._desk.renderer.decision(
             _outcome(claim, result, undecided.alerts + alerts, None)

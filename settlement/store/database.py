@@ -80,9 +80,45 @@ async def check_durable(connection: Connection) -> None:
     _notice_silence(connection)
 
 
-async def _check_and_give_way(connection: Connection) -> None:
-    await check_durable(connection)
-    give_way(connection)
+async def read_token_epoch(session: Session) -> int:
+    """Of which epoch the database's tokens are; waits while they are renewed."""
+    epoch: int = await session.fetchval("SELECT token_epoch FROM roster_head")
+    return epoch
+
+
+class _Fitness:
+    """What a connection must be before anything passes through it."""
+
+    def __init__(self, *, gives_way: bool) -> None:
+        self._gives_way = gives_way
+        self._epoch: int | None = None
+
+    def hold_to(self, epoch: int) -> None:
+        """From now on, of tokens of this epoch; raises `FatalError` for a second."""
+        if self._epoch not in {None, epoch}:
+            raise _other_epoch(self._epoch, epoch)
+        self._epoch = epoch
+
+    async def check(self, connection: Connection) -> None:
+        """For the pool."""
+        await self.check_kept(connection)
+        if self._gives_way:
+            give_way(connection)
+
+    async def check_kept(self, connection: Connection) -> None:
+        """For every connection; raises `UnfitServerError`."""
+        await check_durable(connection)
+        if self._epoch is not None:
+            epoch = await read_token_epoch(connection)
+            if epoch != self._epoch:
+                raise _other_epoch(self._epoch, epoch)
+
+
+def _other_epoch(held: int | None, found: int) -> UnfitServerError:
+    return UnfitServerError(
+        f"the database's tokens are of epoch {found}, and this process began with"
+        f" epoch {held}: start it again"
+    )
 
 
 def _notice_silence(connection: Connection) -> None:
@@ -114,10 +150,11 @@ class PoolState:
 class Database:
     """The pool. Every new connection is checked by `check_durable`."""
 
-    def __init__(self, pool: BoundedPool, dsn: str) -> None:
+    def __init__(self, pool: BoundedPool, dsn: str, fitness: _Fitness) -> None:
         """Take an open pool; use `Database.open` to make one."""
         self.pool = pool
         self.dsn = dsn
+        self._fitness = fitness
 
     @classmethod
     async def open(
@@ -136,12 +173,13 @@ class Database:
         Raises `StoreUnavailableError` saying why the server lets nobody in, and
         `FatalError` where it could lose what it acknowledged.
         """
+        fitness = _Fitness(gives_way=gives_way)
         try:
             pool = await BoundedPool(
                 dsn,
                 min_size=min_size,
                 max_size=max_size,
-                init=_check_and_give_way if gives_way else check_durable,
+                init=fitness.check,
                 command_timeout=None,
                 timeout=CONNECT_TIMEOUT_S,
                 server_settings=_LONG_WORK if gives_way else _SESSION_SETTINGS,
@@ -153,7 +191,7 @@ class Database:
         except ValueError:
             # Its message may quote the part of the address that holds the password.
             raise StoreUnavailableError("its address is malformed") from None
-        return cls(pool, dsn)
+        return cls(pool, dsn, fitness)
 
     async def connect(self) -> Connection:
         """One connection of its own outside the pool, checked likewise."""
@@ -161,12 +199,24 @@ class Database:
             self.dsn, timeout=CONNECT_TIMEOUT_S, server_settings=_SESSION_SETTINGS
         )
         try:
-            await check_durable(connection)
+            await self._fitness.check_kept(connection)
         except BaseException:
             # Whoever is refused or cancelled here leaves no connection behind.
             connection.terminate()
             raise
         return connection
+
+    async def hold_to_token_epoch(self) -> int:
+        """The epoch of the database's tokens, which this process then keeps to.
+
+        Connections that are made later are refused where tokens have been renewed
+        meanwhile: what this process would look for, and write, is no token any more.
+        Raises `FatalError` where the epoch has changed since it was asked first.
+        """
+        async with self.pool.acquire() as connection:
+            epoch = await read_token_epoch(connection)
+        self._fitness.hold_to(epoch)
+        return epoch
 
     async def answers(self, *, within_s: float) -> bool:
         """Whether the server answers a question of nothing in this time."""

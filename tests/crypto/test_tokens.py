@@ -1,12 +1,13 @@
 import hashlib
 import hmac
 import pickle
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.tokens import Tokenizer, normalise_number
+from crypto.tokens import EpochCipher, Retokening, Tokenizer, normalise_number
 from tests.crypto.fixed import secret
 
 TOKENS = Tokenizer(secret("token"))
@@ -94,3 +95,67 @@ def test_a_tokenizer_can_be_sent_to_another_process() -> None:
     sent = pickle.loads(pickle.dumps(TOKENS))  # noqa: S301 - made in the line
 
     assert sent.person("110105194912310021") == TOKENS.person("110105194912310021")
+
+
+EPOCHS = [None, EpochCipher(b"2" * 32), EpochCipher(b"3" * 32)]
+
+
+def test_an_epoch_enciphers_as_published() -> None:
+    """AES-256 of one block: FIPS 197, appendix C.3."""
+    cipher = EpochCipher(bytes(range(32)))
+    block = bytes.fromhex("00112233445566778899aabbccddeeff")
+
+    assert cipher.conceal(block).hex() == "8ea2b7ca516745bfeafc49904b496089"
+    assert cipher.reveal(cipher.conceal(block)) == block
+    with pytest.raises(ValueError, match="32 bytes"):
+        EpochCipher(bytes(16))
+
+
+def test_tokens_of_two_epochs_have_nothing_in_common() -> None:
+    """But what lasts: from it today's token is made, and the other way."""
+    number = "110105194912310021"
+    makers = [Tokenizer(b"k" * 32, epoch) for epoch in EPOCHS]
+    tokens = [
+        token
+        for maker in makers
+        for token in (
+            maker.person(number),
+            maker.card("social_security_card", number),
+            maker.household(number),
+            maker.digest("visit", number),
+        )
+    ]
+
+    assert len(set(tokens)) == len(tokens)
+    assert len({maker.lasting(maker.person(number)) for maker in makers}) == 1
+    assert len({maker.lasting_digest("p", number) for maker in makers}) == 1
+    for maker in makers:
+        assert maker.of_today(makers[0].person(number)) == maker.person(number)
+        sent = pickle.loads(pickle.dumps(maker))  # noqa: S301 - made in the line
+        assert sent.person(number) == maker.person(number)
+
+
+@given(st.lists(st.none() | st.just(b"") | st.binary(min_size=16, max_size=16)))
+def test_renewed_tokens_are_those_that_the_next_epoch_makes(
+    lasting: list[bytes | None],
+) -> None:
+    """Each in its place, nothing where nothing was; two never become one."""
+    for before, after in pairwise(EPOCHS):
+        assert after is not None
+        stored = [
+            token and (before.conceal(token) if before else token) for token in lasting
+        ]
+
+        turned = Retokening(before, after).all(stored)
+
+        assert turned == [token and after.conceal(token) for token in lasting]
+        assert len(set(turned)) == len(set(lasting))
+
+
+def test_what_is_no_token_is_not_turned() -> None:
+    """Nothing is cut or filled up to a block."""
+    after = EpochCipher(b"2" * 32)
+
+    for wrong in (bytes(15), bytes(17), bytes(32)):
+        with pytest.raises(ValueError, match="16 bytes"):
+            Retokening(None, after).all([bytes(16), wrong])

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import asyncpg
 import pytest
 
+import gateway.roster_awaited
 import gateway.wiring
 from settlement.domain.errors import FatalError
 from settlement.store.database import Database
 from tests.settlement.house import open_house
 
 
-@pytest.mark.parametrize("step", ["read_packs", "head_version"])
+@pytest.mark.parametrize(
+    ("room", "step"),
+    [(gateway.wiring, "read_packs"), (gateway.roster_awaited, "head_version")],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -27,6 +33,7 @@ async def test_database_away_during_the_start(
     database: Database,
     data_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
+    room: ModuleType,
     step: str,
     fault: Exception,
 ) -> None:
@@ -35,7 +42,7 @@ async def test_database_away_during_the_start(
     async def away(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr(gateway.wiring, step, away)
+    monkeypatch.setattr(room, step, away)
 
     with pytest.raises(FatalError, match="went away while the gateway started"):
         async with open_house(database, data_dir):

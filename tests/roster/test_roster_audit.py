@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from crypto.tokens import Tokenizer
 from gateway.cli import roster_audit
 from gateway.cli.main import main
 from settlement.store.database import Database
@@ -97,7 +98,11 @@ async def desk(
         assert taken.refused == ()
         await house.follow(1)
         await house.settle(bill(card_number(DIED_EARLY)))
-        monkeypatch.setattr(roster_audit, "tokenizer_of", lambda _: house.tokenizer)
+
+        async def tokenizer(*_: object) -> Tokenizer:
+            return house.tokenizer
+
+        monkeypatch.setattr(roster_audit, "tokenizer_of", tokenizer)
         yield Desk(house, database_dsn, tmp_path)
 
 

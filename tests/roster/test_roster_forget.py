@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from crypto.tokens import Tokenizer
 from eligibility_cache.verification import verify
 from gateway.cli import roster_forget
 from gateway.cli.main import main
@@ -41,9 +42,11 @@ class Desk:
         """Forget at an instant, with a retention of two years."""
         now = datetime.fromisoformat(at)
         self._patch.setattr(roster_forget, "wall_clock", lambda: now)
-        self._patch.setattr(
-            roster_forget, "tokenizer_of", lambda _: self.house.tokenizer
-        )
+
+        async def tokenizer(*_: object) -> Tokenizer:
+            return self.house.tokenizer
+
+        self._patch.setattr(roster_forget, "tokenizer_of", tokenizer)
         return await asyncio.to_thread(
             CliRunner().invoke,
             main,

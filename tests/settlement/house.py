@@ -237,7 +237,7 @@ async def open_house(
             gateway_keys,
             opening,
             trust,
-            Tokenizer(gateway_keys.token_key),
+            gateway_keys.tokenizer(await database.hold_to_token_epoch()),
             database,
         )
 

@@ -226,6 +226,7 @@ class Worker:
             random=self.random,
             guard=publisher.guard,
             tombstones_per_day=self.settings.tombstones_per_day,
+            lasting=keys.tokenizer.lasting,
         )
         lines = [Line(database, check_log) for _ in range(2)]
         sequencer = Sequencer(desk, lines, publisher, months, self.settings.limits)
