@@ -105,11 +105,11 @@ $(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
 # Other rule engines, measured beside ours: in an environment apart, for one of them is
 # under the AGPL. Where they cannot be had, the bench leaves them out and says so.
 $(VENV)-peers/.made: requirements/bench-peers.txt
-	@{ $(BIN)/python -m venv --clear $(VENV)-peers && $(VENV)-peers/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured without other rule engines'
+	@{ $(BIN)/python -m venv --clear $(VENV)-peers && $(VENV)-peers/bin/python -m pip install -qq --no-deps --require-hashes -r $< && touch $@; } || echo 'medaid: measured without other rule engines'
 
 # The gateway of `loadtests/peers/`, which stands on FastAPI, SQLAlchemy and uvicorn.
 $(VENV)-fastapi/.made: requirements/fastapi-peer.txt | $(VENV)/.dev
-	@{ $(BIN)/python -m venv --clear $(VENV)-fastapi && $(VENV)-fastapi/bin/python -m pip install -qq --require-hashes -r $< && touch $@; } || echo 'medaid: measured and tested without the FastAPI gateway'
+	@{ $(BIN)/python -m venv --clear $(VENV)-fastapi && $(VENV)-fastapi/bin/python -m pip install -qq --no-deps --require-hashes -r $< && touch $@; } || echo 'medaid: measured and tested without the FastAPI gateway'
 
 # The load-test kit sees the gateway from outside: in its environment is no module of ours.
 $(VENV)-load/.made: requirements/loadtest.txt
