@@ -31,9 +31,9 @@ _BY_MAX = 64
 
 
 class _Order(NamedTuple):
-    by: str
     data_dir: Path
     dsn: str | None
+    by: str
     quiet: bool
 
 
@@ -60,11 +60,11 @@ def retoken_command(
         raise click.UsageError("give either --make-key or --by")
     if by is not None and not 0 < len(by) <= _BY_MAX:
         raise click.ClickException(f"--by is 1 to {_BY_MAX} characters")
-    order = _Order(by or "", data_dir, dsn, as_json)
     try:
-        if make_key:
-            asyncio.run(_make_key(order))
+        if by is None:
+            asyncio.run(_make_key(data_dir, dsn))
         else:
+            order = _Order(data_dir, dsn, by, quiet=as_json)
             _tell(asyncio.run(_renew(order)), as_json=as_json)
     except NotAloneError as others:
         raise click.ClickException(
@@ -80,12 +80,11 @@ def retoken_command(
         raise click.ClickException(f"{error}; nothing was changed") from error
 
 
-async def _make_key(order: _Order) -> None:
-    async with open_database(order.data_dir, order.dsn, max_size=1) as database:
-        keys = load_keys(order.data_dir)
-        epoch = await _epoch(database, keys) + 1
-    made = make_epoch_key(order.data_dir, epoch, os.urandom)
-    path = epoch_key_path(order.data_dir, epoch)
+async def _make_key(data_dir: Path, dsn: str | None) -> None:
+    async with open_database(data_dir, dsn, max_size=1) as database:
+        epoch = await _epoch(database, load_keys(data_dir)) + 1
+    made = make_epoch_key(data_dir, epoch, os.urandom)
+    path = epoch_key_path(data_dir, epoch)
     if made:
         click.echo(
             f"{path} 已生成，请先另存副本并复制到每台网关 made: copy it to where the"

@@ -17,7 +17,6 @@ import asyncpg
 from settlement.domain.errors import FatalError, require
 from settlement.store.database import read_token_epoch
 from settlement.store.roster import read_head
-from settlement.store.roster_import import CHANNEL
 from settlement.store.statements import statement
 from settlement.store.transaction import committed, our_errors
 
@@ -272,7 +271,7 @@ async def write_subjects(
 async def begin_epoch(
     session: Session, epoch: int, check: bytes, *, tokens: int, at: datetime, by: str
 ) -> None:
-    """From this commit on the tokens are of that epoch, and whoever looks sees it."""
+    """From this commit on the tokens are of that epoch; nobody is there to be told."""
     tag = await session.execute(
         "UPDATE roster_head SET token_epoch = $1,"
         " key_check = CASE WHEN key_check = '' THEN key_check ELSE $2::bytea END",
@@ -288,4 +287,3 @@ async def begin_epoch(
         by,
         tokens,
     )
-    await session.execute("SELECT pg_notify($1, 'retokened')", CHANNEL)

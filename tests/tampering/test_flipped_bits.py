@@ -35,6 +35,7 @@ OTHER_TABLES = {
     " `roster verify` compares every machine's cache with it",
     "roster_card": "as roster_window",
     "roster_forgotten": "who was erased when and by whom; no money",
+    "token_epoch": "who renewed the tokens and when; no money",
     "roster_change": "the feed of what changed, for caches",
     "roster_version": "what was imported when; the signed files say the same",
     "roster_head": "the version in force; an import locks and moves it",
